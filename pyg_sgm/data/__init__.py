@@ -1,0 +1,1 @@
+"""Scene graphs: schema, validation, vocabularies, batching, files."""

@@ -1,0 +1,1 @@
+"""Losses on a score matrix."""

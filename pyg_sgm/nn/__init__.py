@@ -1,0 +1,1 @@
+"""Modules built on :mod:`pyg_sgm.ops`."""

@@ -1,0 +1,1 @@
+"""Matching, ranking and explaining."""

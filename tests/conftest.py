@@ -1,0 +1,9 @@
+"""Settings shared by all tests."""
+
+import os
+import sys
+
+# Must come before torch_geometric is imported: a None entry makes `import torch_scatter` fail,
+# so the second test run takes PyTorch's own segment kernels.
+if os.environ.get("PYG_SGM_TEST_WITHOUT_SCATTER"):
+    sys.modules["torch_scatter"] = None  # type: ignore[assignment]
