@@ -1,0 +1,82 @@
+"""Node sets of many graphs in one tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def select_rows(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Rows of the graphs ``index`` of a packed tensor, in the order of ``index``.
+
+    Args:
+        ptr (LongTensor): Boundaries of the graphs.
+        index (LongTensor): Graphs to take; any order, repeats allowed.
+
+    Shapes:
+        - **input:** ptr :math:`(|\mathcal{G}| + 1)`, index :math:`(K)`
+        - **output:** rows :math:`(N_K)` and the boundaries :math:`(K + 1)` of the selection
+
+    Example:
+        >>> rows, ptr = select_rows(torch.tensor([0, 2, 2, 5]), torch.tensor([2, 0]))
+        >>> rows.tolist(), ptr.tolist()
+        ([2, 3, 4, 0, 1], [0, 3, 5])
+    """
+    start = ptr[:-1][index]  # [num_selected]
+    size = ptr[1:][index] - start
+    new_ptr = torch.cat([size.new_zeros(1), size.cumsum(0)])
+    rows = torch.arange(int(new_ptr[-1]), device=ptr.device)
+    return rows + (start - new_ptr[:-1]).repeat_interleave(size), new_ptr
+
+
+@dataclass(frozen=True)
+class Packed:
+    r"""The node embeddings of many graphs, one below the other.
+
+    Graph :math:`g` owns the rows ``x[ptr[g]:ptr[g + 1]]``; a graph may own none.
+
+    Args:
+        x (Tensor): Node embeddings of all graphs.
+        ptr (LongTensor): Boundaries of the graphs, from 0 to the number of nodes.
+
+    Shapes:
+        - **x:** :math:`(N, F)`
+        - **ptr:** :math:`(|\mathcal{G}| + 1)`
+
+    Example:
+        >>> nodes = Packed(torch.arange(6.0).view(3, 2), torch.tensor([0, 2, 3]))
+        >>> len(nodes)
+        2
+        >>> nodes.select(torch.tensor([1])).x
+        tensor([[4., 5.]])
+    """
+
+    x: Tensor  # [num_nodes, dim]
+    ptr: Tensor  # [num_graphs + 1]
+
+    def __len__(self) -> int:
+        return self.ptr.numel() - 1
+
+    @property
+    def sizes(self) -> Tensor:
+        """Number of nodes of every graph, ``[num_graphs]``."""
+        return self.ptr[1:] - self.ptr[:-1]
+
+    @property
+    def batch(self) -> Tensor:
+        """Graph of every node, ``[num_nodes]``."""
+        graphs = torch.arange(len(self), device=self.ptr.device)
+        return graphs.repeat_interleave(self.sizes, output_size=self.x.size(0))
+
+    def select(self, index: Tensor) -> Packed:
+        """The graphs ``index`` (LongTensor; any order, repeats allowed)."""
+        rows, ptr = select_rows(self.ptr, index)
+        return Packed(self.x[rows], ptr)
+
+    def to(self, *args: Any, **kwargs: Any) -> Packed:
+        """Moves or casts ``x`` as :meth:`torch.Tensor.to` does; ``ptr`` follows its device."""
+        x = self.x.to(*args, **kwargs)
+        return Packed(x, self.ptr.to(x.device))
