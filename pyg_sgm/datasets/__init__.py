@@ -1,1 +1,7 @@
 """Readers, one file a format, and a synthetic world."""
+
+from pyg_sgm.datasets.base import Labels, SceneGraphDataset
+from pyg_sgm.datasets.flickr30k_sgm import Flickr30kSGM
+from pyg_sgm.datasets.open import open_dataset
+
+__all__ = ["Flickr30kSGM", "Labels", "SceneGraphDataset", "open_dataset"]

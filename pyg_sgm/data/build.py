@@ -1,0 +1,247 @@
+"""From strings to graphs, one at a time or many at once."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_sgm.data.collection import Field, GraphCollection, Ragged, Spans, Store
+from pyg_sgm.data.records import (
+    ImageRecord,
+    TextRecord,
+    image_record,
+    node_phrases,
+    phrase_words,
+    text_record,
+)
+from pyg_sgm.data.schema import (
+    DESCRIBES,
+    HAS_OBJECT,
+    IMAGE_NODES,
+    NEXT,
+    SUBJECT_OF,
+    TEXT_NODES,
+    VOCABULARY_OF,
+    check_finite,
+)
+from pyg_sgm.data.vocabulary import Vocabularies, Vocabulary
+
+
+def image_graph(
+    objects: Sequence[str],
+    boxes: ArrayLike | None,
+    vocabularies: Vocabularies,
+    relations: Sequence[tuple[int, str, int]] = (),
+    attributes: Sequence[tuple[int, str]] = (),
+    *,
+    size: tuple[float, float] | None = None,
+    scores: Mapping[str, Sequence[float]] | None = None,
+    features: Mapping[str, ArrayLike] | None = None,
+    id: str = "",
+) -> HeteroData:
+    """Builds the graph of one image.
+
+    Args:
+        objects, boxes, relations, attributes, size, scores, id: See :func:`image_record`.
+        vocabularies: Labels to indices; unknown labels become index 0.
+        features: Region features ``{"object": [num_objects, dim], "relation": [num_relations,
+            dim]}``. (default: none)
+
+    Raises:
+        ValueError: Naming image and field; see :func:`image_record`, and for features whose
+            number of rows does not fit, or that are not finite.
+
+    Example:
+        >>> labels = [Vocabulary(["dog", "cat"]), Vocabulary(["near"]), Vocabulary(["black"])]
+        >>> graph = image_graph(
+        ...     ["dog", "cat"], [[0, 0, 60, 40], [50, 10, 100, 50]],
+        ...     Vocabularies(Vocabulary([]), *labels),
+        ...     relations=[(0, "near", 1)], attributes=[(1, "black")], size=(100, 50),
+        ... )
+        >>> graph["object"].box
+        tensor([[0.0000, 0.0000, 0.6000, 0.8000],
+                [0.5000, 0.2000, 1.0000, 1.0000]])
+    """
+    record = image_record(objects, boxes, relations, attributes, size=size, scores=scores, id=id)
+    packed: dict[str, Ragged] = {}
+    for node, value in (features or {}).items():
+        rows = torch.as_tensor(np.asarray(value, dtype=np.float32))
+        if rows.dim() != 2:
+            raise ValueError(f"image {id!r}: {node}.x: expected [num_nodes, dim] features")
+        check_finite(rows, f"image {id!r}: {node}.x")
+        packed[node] = Ragged(rows, Spans.packed(torch.tensor([len(rows)])))
+    return pack_images([record], vocabularies, packed)[0]
+
+
+def text_graph(
+    caption: str | Sequence[str],
+    words: Vocabulary,
+    objects: Sequence[str] = (),
+    attributes: Sequence[tuple[int | str, str]] = (),
+    relations: Sequence[tuple[int | str, str, int | str]] = (),
+    spans: Mapping[str, Sequence[Sequence[int]]] | None = None,
+    id: str = "",
+) -> HeteroData:
+    """Builds the graph of one text.
+
+    Args:
+        caption, objects, attributes, relations, spans, id: See :func:`text_record`.
+        words: Words to indices; unknown words become index 0.
+
+    Raises:
+        ValueError: Naming text and field; see :func:`text_record`.
+
+    Example:
+        >>> words = Vocabulary(["a", "dog", "chases", "cat", "black"])
+        >>> graph = text_graph(
+        ...     "A black dog chases a dog", words, objects=["dog", "dog"],
+        ...     attributes=[(0, "black")], relations=[(0, "chases", 1)],
+        ... )
+        >>> graph["object"].label, graph["word"].token
+        (tensor([2, 2]), tensor([1, 5, 2, 3, 1, 2]))
+    """
+    record = text_record(caption, objects, attributes, relations, spans, id)
+    return pack_texts([record], words)[0]
+
+
+def pack_images(
+    records: Sequence[ImageRecord],
+    vocabularies: Vocabularies,
+    features: Mapping[str, Ragged] | None = None,
+) -> GraphCollection:
+    """Builds the graphs of many images.
+
+    Args:
+        records: One record an image. Boxes are kept if every image has them, and so are the
+            scores of a node type and sizes.
+        vocabularies: Labels to indices; unknown labels become index 0.
+        features: Region features of node types, one span an image. (default: none)
+
+    Raises:
+        ValueError: If features have another number of rows than an image has nodes.
+    """
+    columns = _Columns()
+    tables = {node: getattr(vocabularies, name) for node, name in VOCABULARY_OF.items()}
+    for record in records:
+        labels = {
+            "object": record.objects,
+            "relation": [predicate for _, predicate, _ in record.relations],
+            "attribute": [label for _, label in record.attributes],
+        }
+        for node, names in labels.items():
+            columns.add(node, "label", [tables[node][name] for name in names])
+        _add_edges(columns, record)
+    num_nodes = columns.counts("label", IMAGE_NODES)
+    fields = columns.fields()
+    spans = {node: fields[node, "label"].spans for node in IMAGE_NODES}
+    if all(record.boxes is not None for record in records):
+        boxes = [record.boxes for record in records if record.boxes is not None]
+        stacked = np.concatenate([np.zeros((0, 4)), *boxes]).astype(np.float32)
+        fields["object", "box"] = Ragged(torch.from_numpy(stacked), spans["object"])
+    for node in IMAGE_NODES:
+        if records and all(node in record.scores for record in records):
+            scores = np.concatenate([np.asarray(r.scores[node], np.float32) for r in records])
+            fields[node, "score"] = Ragged(torch.from_numpy(scores), spans[node])
+    for node, ragged in (features or {}).items():
+        check_feature_counts(ragged, num_nodes[node], [r.id for r in records], node)
+        fields[node, "x"] = ragged
+    sizes = {}
+    if records and all(record.size is not None for record in records):
+        both = torch.tensor([record.size for record in records], dtype=torch.float)
+        sizes = {"width": both[:, 0], "height": both[:, 1]}
+    return GraphCollection([record.id for record in records], num_nodes, fields, sizes)
+
+
+def pack_texts(records: Sequence[TextRecord], words: Vocabulary) -> GraphCollection:
+    """Builds the graphs of many texts; unknown words become index 0."""
+    columns = _Columns()
+    for record in records:
+        count = len(record.words)
+        columns.add("word", "token", [words[word] for word in record.words])
+        columns.add(NEXT, "edge_index", [(i, i + 1) for i in range(count - 1)])
+        for node, phrases in node_phrases(record).items():
+            tokens = [phrase_words(phrase) for phrase in phrases]
+            head = 0 if node == "relation" else -1
+            columns.add(node, "label", [words[phrase[head]] for phrase in tokens])
+            columns.add(node, "token", [words[word] for phrase in tokens for word in phrase])
+            columns.add(node, "length", [len(phrase) for phrase in tokens])
+            spans = (
+                [_find(phrase, record.words) for phrase in tokens]
+                if record.spans is None
+                else record.spans.get(node, ())
+            )
+            pairs = [(i, position) for i, span in enumerate(spans) for position in span]
+            columns.add((node, "spans", "word"), "edge_index", pairs)
+        _add_edges(columns, record)
+    num_nodes = columns.counts("label", IMAGE_NODES) | {"word": columns.count("word", "token")}
+    return GraphCollection(
+        [record.id for record in records],
+        {node: num_nodes[node] for node in TEXT_NODES},
+        columns.fields(),
+    )
+
+
+def check_feature_counts(features: Ragged, count: Tensor, ids: Sequence[str], node: str) -> None:
+    """Raises a ValueError that names the first graph whose features do not fit its nodes."""
+    if len(features.spans.count) != len(count):
+        raise ValueError(
+            f"{node}.x: features of {len(features.spans.count)} of {len(count)} graphs"
+        )
+    bad = (features.spans.count != count).nonzero()
+    if bad.numel():
+        i = int(bad[0])
+        raise ValueError(
+            f"image {ids[i]!r}: {node}.x: {int(features.spans.count[i])} rows of features "
+            f"for {int(count[i])} nodes"
+        )
+
+
+def _add_edges(columns: "_Columns", record: ImageRecord | TextRecord) -> None:
+    ends = record.relations
+    columns.add(SUBJECT_OF, "edge_index", [(s, i) for i, (s, _, _) in enumerate(ends)])
+    columns.add(HAS_OBJECT, "edge_index", [(i, o) for i, (_, _, o) in enumerate(ends)])
+    columns.add(DESCRIBES, "edge_index", [(i, o) for i, (o, _) in enumerate(record.attributes)])
+
+
+def _find(phrase: Sequence[str], words: Sequence[str]) -> list[int]:
+    """Where a phrase first occurs as a whole, else where each of its words first does."""
+    size = len(phrase)
+    for i, word in enumerate(words):
+        if word == phrase[0] and tuple(words[i : i + size]) == phrase:
+            return list(range(i, i + size))
+    return sorted({words.index(word) for word in phrase if word in words})
+
+
+class _Columns:
+    """Values of each field, graph after graph."""
+
+    def __init__(self) -> None:
+        self._values: dict[Field, list] = defaultdict(list)
+        self._counts: dict[Field, list[int]] = defaultdict(list)
+
+    def add(self, store: Store, name: str, values: Sequence) -> None:
+        self._values[store, name].extend(values)
+        self._counts[store, name].append(len(values))
+
+    def count(self, store: Store, name: str) -> Tensor:
+        return torch.tensor(self._counts[store, name], dtype=torch.long)
+
+    def counts(self, name: str, stores: Iterable[str]) -> dict[str, Tensor]:
+        return {store: self.count(store, name) for store in stores}
+
+    def fields(self) -> dict[Field, Ragged]:
+        spans: dict[tuple[int, ...], Spans] = {}  # equal counts share one object
+        fields = {}
+        for (store, name), values in self._values.items():
+            counts = tuple(self._counts[store, name])
+            if counts not in spans:
+                spans[counts] = Spans.packed(torch.tensor(counts, dtype=torch.long))
+            rows = torch.from_numpy(np.array(values, dtype=np.int64))
+            if isinstance(store, tuple):
+                rows = rows.reshape(-1, 2)
+            fields[store, name] = Ragged(rows, spans[counts])
+        return fields

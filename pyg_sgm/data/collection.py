@@ -1,0 +1,265 @@
+"""Many graphs of one modality in packed storage."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from torch_geometric.typing import NodeType
+
+from pyg_sgm.data.schema import IMAGE_EDGES, IMAGE_NODES, TEXT_EDGES, TEXT_NODES, is_text, validate
+
+Store: TypeAlias = str | tuple[str, str, str]  # a node type or an edge type
+Field: TypeAlias = tuple[Store, str]
+
+
+class Rows(Protocol):
+    """What holds the rows of a field: a tensor, or something that reads rows when asked."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Number of rows and shape of one."""
+
+    def __getitem__(self, index: Tensor, /) -> Tensor:
+        """The rows at the given indices."""
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Where the rows of each graph lie: graph ``g`` owns ``start[g] ... start[g] + count[g] - 1``.
+
+    Args:
+        start: First row of each graph, ``[num_graphs]``.
+        count: Number of rows of each graph, ``[num_graphs]``.
+    """
+
+    start: Tensor
+    count: Tensor
+
+    @classmethod
+    def packed(cls, count: Tensor) -> "Spans":
+        """Graphs one after another without gaps."""
+        return cls(count.cumsum(0) - count, count)
+
+    def select(self, index: Tensor) -> "Spans":
+        """The spans of some graphs."""
+        return Spans(self.start[index], self.count[index])
+
+    def rows(self) -> Tensor:
+        """All rows of all graphs in order, ``[count.sum()]``."""
+        shift = self.start - (self.count.cumsum(0) - self.count)
+        return torch.arange(int(self.count.sum())) + shift.repeat_interleave(self.count)
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """One field of many graphs: rows in any storage, and where each graph's rows lie.
+
+    Args:
+        rows: Storage of ``[num_rows, *]``.
+        spans: The rows of each graph.
+    """
+
+    rows: Rows
+    spans: Spans
+
+    def select(self, index: Tensor) -> "Ragged":
+        """The field of some graphs; the storage is shared, not read."""
+        return Ragged(self.rows, self.spans.select(index))
+
+
+class GraphCollection:
+    """Packed storage of many image graphs, or of many text graphs.
+
+    Every field of every node and edge type is one array with the rows of all graphs, so a batch
+    is a few gathers and no loop over graphs. Rows may be memory-mapped: only those of a batch
+    are then read.
+
+    Args:
+        ids: One name a graph.
+        num_nodes: Nodes of each type in each graph, ``{node type: [num_graphs]}``.
+        fields: ``{(node or edge type, name): Ragged}``; edges are stored as ``[num_edges, 2]``
+            rows that number the nodes within their graph.
+        sizes: Optional numbers of whole graphs such as ``width`` and ``height``,
+            ``{name: [num_graphs]}``. (default: none)
+
+    Example:
+        >>> from pyg_sgm.data import GraphCollection, Vocabulary, text_graph
+        >>> words = Vocabulary(["a", "dog", "chases", "cat"])
+        >>> first = text_graph("A dog chases a cat", words, relations=[("dog", "chases", "cat")])
+        >>> texts = GraphCollection.from_graphs([first, text_graph("a cat", words)])
+        >>> batch = texts.batch([1, 0])
+        >>> batch["word"].ptr, batch["relation"].ptr
+        (tensor([0, 2, 7]), tensor([0, 0, 1]))
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        num_nodes: Mapping[NodeType, Tensor],
+        fields: Mapping[Field, Ragged],
+        sizes: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.ids = list(ids)
+        self.num_nodes = dict(num_nodes)
+        self.fields = dict(fields)
+        self.sizes = dict(sizes or {})
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the graphs are text graphs."""
+        return "word" in self.num_nodes
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> HeteroData:
+        """One graph, with its ``id`` and without ``ptr`` and ``batch``."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"graph {index} of {len(self)}")
+        index %= len(self)
+        graph = self.batch([index])
+        for node in self.num_nodes:
+            del graph[node].ptr, graph[node].batch
+        del graph.num_graphs
+        graph.id = self.ids[index]
+        for name, value in self.sizes.items():
+            graph[name] = float(value[index])
+        return graph
+
+    def select(self, index: Tensor | Sequence[int]) -> "GraphCollection":
+        """The collection of some graphs; it shares the storage and reads nothing."""
+        index = torch.as_tensor(index, dtype=torch.long)
+        spans = {id(f.spans): f.spans.select(index) for f in self.fields.values()}
+        return GraphCollection(
+            [self.ids[i] for i in index.tolist()],
+            {node: count[index] for node, count in self.num_nodes.items()},
+            {key: Ragged(f.rows, spans[id(f.spans)]) for key, f in self.fields.items()},
+            {name: value[index] for name, value in self.sizes.items()},
+        )
+
+    def batch(self, index: Tensor | Sequence[int] | None = None) -> HeteroData:
+        """Joins graphs into one disconnected graph.
+
+        Args:
+            index: The graphs in order, repeats allowed. (default: all)
+
+        Returns:
+            Their union: every node type has ``ptr`` ``[num_graphs + 1]`` and ``batch``
+            ``[num_nodes]``, edges are offset, ``num_graphs`` is set and ``id`` is a list.
+        """
+        part = self if index is None else self.select(index)
+        data = HeteroData()
+        ptr: dict[NodeType, Tensor] = {}
+        for node, count in part.num_nodes.items():
+            ptr[node] = torch.cat([count.new_zeros(1), count.cumsum(0)])
+            data[node].num_nodes = int(ptr[node][-1])
+            data[node].ptr = ptr[node]
+            data[node].batch = torch.arange(len(part)).repeat_interleave(count)
+        row_of: dict[int, Tensor] = {}  # many fields share their spans
+        for (store, name), field in part.fields.items():
+            key = id(field.spans)
+            if key not in row_of:
+                row_of[key] = field.spans.rows()
+            value = field.rows[row_of[key]]
+            if isinstance(store, tuple):
+                offset = torch.stack([ptr[store[0]][:-1], ptr[store[2]][:-1]], dim=1)
+                offset = offset.repeat_interleave(field.spans.count, dim=0)
+                value = (value + offset).t().contiguous()  # [2, num_edges]
+            data[store][name] = value
+        data.num_graphs = len(part)
+        data.id = part.ids
+        for name, size in part.sizes.items():
+            data[name] = size
+        return data
+
+    @classmethod
+    def from_graphs(cls, graphs: Sequence[HeteroData]) -> "GraphCollection":
+        """Packs single graphs.
+
+        Args:
+            graphs: At least one graph, all image graphs or all text graphs, with the same fields.
+
+        Raises:
+            ValueError: If a graph is not valid (see :func:`validate`), if the modalities are
+                mixed, or if a field is missing from some graphs or differs in width.
+        """
+        if not graphs:
+            raise ValueError("from_graphs: no graphs given")
+        names = [_name(graph, i) for i, graph in enumerate(graphs)]
+        keys = _field_keys(graphs[0])
+        for name, graph in zip(names, graphs, strict=True):
+            validate(graph, name=name)
+            if is_text(graph) != is_text(graphs[0]):
+                raise ValueError(f"{name}: image and text graphs in one collection")
+            if odd := keys.symmetric_difference(_field_keys(graph)):
+                listed = ", ".join(sorted(f"{store} {field}" for store, field in odd))
+                raise ValueError(f"{name}: fields that only some graphs have: {listed}")
+        text = is_text(graphs[0])
+        num_nodes = {
+            node: torch.tensor([graph[node].num_nodes for graph in graphs])
+            for node in (TEXT_NODES if text else IMAGE_NODES)
+        }
+        per_node = {node: Spans.packed(count) for node, count in num_nodes.items()}
+        fields: dict[Field, Ragged] = {}
+        for store, field in sorted(keys, key=str):
+            values = [graph[store][field] for graph in graphs]
+            if isinstance(store, tuple):
+                values = [value.t() for value in values]
+            for name, value in zip(names, values, strict=True):
+                if value.shape[1:] != values[0].shape[1:] or value.dtype != values[0].dtype:
+                    raise ValueError(
+                        f"{name}: {store} {field}: {value.dtype} of width {list(value.shape[1:])}, "
+                        f"but {values[0].dtype} of width {list(values[0].shape[1:])} before"
+                    )
+            counts = torch.tensor([value.size(0) for value in values])
+            spans = Spans.packed(counts)
+            if isinstance(store, str) and torch.equal(counts, num_nodes[store]):
+                spans = per_node[store]
+            fields[store, field] = Ragged(torch.cat(values), spans)
+        sizes = {
+            size: torch.tensor([float(graph[size]) for graph in graphs])
+            for size in ("width", "height")
+            if all(size in graph for graph in graphs)
+        }
+        ids = [str(graph["id"]) if "id" in graph else "" for graph in graphs]
+        return cls(ids, num_nodes, fields, sizes)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the collection as one safetensors file; see :meth:`load`."""
+        from pyg_sgm.data.storage import save_collection
+
+        save_collection(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "GraphCollection":
+        """Opens a file written by :meth:`save`; features are memory-mapped, nothing is unpickled.
+
+        Raises:
+            ValueError: Naming the file, if it is cut short, not a collection, or inconsistent.
+        """
+        from pyg_sgm.data.storage import load_collection
+
+        return load_collection(path)
+
+    def __repr__(self) -> str:
+        return f"GraphCollection({len(self)} {'text' if self.is_text else 'image'} graphs)"
+
+
+def _name(graph: HeteroData, position: int) -> str:
+    return f"graph {position} ({graph['id']})" if "id" in graph else f"graph {position}"
+
+
+def _field_keys(graph: HeteroData) -> set[Field]:
+    nodes, edges = (TEXT_NODES, TEXT_EDGES) if is_text(graph) else (IMAGE_NODES, IMAGE_EDGES)
+    stores: tuple[Store, ...] = (*nodes, *edges)
+    return {
+        (store, name)
+        for store in stores
+        if store in (*graph.node_types, *graph.edge_types)
+        for name, value in graph[store].items()
+        if isinstance(value, Tensor) and name not in ("ptr", "batch")
+    }

@@ -1,0 +1,77 @@
+"""Image graphs and text graphs of a dataset, side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_sgm.data.collection import GraphCollection
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Some texts and the images they belong to, each image once.
+
+    Args:
+        image: The union of the image graphs.
+        text: The union of the text graphs.
+        image_of_text: Position in this batch of each text's image, ``[num_texts]``.
+        image_index: Index in the whole set of each image of this batch, ``[num_images]``.
+    """
+
+    image: HeteroData
+    text: HeteroData
+    image_of_text: Tensor
+    image_index: Tensor
+
+    def to(self, device: torch.device | str) -> "PairBatch":
+        """The same batch on another device."""
+        return PairBatch(
+            self.image.to(device),
+            self.text.to(device),
+            self.image_of_text.to(device),
+            self.image_index.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class PairedGraphs:
+    """The graphs of a dataset and which image each text describes; its length counts texts.
+
+    Args:
+        images: All image graphs.
+        texts: All text graphs.
+        image_of_text: Index of each text's image, ``[num_texts]``.
+
+    Raises:
+        ValueError: If ``image_of_text`` has another length or points outside ``images``.
+    """
+
+    images: GraphCollection
+    texts: GraphCollection
+    image_of_text: Tensor
+
+    def __post_init__(self) -> None:
+        if self.image_of_text.shape != (len(self.texts),):
+            raise ValueError(
+                f"image_of_text: expected [{len(self.texts)}], got {list(self.image_of_text.shape)}"
+            )
+        bad = (self.image_of_text < 0) | (self.image_of_text >= len(self.images))
+        if bad.any():
+            i = int(bad.nonzero()[0])
+            raise ValueError(f"image_of_text: text {i} has no image {int(self.image_of_text[i])}")
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def batch(self, text_index: Tensor | Sequence[int] | None = None) -> PairBatch:
+        """The given texts (default: all) and their images, sorted by index."""
+        if text_index is None:
+            text_index = torch.arange(len(self))
+        text_index = torch.as_tensor(text_index, dtype=torch.long)
+        image_index, image_of_text = self.image_of_text[text_index].unique(return_inverse=True)
+        return PairBatch(
+            self.images.batch(image_index), self.texts.batch(text_index), image_of_text, image_index
+        )

@@ -1,0 +1,177 @@
+"""What every dataset is: images and texts as strings, and which belongs to which."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+from pyg_sgm.data import (
+    ImageRecord,
+    PairedGraphs,
+    Ragged,
+    TextRecord,
+    Vocabularies,
+    Vocabulary,
+    pack_images,
+    pack_texts,
+)
+from pyg_sgm.data.records import node_phrases, phrase_words
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of image graphs that a dataset knows beforehand, beyond those it contains."""
+
+    objects: Sequence[str] = ()
+    predicates: Sequence[str] = ()
+    attributes: Sequence[str] = ()
+
+
+class SceneGraphDataset:
+    """Images and texts with their graphs in strings, before any vocabulary.
+
+    Args:
+        images: One record an image, with distinct ids.
+        texts: One record a text.
+        image_of_text: Index of each text's image, ``[num_texts]``.
+        labels: Labels that vocabularies must contain whether they occur or not. (default: none)
+        features: Region features of the images by node type, ``{"object" | "relation": Ragged}``.
+            (default: none)
+
+    Raises:
+        ValueError: If two images have the same id or a text has no image.
+
+    Example:
+        >>> from pyg_sgm.data import image_record, text_record
+        >>> data = SceneGraphDataset(
+        ...     images=[image_record(["dog"], [[0, 0, 1, 1]], id="1.jpg")],
+        ...     texts=[text_record("a dog", id="1#0"), text_record("an animal", id="1#1")],
+        ...     image_of_text=[0, 0],
+        ... )
+        >>> vocabularies = data.vocabularies()
+        >>> vocabularies.words.words
+        ('<unk>', 'a', 'an', 'animal', 'dog')
+        >>> len(data.encode(vocabularies))
+        2
+    """
+
+    def __init__(
+        self,
+        images: Sequence[ImageRecord],
+        texts: Sequence[TextRecord],
+        image_of_text: Tensor | Sequence[int],
+        labels: Labels | None = None,
+        features: Mapping[str, Ragged] | None = None,
+    ) -> None:
+        self.images = list(images)
+        self.texts = list(texts)
+        self.image_of_text = torch.as_tensor(image_of_text, dtype=torch.long)
+        self.labels = labels or Labels()
+        self.features = dict(features or {})
+        if len(set(self.image_ids)) < len(self.images):
+            raise ValueError("two images have the same id")
+        if self.image_of_text.shape != (len(self.texts),):
+            raise ValueError(
+                f"image_of_text: expected one index for each of {len(self.texts)} texts"
+            )
+        bad = (self.image_of_text < 0) | (self.image_of_text >= len(self.images))
+        if bad.any():
+            raise ValueError(f"text {self.texts[int(bad.nonzero()[0])].id!r} has no image")
+
+    @property
+    def image_ids(self) -> list[str]:
+        """Name of each image."""
+        return [image.id for image in self.images]
+
+    @property
+    def text_ids(self) -> list[str]:
+        """Name of each text."""
+        return [text.id for text in self.texts]
+
+    @property
+    def captions(self) -> list[str]:
+        """Each text as written."""
+        return [text.caption for text in self.texts]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def vocabularies(self, min_count: int = 1) -> Vocabularies:
+        """The vocabularies of this dataset.
+
+        Args:
+            min_count: Words of captions and of text-graph phrases that occur less often are left
+                out (default: ``1``). Labels of image graphs are all kept.
+        """
+        words = chain.from_iterable(_words(text) for text in self.texts)
+        objects = chain.from_iterable(image.objects for image in self.images)
+        predicates = (p for image in self.images for _, p, _ in image.relations)
+        attributes = (label for image in self.images for _, label in image.attributes)
+        return Vocabularies(
+            Vocabulary.build(words, min_count),
+            Vocabulary.build(chain(self.labels.objects, objects)),
+            Vocabulary.build(chain(self.labels.predicates, predicates)),
+            Vocabulary.build(chain(self.labels.attributes, attributes)),
+        )
+
+    def encode(self, vocabularies: Vocabularies) -> PairedGraphs:
+        """The graphs as tensors; words and labels outside the vocabularies become index 0.
+
+        Raises:
+            ValueError: If region features do not fit the number of objects or relations.
+        """
+        return PairedGraphs(
+            pack_images(self.images, vocabularies, self.features),
+            pack_texts(self.texts, vocabularies.words),
+            self.image_of_text,
+        )
+
+    def select_images(self, index: Iterable[int]) -> "SceneGraphDataset":
+        """The given images, in that order, and their texts in the order they have here.
+
+        Raises:
+            ValueError: If an index occurs twice or is not there.
+        """
+        index = torch.as_tensor(list(index), dtype=torch.long)
+        if index.numel() and not (int(index.min()) >= 0 and int(index.max()) < len(self.images)):
+            raise ValueError(f"select_images: an index outside 0 ... {len(self.images) - 1}")
+        if len(index.unique()) < len(index):
+            raise ValueError("select_images: an index occurs twice")
+        new = torch.full((len(self.images),), -1)
+        new[index] = torch.arange(len(index))
+        kept = new[self.image_of_text] >= 0
+        return SceneGraphDataset(
+            [self.images[i] for i in index.tolist()],
+            [text for text, keep in zip(self.texts, kept.tolist(), strict=True) if keep],
+            new[self.image_of_text][kept],
+            self.labels,
+            {node: ragged.select(index) for node, ragged in self.features.items()},
+        )
+
+    def split_every(self, n: int) -> tuple["SceneGraphDataset", "SceneGraphDataset"]:
+        """Splits by sorted image id: positions that are multiples of ``n`` are dev.
+
+        Args:
+            n: At least 2.
+
+        Returns:
+            The train part and the dev part.
+        """
+        if n < 2:
+            raise ValueError(f"split_every: n must be at least 2, got {n}")
+        order = sorted(range(len(self.images)), key=lambda i: self.images[i].id)
+        train = [i for position, i in enumerate(order) if position % n]
+        return self.select_images(train), self.select_images(order[::n])
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        return f"{name}({len(self.images)} images, {len(self.texts)} texts)"
+
+
+def _words(text: TextRecord) -> Iterable[str]:
+    yield from text.words
+    for phrases in node_phrases(text).values():
+        for phrase in phrases:
+            yield from phrase_words(phrase)

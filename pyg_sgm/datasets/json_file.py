@@ -1,0 +1,44 @@
+"""JSON from outside: read once, and every mistake named by file and record."""
+
+import gzip
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+_PICKLE_SUFFIXES = (".joblib", ".pkl", ".pickle", ".p")
+
+
+def read_json(path: str | os.PathLike[str], kind: type) -> Any:
+    """Reads a JSON file, gzipped if its name ends in ``.gz``.
+
+    Args:
+        path: The file.
+        kind: Expected type of the whole, ``dict`` or ``list``.
+
+    Raises:
+        FileNotFoundError: If the file is absent.
+        ValueError: Naming the file, if it is a pickle, cut short, not JSON, or of another type.
+    """
+    path = Path(path)
+    if path.suffix.lower() in _PICKLE_SUFFIXES:
+        raise ValueError(
+            f"{path}: pickles are never read, they can run code; convert the file to JSON"
+        )
+    raw = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            raw = gzip.decompress(raw)
+        except (EOFError, OSError, zlib.error) as error:
+            raise ValueError(f"{path}: cut short or not gzip ({error})") from error
+    if raw[:1] == b"\x80":
+        raise ValueError(f"{path}: this is a pickle; pickles are never read, they can run code")
+    try:
+        value = json.loads(raw)
+    except ValueError as error:  # also UnicodeDecodeError
+        raise ValueError(f"{path}: cut short or not JSON ({error})") from error
+    if not isinstance(value, kind):
+        expected = "an object" if kind is dict else "a list"
+        raise ValueError(f"{path}: expected {expected}, got {type(value).__name__}")
+    return value
