@@ -1,5 +1,9 @@
 """Pure functions on tensors."""
 
+from pyg_sgm.ops.attention import attended, cross_attention, perspectives, unit
+from pyg_sgm.ops.cross_match import cross_match, cross_match_pairs
+from pyg_sgm.ops.distraction import distraction, distraction_pairs, votes
+from pyg_sgm.ops.lsesim import lsesim
 from pyg_sgm.ops.maxsim import maxsim
 from pyg_sgm.ops.packed import Packed, select_rows
 from pyg_sgm.ops.ranks import ranks
@@ -13,7 +17,15 @@ from pyg_sgm.ops.segment import (
 
 __all__ = [
     "Packed",
+    "attended",
+    "cross_attention",
+    "cross_match",
+    "cross_match_pairs",
+    "distraction",
+    "distraction_pairs",
+    "lsesim",
     "maxsim",
+    "perspectives",
     "ranks",
     "segment_logsumexp",
     "segment_max",
@@ -21,4 +33,6 @@ __all__ = [
     "segment_softmax",
     "segment_sum",
     "select_rows",
+    "unit",
+    "votes",
 ]

@@ -28,6 +28,7 @@ def maxsim(
         - **output:** :math:`(|\mathcal{G}_x|, |\mathcal{G}_y|)`
 
     Example:
+        >>> import torch
         >>> x, y = torch.eye(3), torch.tensor([[1.0, 0.5, 0.0], [0.0, 0.0, -2.0]])
         >>> maxsim(x, torch.tensor([0, 2, 3]), y, torch.tensor([0, 2]))
         tensor([[ 0.5000],

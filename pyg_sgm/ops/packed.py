@@ -21,6 +21,7 @@ def select_rows(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         - **output:** rows :math:`(N_K)` and the boundaries :math:`(K + 1)` of the selection
 
     Example:
+        >>> import torch
         >>> rows, ptr = select_rows(torch.tensor([0, 2, 2, 5]), torch.tensor([2, 0]))
         >>> rows.tolist(), ptr.tolist()
         ([2, 3, 4, 0, 1], [0, 3, 5])
@@ -47,6 +48,7 @@ class Packed:
         - **ptr:** :math:`(|\mathcal{G}| + 1)`
 
     Example:
+        >>> import torch
         >>> nodes = Packed(torch.arange(6.0).view(3, 2), torch.tensor([0, 2, 3]))
         >>> len(nodes)
         2
@@ -75,6 +77,22 @@ class Packed:
         """The graphs ``index`` (LongTensor; any order, repeats allowed)."""
         rows, ptr = select_rows(self.ptr, index)
         return Packed(self.x[rows], ptr)
+
+    def padded(self, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The graphs ``index`` (all of them by default) side by side, short ones filled with zeros.
+
+        Returns the nodes ``[num_selected, max_size, dim]`` and which of them are real
+        ``[num_selected, max_size]``.
+        """
+        start, size = self.ptr[:-1], self.sizes
+        if index is not None:
+            start, size = start[index], size[index]
+        column = torch.arange(int(size.max()) if size.numel() else 0, device=size.device)
+        mask = column < size[:, None]  # [num_selected, max_size]
+        rows = (start[:, None] + column).masked_fill(~mask, 0)
+        if self.x.size(0) == 0:
+            return self.x.new_zeros(*mask.shape, *self.x.shape[1:]), mask
+        return self.x[rows].masked_fill(~mask[..., None], 0), mask
 
     def to(self, *args: Any, **kwargs: Any) -> Packed:
         """Moves or casts ``x`` as :meth:`torch.Tensor.to` does; ``ptr`` follows its device."""

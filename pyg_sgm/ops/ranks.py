@@ -23,6 +23,7 @@ def ranks(scores: Tensor, image_of_text: Tensor) -> tuple[Tensor, Tensor]:
         ValueError: If a score is NaN, or an image has no text, or the shapes do not fit.
 
     Example:
+        >>> import torch
         >>> scores = torch.tensor([[0.9, 0.2, 0.1], [0.3, 0.2, 0.0]])
         >>> ranks(scores, torch.tensor([0, 0, 1]))
         (tensor([1, 3]), tensor([1, 2, 2]))

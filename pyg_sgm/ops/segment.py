@@ -19,6 +19,7 @@ def segment_sum(x: Tensor, ptr: Tensor) -> Tensor:
         ptr (LongTensor): ``[num_groups + 1]``.
 
     Example:
+        >>> import torch
         >>> segment_sum(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0, 2, 2, 3]))
         tensor([3., 0., 4.])
     """
@@ -33,6 +34,7 @@ def segment_mean(x: Tensor, ptr: Tensor) -> Tensor:
         ptr (LongTensor): ``[num_groups + 1]``.
 
     Example:
+        >>> import torch
         >>> segment_mean(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0, 2, 2, 3]))
         tensor([1.5000, 0.0000, 4.0000])
     """
@@ -47,6 +49,7 @@ def segment_max(x: Tensor, ptr: Tensor) -> Tensor:
         ptr (LongTensor): ``[num_groups + 1]``.
 
     Example:
+        >>> import torch
         >>> segment_max(torch.tensor([-1.0, -2.0, -4.0]), torch.tensor([0, 2, 2, 3]))
         tensor([-1., -inf, -4.])
     """
@@ -61,6 +64,7 @@ def segment_logsumexp(x: Tensor, ptr: Tensor) -> Tensor:
         ptr (LongTensor): ``[num_groups + 1]``.
 
     Example:
+        >>> import torch
         >>> segment_logsumexp(torch.tensor([0.0, 0.0, 1.0]), torch.tensor([0, 2, 2, 3]))
         tensor([0.6931, -inf, 1.0000])
     """
@@ -80,6 +84,7 @@ def segment_softmax(x: Tensor, ptr: Tensor) -> Tensor:
         ptr (LongTensor): ``[num_groups + 1]``.
 
     Example:
+        >>> import torch
         >>> segment_softmax(torch.tensor([0.0, 0.0, 5.0]), torch.tensor([0, 2, 2, 3]))
         tensor([0.5000, 0.5000, 1.0000])
     """

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from packed_graphs import ragged
 from torch import Tensor
 
 from pyg_sgm.ops import maxsim
@@ -21,12 +22,6 @@ def reference(
                 w = 1 / len(words) if weight is None else float(weight[t])
                 out[i, j] += w * max(float(node @ y[t].double()) for node in nodes)
     return out
-
-
-def ragged(sizes: list[int], dim: int, seed: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    ptr = torch.tensor([0, *sizes]).cumsum(0)
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(sum(sizes), dim, generator=generator, dtype=torch.float64).to(dtype), ptr
 
 
 X_SIZES = [3, 0, 5, 1, 3, 7, 0, 2]

@@ -1,0 +1,102 @@
+"""Attention between the nodes of two graphs, and matching under many perspectives (HOAD)."""
+
+from torch import Tensor
+
+TINY = 1e-12  # below this norm a vector counts as zero
+
+
+def unit(x: Tensor) -> Tensor:
+    r"""Rows of length one. A row of zeros stays zero and takes no gradient.
+
+    Args:
+        x (Tensor): ``[..., dim]``.
+
+    Example:
+        >>> import torch
+        >>> unit(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        tensor([[0.6000, 0.8000],
+                [0.0000, 0.0000]])
+    """
+    return x * inverse_root(x.square().sum(-1, keepdim=True))
+
+
+def inverse_root(square: Tensor) -> Tensor:
+    r"""``1 / sqrt(square)``, and 0 with no gradient where ``square`` is no more than rounding."""
+    zero = square <= TINY**2
+    return square.masked_fill(zero, 1).rsqrt().masked_fill(zero, 0)
+
+
+def cross_attention(x: Tensor, y: Tensor) -> Tensor:
+    r"""Attention between all nodes of one graph and all of another (HOAD, eq. 4 and 5)
+
+    .. math:: \alpha_{ij} = \max(\cos(x_i, y_j), 0)
+
+    A node of zeros attends to nothing, so graphs padded with zeros need no mask.
+
+    Args:
+        x (Tensor): Nodes of the first graph, or of a batch of them.
+        y (Tensor): Nodes of the second; its leading dimensions broadcast with those of ``x``.
+
+    Shapes:
+        - **input:** x :math:`(*, N, F)`, y :math:`(*, M, F)`
+        - **output:** :math:`(*, N, M)`
+
+    Example:
+        >>> import torch
+        >>> cross_attention(torch.eye(2), torch.tensor([[3.0, 4.0], [-1.0, 0.0]]))
+        tensor([[0.6000, 0.0000],
+                [0.8000, 0.0000]])
+    """
+    return (unit(x) @ unit(y).transpose(-1, -2)).relu()
+
+
+def attended(attention: Tensor, y: Tensor) -> Tensor:
+    r"""What every node sees of the other graph (HOAD, eq. 5)
+
+    .. math:: \tilde{x}_i = \frac{\sum_j \alpha_{ij} y_j}{\sum_j \alpha_{ij}}
+
+    A row of ``attention`` without weight gives a vector of zeros.
+
+    Args:
+        attention (Tensor): Weights, none negative.
+        y (Tensor): Nodes of the other graph.
+
+    Shapes:
+        - **input:** attention :math:`(*, N, M)`, y :math:`(*, M, F)`
+        - **output:** :math:`(*, N, F)`
+
+    Example:
+        >>> import torch
+        >>> attended(torch.tensor([[1.0, 3.0], [0.0, 0.0]]), torch.eye(2))
+        tensor([[0.2500, 0.7500],
+                [0.0000, 0.0000]])
+    """
+    total = attention.sum(-1, keepdim=True)
+    return (attention / total.masked_fill(total <= TINY, 1)) @ y
+
+
+def perspectives(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+    r"""Multi-perspective matching of node with node (HOAD, eq. 7)
+
+    .. math:: m_k = \cos(W_k \circ x, W_k \circ y)
+
+    Where either vector is zero, so is :math:`m_k`.
+
+    Args:
+        x (Tensor): Nodes.
+        y (Tensor): What each is compared with.
+        weight (Tensor): One row a perspective.
+
+    Shapes:
+        - **input:** x and y :math:`(*, F)`, weight :math:`(L, F)`
+        - **output:** :math:`(*, L)`
+
+    Example:
+        >>> import torch
+        >>> x, y = torch.tensor([1.0, 1.0]), torch.tensor([1.0, -1.0])
+        >>> perspectives(x, y, torch.tensor([[1.0, 1.0], [1.0, 0.0]]))
+        tensor([0., 1.])
+    """
+    square = weight.square().t()  # [dim, num_perspectives]
+    norms = inverse_root(x.square() @ square) * inverse_root(y.square() @ square)
+    return ((x * y) @ square) * norms
