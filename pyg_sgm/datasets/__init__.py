@@ -3,5 +3,13 @@
 from pyg_sgm.datasets.base import Labels, SceneGraphDataset
 from pyg_sgm.datasets.flickr30k_sgm import Flickr30kSGM
 from pyg_sgm.datasets.open import open_dataset
+from pyg_sgm.datasets.scene_world import HardNegatives, SceneWorld
 
-__all__ = ["Flickr30kSGM", "Labels", "SceneGraphDataset", "open_dataset"]
+__all__ = [
+    "Flickr30kSGM",
+    "HardNegatives",
+    "Labels",
+    "SceneGraphDataset",
+    "SceneWorld",
+    "open_dataset",
+]

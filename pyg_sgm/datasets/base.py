@@ -1,5 +1,6 @@
 """What every dataset is: images and texts as strings, and which belongs to which."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -22,11 +23,19 @@ from pyg_sgm.data.records import node_phrases, phrase_words
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of image graphs that a dataset knows beforehand, beyond those it contains."""
+    """What a dataset knows beforehand, beyond what it contains: its vocabularies have all of it.
+
+    Args:
+        objects: Object labels of image graphs.
+        predicates: Predicate labels of image graphs.
+        attributes: Attribute labels of image graphs.
+        words: Words of texts.
+    """
 
     objects: Sequence[str] = ()
     predicates: Sequence[str] = ()
     attributes: Sequence[str] = ()
+    words: Sequence[str] = ()
 
 
 class SceneGraphDataset:
@@ -105,12 +114,13 @@ class SceneGraphDataset:
             min_count: Words of captions and of text-graph phrases that occur less often are left
                 out (default: ``1``). Labels of image graphs are all kept.
         """
-        words = chain.from_iterable(_words(text) for text in self.texts)
+        counts = Counter(chain.from_iterable(_words(text) for text in self.texts))
+        words = {word for word, n in counts.items() if n >= min_count} | set(self.labels.words)
         objects = chain.from_iterable(image.objects for image in self.images)
         predicates = (p for image in self.images for _, p, _ in image.relations)
         attributes = (label for image in self.images for _, label in image.attributes)
         return Vocabularies(
-            Vocabulary.build(words, min_count),
+            Vocabulary.build(words),
             Vocabulary.build(chain(self.labels.objects, objects)),
             Vocabulary.build(chain(self.labels.predicates, predicates)),
             Vocabulary.build(chain(self.labels.attributes, attributes)),
