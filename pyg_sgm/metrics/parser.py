@@ -1,0 +1,187 @@
+"""Tuple F1 of text scene graphs, SPICE's idea without WordNet."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_WORD = re.compile(r"[a-z0-9']+")
+_GROUP = re.compile(r"\(([^()]*)\)")
+
+
+def plain_words(phrase: str) -> str:
+    """Lower-case words of a phrase joined by single spaces: the plainest normaliser.
+
+    Example:
+        >>> plain_words("T-shirt,  RED")
+        't shirt red'
+    """
+    return " ".join(_WORD.findall(phrase.lower()))
+
+
+def read_scene_graph(text: str) -> dict[str, Any]:
+    r"""Reads a graph written as ``( man , ride , horse ) , ( horse , is , brown ) , ( dog )``.
+
+    A group of three whose middle is ``is`` is an attribute, any other group of three a relation, a
+    single one an object. Groups of another size are left out.
+
+    Args:
+        text: Groups in round brackets whose parts are set off by ``" , "``.
+
+    Returns:
+        A mapping with the lists ``objects``, ``attributes`` and ``relations``.
+
+    Example:
+        >>> read_scene_graph("( man , ride , horse ) , ( horse , is , brown )")
+        {'objects': [], 'attributes': [('horse', 'brown')], 'relations': [('man', 'ride', 'horse')]}
+    """
+    graph: dict[str, Any] = {"objects": [], "attributes": [], "relations": []}
+    for group in _GROUP.findall(text):
+        parts = [part.strip() for part in re.split(r"\s,\s", f" {group} ") if part.strip()]
+        if len(parts) == 1:
+            graph["objects"].append(parts[0])
+        elif len(parts) == 3 and parts[1] == "is":
+            graph["attributes"].append((parts[0], parts[2]))
+        elif len(parts) == 3:
+            graph["relations"].append((parts[0], parts[1], parts[2]))
+    return graph
+
+
+def graph_tuples(
+    graph: Mapping[str, Any], normalise: Callable[[str], str] = plain_words
+) -> set[tuple[str, ...]]:
+    """The set of tuples that stands for a graph.
+
+    Objects give 1-tuples, attributes 2-tuples (object, attribute), relations 3-tuples (subject,
+    predicate, object); an object that an attribute or a relation names is an object too. A tuple
+    with a part that normalises to nothing is left out.
+
+    Args:
+        graph: Mapping with the optional lists ``objects`` of phrases, ``attributes`` of pairs and
+            ``relations`` of triplets.
+        normalise: Brings a phrase to the form in which phrases are compared.
+            (default: :func:`plain_words`)
+
+    Example:
+        >>> sorted(graph_tuples({"attributes": [("Horse", "brown")]}))
+        [('horse',), ('horse', 'brown')]
+    """
+    written: Iterable[tuple[str, ...]] = (
+        *((name,) for name in graph.get("objects", ())),
+        *(tuple(pair) for pair in graph.get("attributes", ())),
+        *(tuple(triplet) for triplet in graph.get("relations", ())),
+    )
+    tuples = set()
+    for parts in written:
+        words = tuple(map(normalise, parts))
+        if all(words):
+            tuples.add(words)
+            tuples.add(words[:1])
+            if len(words) == 3:
+                tuples.add(words[2:])
+    return tuples
+
+
+@dataclass(frozen=True)
+class TupleScore:
+    r"""Counts of tuples and the figures that follow from them.
+
+    Args:
+        hit: Tuples predicted and true.
+        predicted: Tuples predicted.
+        true: Tuples that are true.
+
+    Example:
+        >>> TupleScore(hit=3, predicted=4, true=6)
+        TupleScore(precision=0.7500, recall=0.5000, f1=0.6000)
+    """
+
+    hit: int
+    predicted: int
+    true: int
+
+    @property
+    def precision(self) -> float:
+        """Share of the predicted tuples that are true; 0 if none is predicted."""
+        return self.hit / max(self.predicted, 1)
+
+    @property
+    def recall(self) -> float:
+        """Share of the true tuples that are predicted; 0 if there is none."""
+        return self.hit / max(self.true, 1)
+
+    @property
+    def f1(self) -> float:
+        r"""Harmonic mean of both, :math:`2 \cdot hit / (predicted + true)`; 0 for 0 / 0."""
+        return 2 * self.hit / max(self.predicted + self.true, 1)
+
+    def __repr__(self) -> str:
+        figures = {name: getattr(self, name) for name in ("precision", "recall", "f1")}
+        return f"TupleScore({', '.join(f'{name}={value:.4f}' for name, value in figures.items())})"
+
+
+@dataclass(frozen=True)
+class ParserScore:
+    """Scores of a parser: by kind of tuple, over all, and the share of graphs that are exact."""
+
+    exact: float
+    objects: TupleScore
+    attributes: TupleScore
+    relations: TupleScore
+    all: TupleScore
+
+
+def parser_f1(
+    predicted: Sequence[Mapping[str, Any]],
+    gold: Sequence[Mapping[str, Any]],
+    normalise: Callable[[str], str] = plain_words,
+) -> ParserScore:
+    r"""Precision, recall and F1 of predicted text graphs, micro-averaged over the captions.
+
+    With :math:`P_i` and :math:`G_i` the sets of tuples of caption :math:`i` (see
+    :func:`graph_tuples`), precision is :math:`\sum_i |P_i \cap G_i| / \sum_i |P_i|` and recall
+    :math:`\sum_i |P_i \cap G_i| / \sum_i |G_i|`: the tuples of SPICE (`"SPICE: Semantic
+    Propositional Image Caption Evaluation" <https://arxiv.org/abs/1607.08822>`_) compared as
+    words, without synonyms.
+
+    Args:
+        predicted: One graph a caption, as :func:`graph_tuples` takes it.
+        gold: The true graphs, in the same order.
+        normalise: Brings a phrase to the form in which phrases are compared; give it a lemmatiser
+            to forgive inflection. (default: :func:`plain_words`)
+
+    Raises:
+        ValueError: If the two differ in length or are empty.
+
+    Example:
+        >>> gold = [read_scene_graph("( man , ride , horse )"), read_scene_graph("( dog )")]
+        >>> score = parser_f1([gold[0], {"objects": ["cat"]}], gold)
+        >>> score.all
+        TupleScore(precision=0.7500, recall=0.7500, f1=0.7500)
+        >>> score.exact
+        0.5
+    """
+    if len(predicted) != len(gold) or not gold:
+        raise ValueError(
+            f"parser_f1: as many predicted as gold graphs, at least one; got {len(predicted)} "
+            f"predicted and {len(gold)} gold"
+        )
+    pairs = [
+        (graph_tuples(p, normalise), graph_tuples(g, normalise))
+        for p, g in zip(predicted, gold, strict=True)
+    ]
+
+    def score(sizes: tuple[int, ...]) -> TupleScore:
+        counts = [
+            [sum(len(t) in sizes for t in tuples) for tuples in (p & g, p, g)] for p, g in pairs
+        ]
+        hit, found, true = map(sum, zip(*counts, strict=True))
+        return TupleScore(hit, found, true)
+
+    return ParserScore(
+        exact=sum(p == g for p, g in pairs) / len(pairs),
+        objects=score((1,)),
+        attributes=score((2,)),
+        relations=score((3,)),
+        all=score((1, 2, 3)),
+    )

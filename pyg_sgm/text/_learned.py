@@ -1,0 +1,225 @@
+"""The learned parser: a small network and the lexicon of what it answers with."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from pyg_sgm.text._network import HEAD, INSIDE, CaptionNetwork, Pairs, WordBatch
+from pyg_sgm.text._parsed import ParsedCaption, object_label
+from pyg_sgm.text._words import split_words, verb_lemma
+
+WEIGHTS = Path(__file__).parent / "weights"
+# Longer sentences are cut: captions of the training data have at most 28 words.
+LONGEST = 48
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """The strings that the network's numbers stand for.
+
+    Args:
+        words: Words by row of the embedding table; row 0 is the unknown word.
+        predicates: Predicates by class, ``V`` for the verb of the caption; class 0 is no relation.
+        object_names: What some phrases are called in graphs, as ``guy`` is ``person``.
+        attribute_names: The same for attributes, as ``two`` is ``2``.
+    """
+
+    words: list[str]
+    predicates: list[str]
+    object_names: dict[str, str]
+    attribute_names: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a caption that is parsed by itself, and where it begins."""
+
+    caption: int
+    start: int
+    words: list[str]
+    gaps: list[int]
+
+
+class LearnedParser:
+    """Parses captions with a :class:`CaptionNetwork`.
+
+    Args:
+        network: The network, in evaluation mode.
+        lexicon: Its words and predicates.
+    """
+
+    def __init__(self, network: CaptionNetwork, lexicon: Lexicon) -> None:
+        self.network = network
+        self.lexicon = lexicon
+        self._index = {word: at for at, word in enumerate(lexicon.words)}
+
+    @classmethod
+    def load(cls, folder: Path = WEIGHTS) -> "LearnedParser":
+        """Reads ``parser.safetensors``: weights in half precision, the lexicon in its metadata."""
+        with safe_open(folder / "parser.safetensors", framework="pt") as file:
+            lexicon = Lexicon(**json.loads(file.metadata()["lexicon"]))
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        network = CaptionNetwork(
+            len(lexicon.words),
+            weights["word.weight"].size(0),
+            len(lexicon.predicates),
+            channels=weights["encoder.weight_hh_l0"].size(1),
+        )
+        network.load_state_dict(weights)
+        return cls(network.eval(), lexicon)
+
+    def save(self, folder: Path) -> None:
+        """Writes the file that :meth:`load` reads."""
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {
+            name: weight.half().contiguous() for name, weight in self.network.state_dict().items()
+        }
+        metadata = {"lexicon": json.dumps(asdict(self.lexicon))}
+        save_file(weights, folder / "parser.safetensors", metadata)
+
+    def parse_batch(self, captions: Sequence[str], batch_size: int = 256) -> list[ParsedCaption]:
+        """Parses captions; equal length side by side, answers in the order given."""
+        split = [split_words(caption) for caption in captions]
+        segments = [
+            segment
+            for at, (words, gaps) in enumerate(split)
+            for segment in _segments(at, words, gaps)
+        ]
+        segments.sort(key=lambda segment: len(segment.words))
+        builders = [_Builder(words) for words, _ in split]
+        for start in range(0, len(segments), batch_size):
+            self._parse_segments(segments[start : start + batch_size], builders)
+        return [b.build(caption) for b, caption in zip(builders, captions, strict=True)]
+
+    @torch.inference_mode()
+    def _parse_segments(self, segments: list[Segment], builders: list["_Builder"]) -> None:
+        network = self.network
+        words = [segment.words for segment in segments]
+        batch = WordBatch.collate(words, [segment.gaps for segment in segments], self._index)
+        x, mask = network(batch)
+        objects = network.mark_object(x).argmax(dim=2) * mask
+        attributes = network.mark_attribute(x).argmax(dim=2) * mask
+        object_heads, attribute_heads = objects == HEAD, attributes == HEAD
+
+        of_object = Pairs.between(attribute_heads, object_heads)
+        described = network.describe(x, mask, of_object)
+        between = Pairs.between(object_heads, object_heads, itself=True)
+        predicate, verb = network.relate(x, mask, between)
+        found = predicate.argmax(dim=1)
+        related = found.nonzero().squeeze(1)
+
+        for segment, o, a in zip(segments, objects.tolist(), attributes.tolist(), strict=True):
+            builders[segment.caption].add_nodes(segment, o, a, self.lexicon)
+        for (row, at), edges in groupby(
+            zip(*_columns(of_object), described.tolist(), strict=True), key=lambda edge: edge[:2]
+        ):
+            likely = sorted(((logit, target) for *_, target, logit in edges), reverse=True)
+            chosen = [target for logit, target in likely if logit > 0] or [likely[0][1]]
+            builders[segments[row].caption].add_attribute(segments[row], at, chosen)
+        for row, source, target, name, verb_at in zip(
+            *(column[related].tolist() for column in (between.row, between.source, between.target)),
+            found[related].tolist(),
+            verb.argmax(dim=1)[related].tolist(),
+            strict=True,
+        ):
+            builders[segments[row].caption].add_relation(
+                segments[row], source, target, self.lexicon.predicates[name], verb_at
+            )
+
+
+def _columns(pairs: Pairs) -> tuple[list[int], list[int], list[int]]:
+    return pairs.row.tolist(), pairs.source.tolist(), pairs.target.tolist()
+
+
+def _segments(caption: int, words: list[str], gaps: list[int]) -> Iterator[Segment]:
+    """Cuts a caption at ends of sentences, and sentences that are very long into pieces."""
+    start = 0
+    for end in range(1, len(words) + 1):
+        if end == len(words) or gaps[end] == 2 or end - start == LONGEST:
+            yield Segment(caption, start, words[start:end], [0, *gaps[start + 1 : end]])
+            start = end
+
+
+def _phrases(marks: list[int]) -> Iterator[tuple[int, ...]]:
+    """Word indices of every phrase: a head and the words marked inside that lead up to it."""
+    for head, mark in enumerate(marks):
+        if mark == HEAD:
+            start = head
+            while start and marks[start - 1] == INSIDE:
+                start -= 1
+            yield tuple(range(start, head + 1))
+
+
+class _Builder:
+    """Collects the nodes of one caption from its segments."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+        self.objects: dict[int, tuple[str, tuple[int, ...]]] = {}  # by head word
+        self.attribute_phrases: dict[int, tuple[str, tuple[int, ...]]] = {}
+        self.attributes: list[tuple[int, int]] = []  # (head word of object, of attribute)
+        self.relations: list[tuple[int, str, int, tuple[int, ...]]] = []
+
+    def add_nodes(
+        self, segment: Segment, objects: list[int], attributes: list[int], lexicon: Lexicon
+    ) -> None:
+        for span in _phrases(objects):
+            words = [segment.words[at] for at in span]
+            name = lexicon.object_names.get(" ".join(words)) or object_label(words)
+            span = tuple(segment.start + at for at in span)
+            self.objects[span[-1]] = name, span
+        for span in _phrases(attributes):
+            phrase = " ".join(segment.words[at] for at in span)
+            span = tuple(segment.start + at for at in span)
+            name = lexicon.attribute_names.get(phrase, phrase)
+            self.attribute_phrases[span[-1]] = name, span
+
+    def add_attribute(self, segment: Segment, head: int, objects: list[int]) -> None:
+        self.attributes += [(segment.start + at, segment.start + head) for at in objects]
+
+    def add_relation(
+        self, segment: Segment, source: int, target: int, predicate: str, verb: int
+    ) -> None:
+        verb_word = segment.words[verb]
+        words = predicate.split()
+        span = []
+        if words[0] == "V":
+            words[0] = verb_lemma(verb_word)
+            span.append(segment.start + verb)
+        # Prepositions stand where the caption has them, nearest before the object.
+        at = target
+        for word in reversed(words[len(span) :]):
+            place = next((k for k in range(at - 1, -1, -1) if segment.words[k] == word), None)
+            if place is not None:
+                at = place
+                span.append(segment.start + place)
+        self.relations.append(
+            (
+                segment.start + source,
+                " ".join(words),
+                segment.start + target,
+                tuple(sorted(set(span))),
+            )
+        )
+
+    def build(self, caption: str) -> ParsedCaption:
+        heads = sorted(self.objects)
+        number = {head: at for at, head in enumerate(heads)}
+        attributes = sorted(self.attributes)
+        relations = sorted(self.relations)
+        return ParsedCaption(
+            caption,
+            tuple(self.words),
+            tuple(self.objects[head][0] for head in heads),
+            tuple((number[o], self.attribute_phrases[a][0]) for o, a in attributes),
+            tuple((number[s], predicate, number[o]) for s, predicate, o, _ in relations),
+            tuple(self.objects[head][1] for head in heads),
+            tuple(self.attribute_phrases[a][1] for _, a in attributes),
+            tuple(span for *_, span in relations),
+        )

@@ -1,0 +1,172 @@
+"""The network of the learned parser: marks on words, edges between marked words."""
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+# Marks of a word: outside, inside a phrase before its head, head (last word of the phrase).
+OUTSIDE, INSIDE, HEAD = 0, 1, 2
+NUM_AFFIXES, NUM_BUCKETS, MAX_DISTANCE = 6, 2048, 12
+
+
+@lru_cache(maxsize=65536)
+def affixes(word: str) -> tuple[int, ...]:
+    """Hash buckets of a word's first two and three and last one to four letters."""
+    parts = (word[:2] + "-", word[:3] + "-", *("-" + word[-n:] for n in range(1, 5)))
+    return tuple(zlib.crc32(part.encode()) % NUM_BUCKETS for part in parts)
+
+
+@dataclass(frozen=True)
+class WordBatch:
+    """Captions as numbers, padded at the end.
+
+    Attributes:
+        word: Row of each word in the embedding table, 0 for unknown ``[batch, length]``.
+        affix: Hash buckets of each word ``[batch, length, NUM_AFFIXES]``.
+        gap: What parts a word from the one before, see ``split_words`` ``[batch, length]``.
+        length: Words of each caption ``[batch]``.
+    """
+
+    word: Tensor
+    affix: Tensor
+    gap: Tensor
+    length: Tensor
+
+    @classmethod
+    def collate(
+        cls, words: Sequence[list[str]], gaps: Sequence[list[int]], index: dict[str, int]
+    ) -> "WordBatch":
+        length = torch.tensor([len(caption) for caption in words])
+        longest = int(length.max())
+        pad = [longest - len(caption) for caption in words]
+        no_affix = (0,) * NUM_AFFIXES
+        return cls(
+            torch.tensor(
+                [[index.get(w, 0) for w in c] + [0] * p for c, p in zip(words, pad, strict=True)]
+            ),
+            torch.tensor(
+                [[affixes(w) for w in c] + [no_affix] * p for c, p in zip(words, pad, strict=True)]
+            ),
+            torch.tensor([list(g) + [0] * p for g, p in zip(gaps, pad, strict=True)]),
+            length,
+        )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Ordered pairs of words: ``row`` of the batch, ``source`` and ``target`` word."""
+
+    row: Tensor
+    source: Tensor
+    target: Tensor
+
+    @classmethod
+    def between(cls, source: Tensor, target: Tensor, itself: bool = False) -> "Pairs":
+        """All pairs of a word marked in ``source`` and one in ``target`` ``[batch, length]``."""
+        both = source.unsqueeze(2) & target.unsqueeze(1)  # [batch, length, length]
+        if not itself:
+            both.diagonal(dim1=1, dim2=2).fill_(False)
+        return cls(*both.nonzero(as_tuple=True))
+
+
+class PairEncoder(nn.Module):
+    """A feature for a pair of words: both, how far apart, and the caption as attention reads it."""
+
+    def __init__(self, in_channels: int, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.source = nn.Linear(in_channels, channels)
+        self.target = nn.Linear(in_channels, channels)
+        self.distance = nn.Embedding(2 * MAX_DISTANCE + 1, channels)
+        self.key = nn.Linear(in_channels, channels)
+        self.value = nn.Linear(in_channels, channels)
+        self.position = nn.Embedding(2 * MAX_DISTANCE + 1, 2)
+        self.join = nn.Linear(2 * channels, channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor, pairs: Pairs) -> Tensor:
+        row, source, target = pairs.row, pairs.source, pairs.target
+        apart = (target - source).clamp(-MAX_DISTANCE, MAX_DISTANCE) + MAX_DISTANCE
+        query = self.source(x)[row, source] + self.target(x)[row, target] + self.distance(apart)
+        query = self.dropout(torch.relu(query))  # [pairs, channels]
+        score = torch.einsum("pc,plc->pl", query, self.key(x)[row]) / math.sqrt(query.size(1))
+        at = torch.arange(x.size(1), device=x.device)
+        for k, end in enumerate((source, target)):
+            offset = (at - end.unsqueeze(1)).clamp(-MAX_DISTANCE, MAX_DISTANCE) + MAX_DISTANCE
+            score = score + self.position.weight[:, k][offset]
+        weight = score.masked_fill(~mask[row], -1e9).softmax(dim=1)
+        context = torch.einsum("pl,plc->pc", weight, self.value(x)[row])
+        return self.dropout(torch.relu(self.join(torch.cat([query, context], dim=1))))
+
+
+class CaptionNetwork(nn.Module):
+    """Bidirectional LSTM over words; marks for every word, scores for pairs of marked words.
+
+    Args:
+        num_words: Rows of the table of word vectors, the unknown word's included.
+        num_trained: The first rows of that table that also have a trained embedding.
+        num_predicates: Classes of a relation, "no relation" (class 0) included.
+        channels: Size of the recurrent state of one direction. (default: :obj:`192`)
+        dropout: Dropout on embeddings, states and pair features. (default: :obj:`0.3`)
+    """
+
+    def __init__(
+        self,
+        num_words: int,
+        num_trained: int,
+        num_predicates: int,
+        channels: int = 192,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        self.num_trained = num_trained
+        self.vector = nn.Embedding(num_words, 100)
+        self.vector.weight.requires_grad_(False)
+        self.word = nn.Embedding(num_trained, 64)
+        self.affix = nn.EmbeddingBag(NUM_AFFIXES * NUM_BUCKETS, 32, mode="sum")
+        self.gap = nn.Embedding(3, 4)
+        self.encoder = nn.LSTM(
+            200, channels, num_layers=2, batch_first=True, bidirectional=True, dropout=dropout
+        )
+        width = 2 * channels
+        self.mark_object = nn.Linear(width, 3)
+        self.mark_attribute = nn.Linear(width, 3)
+        self.describes = PairEncoder(width, 64, dropout)
+        self.describes_out = nn.Linear(64, 1)
+        self.relation = PairEncoder(width, channels, dropout)
+        self.predicate = nn.Linear(channels, num_predicates)
+        self.verb_query = nn.Linear(channels, channels)
+        self.verb_key = nn.Linear(width, channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, batch: WordBatch) -> tuple[Tensor, Tensor]:
+        """States of the words ``[batch, length, 2 * channels]`` and where there is a word."""
+        word = batch.word
+        trained = torch.where(word < self.num_trained, word, 0)
+        if self.training:  # rare words are learned from their letters and vectors
+            trained = trained.masked_fill(torch.rand(word.shape) < 0.15, 0)
+        offset = torch.arange(NUM_AFFIXES, device=word.device) * NUM_BUCKETS
+        affix = self.affix((batch.affix + offset).flatten(0, 1)).view(*word.shape, -1)
+        x = torch.cat([self.vector(word), self.word(trained), affix, self.gap(batch.gap)], dim=2)
+        packed = pack_padded_sequence(
+            self.dropout(x), batch.length, batch_first=True, enforce_sorted=False
+        )
+        x, _ = pad_packed_sequence(self.encoder(packed)[0], batch_first=True)
+        mask = torch.arange(x.size(1), device=x.device) < batch.length.unsqueeze(1)
+        return self.dropout(x), mask
+
+    def describe(self, x: Tensor, mask: Tensor, pairs: Pairs) -> Tensor:
+        """Logit of "the source is an attribute of the target" ``[pairs]``."""
+        return self.describes_out(self.describes(x, mask, pairs)).squeeze(1)
+
+    def relate(self, x: Tensor, mask: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """Logits of the predicate ``[pairs, predicates]`` and of its verb ``[pairs, length]``."""
+        feature = self.relation(x, mask, pairs)
+        query = self.verb_query(feature) / math.sqrt(feature.size(1))
+        verb = torch.einsum("pc,plc->pl", query, self.verb_key(x)[pairs.row])
+        return self.predicate(feature), verb.masked_fill(~mask[pairs.row], -1e9)

@@ -1,0 +1,131 @@
+"""What a parser makes of a caption."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+from torch_geometric.data import HeteroData
+
+from pyg_sgm.data import TextRecord, Vocabulary, pack_texts
+from pyg_sgm.text._words import noun_lemma
+
+Span = tuple[int, ...]
+
+
+def object_label(words: list[str]) -> str:
+    """Name of the object that a phrase means: its words, the last one in the singular."""
+    return " ".join([*words[:-1], noun_lemma(words[-1])])
+
+
+@dataclass(frozen=True)
+class ParsedCaption:
+    """The scene graph of a caption.
+
+    Two objects may carry the same name; attributes and relations name objects by their index, and
+    every node keeps the indices of the words that it stands for (none where the caption only
+    implies it).
+
+    Args:
+        caption: The caption as given.
+        words: Its words, lower case.
+        objects: Names of the objects, nouns in the singular.
+        attributes: Pairs (index of the object, attribute).
+        relations: Triplets (index of the subject, predicate, index of the object).
+        object_spans: Word indices of each object, ascending.
+        attribute_spans: Word indices of each attribute.
+        relation_spans: Word indices of each relation's predicate.
+
+    Example:
+        >>> parsed = ParsedCaption(
+        ...     "two dogs on snow", ("two", "dogs", "on", "snow"), ("dog", "snow"),
+        ...     ((0, "2"),), ((0, "on", 1),), ((1,), (3,)), ((0,),), ((2,),))
+        >>> print(parsed)
+        dog (2)
+        snow
+        dog -- on -> snow
+        >>> parsed.to_dict()["relations"]
+        [['dogs', 'on', 'snow']]
+    """
+
+    caption: str
+    words: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    attributes: tuple[tuple[int, str], ...] = ()
+    relations: tuple[tuple[int, str, int], ...] = ()
+    object_spans: tuple[Span, ...] = ()
+    attribute_spans: tuple[Span, ...] = ()
+    relation_spans: tuple[Span, ...] = ()
+
+    def names(self) -> list[str]:
+        """Names of the objects as the caption writes them, plurals kept."""
+        names = []
+        for label, span in zip(self.objects, self.object_spans, strict=True):
+            words = [self.words[at] for at in span]
+            names.append(" ".join(words) if words and object_label(words) == label else label)
+        return names
+
+    def to_dict(self) -> dict[str, Any]:
+        """The graph as lists of strings, ready for JSON.
+
+        Objects are written as the caption writes them: whoever compares graphs brings a lemmatiser
+        along, and lemmatising twice is not lemmatising once ("weeds", "weed", "wee").
+
+        Returns:
+            The keys ``caption``, ``objects`` (names), ``attributes`` (pairs object, attribute) and
+            ``relations`` (triplets subject, predicate, object).
+        """
+        names = self.names()
+        return {
+            "caption": self.caption,
+            "objects": names,
+            "attributes": [[names[at], attribute] for at, attribute in self.attributes],
+            "relations": [[names[s], predicate, names[o]] for s, predicate, o in self.relations],
+        }
+
+    def to_record(self, id: str = "") -> TextRecord:
+        """The graph as the record from which collections of texts are packed."""
+        spans = {
+            "object": self.object_spans,
+            "relation": self.relation_spans,
+            "attribute": self.attribute_spans,
+        }
+        return TextRecord(
+            id, self.caption, self.words, self.objects, self.attributes, self.relations, spans
+        )
+
+    def to_graph(self, vocabulary: Vocabulary, id: str = "") -> HeteroData:
+        """The text graph that the models take.
+
+        Args:
+            vocabulary: Words to indices; unknown words become index 0.
+            id: Name of the graph. (default: ``""``)
+
+        Example:
+            >>> parsed = ParsedCaption("a dog", ("a", "dog"), ("dog",), object_spans=((1,),))
+            >>> graph = parsed.to_graph(Vocabulary(["dog"]))
+            >>> graph["word"].token, graph["object"].label
+            (tensor([0, 1]), tensor([1]))
+        """
+        return pack_texts([self.to_record(id)], vocabulary)[0]
+
+    def to_networkx(self) -> nx.MultiDiGraph:
+        """Objects as nodes with ``label`` and ``attributes``, relations as edges with ``label``."""
+        graph = nx.MultiDiGraph(caption=self.caption)
+        for at, label in enumerate(self.objects):
+            described = [attribute for o, attribute in self.attributes if o == at]
+            graph.add_node(at, label=label, attributes=described)
+        for subject, predicate, target in self.relations:
+            graph.add_edge(subject, target, label=predicate)
+        return graph
+
+    def __str__(self) -> str:
+        shown = [
+            label if self.objects.count(label) == 1 else f"{label}:{at}"
+            for at, label in enumerate(self.objects)
+        ]
+        lines = []
+        for at, name in enumerate(shown):
+            described = ", ".join(attribute for o, attribute in self.attributes if o == at)
+            lines.append(f"{name} ({described})" if described else name)
+        lines += [f"{shown[s]} -- {predicate} -> {shown[o]}" for s, predicate, o in self.relations]
+        return "\n".join(lines)

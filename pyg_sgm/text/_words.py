@@ -1,0 +1,105 @@
+"""Words of a caption and the lemmas of nouns and verbs."""
+
+import re
+from functools import lru_cache
+
+from pyg_sgm.text._lists import IRREGULAR_NOUNS, IRREGULAR_VERBS, SINGULAR_IN_S
+
+# Letters and digits of any script, joined by hyphens or apostrophes. Emoji and signs are not words.
+_WORD = re.compile(r"[^\W_]+(?:[-'\u2019][^\W_]+)*")
+_CLITIC = re.compile(r"^(.+)('s)$")
+_SENTENCE_END = re.compile(r"[.!?;\n]")
+
+_DOUBLED = re.compile(r"([bdgklmnprtv])\1$")
+# Doubled at the end of the bare verb too: "rolling" is of "roll", "pulling" of "pull".
+_KEEPS_DOUBLE = re.compile(r"(ll|ss|ff|zz|add|odd|egg|ebb|err|purr|putt|mitt)$")
+# Stems to which a silent e belongs: "riding", "surfaced", "giving", "using", "bridged", "bounced".
+_SILENT_E = re.compile(
+    r"([^aeiou][aiou](?<!o[ou])(d|k|m|n|p|t|b|r|g|z|l)|[aeiou](c|s|z|v|g)|[lrn]v|(?<![aeiou])v"
+    r"|[lrnsd]g|[rnl]c|[rnp]s|[bcdfgkptsz]l|[ae]as|eez|u|[^aeiou]os)$"
+)
+_NO_SILENT_E = re.compile(
+    r"(hang|bring|ring|sing|swing|fling|cling|string|sting|long|belong|bang|[aeiou](st|sh|ch|th)"
+    r"|focus|gas|open|happen|listen|visit|edit|exit|offer|cover|gather|enter|orbit|profit|limit"
+    r"|bottom|blossom|pilot|pivot|button|reason|season|fasten|carpet|travel|label|model|signal"
+    r"|develop|gallop|color|harbor|anchor|monitor|sip|zip|rip|tip)$"
+)
+
+
+def split_words(caption: str) -> tuple[list[str], list[int]]:
+    """Lower-case words of a caption, and what parts each from the word before it.
+
+    A possessive ``'s`` is a word of its own. The second list holds, for every word, 0 for a plain
+    gap, 1 for punctuation and 2 for the end of a sentence between it and the word before.
+
+    Example:
+        >>> split_words("The man's T-shirt, red.")
+        (['the', 'man', "'s", 't-shirt', 'red'], [0, 0, 0, 0, 1])
+    """
+    words: list[str] = []
+    gaps: list[int] = []
+    end = 0
+    for match in _WORD.finditer(caption):
+        between = caption[end : match.start()].strip()
+        end = match.end()
+        # A lone "s" after an apostrophe is the possessive of captions split beforehand ("man 's").
+        word = match.group().lower().replace("\u2019", "'")
+        if word == "s" and between in ("'", "\u2019"):
+            word, between = "'s", ""
+        gap = 2 if _SENTENCE_END.search(between) else int(bool(between))
+        clitic = _CLITIC.match(word)
+        pieces = clitic.groups() if clitic else (word,)
+        words += pieces
+        gaps += [gap if words[: -len(pieces)] else 0, *([0] * (len(pieces) - 1))]
+    return words, gaps
+
+
+@lru_cache(maxsize=65536)
+def noun_lemma(word: str) -> str:
+    """Singular of an English noun; anything else comes back as it is.
+
+    Example:
+        >>> [noun_lemma(word) for word in ("men", "branches", "berries", "dress", "jeans")]
+        ['man', 'branch', 'berry', 'dress', 'jeans']
+    """
+    if word in IRREGULAR_NOUNS:
+        return IRREGULAR_NOUNS[word]
+    if word.endswith("men") and len(word) > 5:
+        return word[:-2] + "an"
+    if (
+        len(word) < 4
+        or not word.endswith("s")
+        or word in SINGULAR_IN_S
+        or word.endswith(("ss", "us", "is"))
+    ):
+        return word
+    if word.endswith("ies"):
+        return word[:-3] + "y"
+    if word.endswith(("ches", "shes", "xes", "sses", "zzes")):
+        return word[:-2]
+    return word[:-1].removesuffix("'")
+
+
+@lru_cache(maxsize=65536)
+def verb_lemma(word: str) -> str:
+    """Infinitive of an English verb form.
+
+    Example:
+        >>> [verb_lemma(word) for word in ("riding", "sat", "swimming", "carries", "covered")]
+        ['ride', 'sit', 'swim', 'carry', 'cover']
+    """
+    if word in IRREGULAR_VERBS:
+        return IRREGULAR_VERBS[word]
+    if word.endswith(("ies", "ied")) and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith("s") and not word.endswith("ss") and len(word) > 3:
+        return word[:-2] if word.endswith(("ches", "shes", "xes", "sses", "zzes")) else word[:-1]
+    for ending in ("ing", "ed"):
+        stem = word.removesuffix(ending)
+        if stem != word and len(stem) > 1 and re.search("[aeiouy]", stem):
+            if _DOUBLED.search(stem) and not _KEEPS_DOUBLE.search(stem):
+                return stem[:-1]
+            if _SILENT_E.search(stem) and not _NO_SILENT_E.search(stem):
+                return stem + "e"
+            return stem
+    return word
