@@ -2,6 +2,8 @@
 
 from pyg_sgm.data.build import image_graph, pack_images, pack_texts, text_graph
 from pyg_sgm.data.collection import GraphCollection, Ragged, Rows, Spans
+from pyg_sgm.data.convert import from_networkx, to_networkx
+from pyg_sgm.data.features import open_feature_folder, open_npy
 from pyg_sgm.data.pairs import PairBatch, PairedGraphs
 from pyg_sgm.data.records import ImageRecord, TextRecord, image_record, text_record
 from pyg_sgm.data.schema import validate
@@ -19,13 +21,17 @@ __all__ = [
     "TextRecord",
     "Vocabularies",
     "Vocabulary",
+    "from_networkx",
     "image_graph",
     "image_record",
+    "open_feature_folder",
+    "open_npy",
     "pack_images",
     "pack_texts",
     "read_word_vectors",
     "text_graph",
     "text_record",
+    "to_networkx",
     "tokenize",
     "validate",
     "word_vectors",

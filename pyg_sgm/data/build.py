@@ -26,7 +26,6 @@ from pyg_sgm.data.schema import (
     SUBJECT_OF,
     TEXT_NODES,
     VOCABULARY_OF,
-    check_finite,
 )
 from pyg_sgm.data.vocabulary import Vocabularies, Vocabulary
 
@@ -72,7 +71,6 @@ def image_graph(
         rows = torch.as_tensor(np.asarray(value, dtype=np.float32))
         if rows.dim() != 2:
             raise ValueError(f"image {id!r}: {node}.x: expected [num_nodes, dim] features")
-        check_finite(rows, f"image {id!r}: {node}.x")
         packed[node] = Ragged(rows, Spans.packed(torch.tensor([len(rows)])))
     return pack_images([record], vocabularies, packed)[0]
 
@@ -122,7 +120,8 @@ def pack_images(
         features: Region features of node types, one span an image. (default: none)
 
     Raises:
-        ValueError: If features have another number of rows than an image has nodes.
+        ValueError: If features have another number of rows than an image has nodes, or are not
+            finite.
     """
     columns = _Columns()
     tables = {node: getattr(vocabularies, name) for node, name in VOCABULARY_OF.items()}
@@ -147,7 +146,7 @@ def pack_images(
             scores = np.concatenate([np.asarray(r.scores[node], np.float32) for r in records])
             fields[node, "score"] = Ragged(torch.from_numpy(scores), spans[node])
     for node, ragged in (features or {}).items():
-        check_feature_counts(ragged, num_nodes[node], [r.id for r in records], node)
+        _check_features(ragged, num_nodes[node], [r.id for r in records], node)
         fields[node, "x"] = ragged
     sizes = {}
     if records and all(record.size is not None for record in records):
@@ -185,19 +184,24 @@ def pack_texts(records: Sequence[TextRecord], words: Vocabulary) -> GraphCollect
     )
 
 
-def check_feature_counts(features: Ragged, count: Tensor, ids: Sequence[str], node: str) -> None:
-    """Raises a ValueError that names the first graph whose features do not fit its nodes."""
-    if len(features.spans.count) != len(count):
-        raise ValueError(
-            f"{node}.x: features of {len(features.spans.count)} of {len(count)} graphs"
-        )
-    bad = (features.spans.count != count).nonzero()
+def _check_features(features: Ragged, count: Tensor, ids: Sequence[str], node: str) -> None:
+    """Raises a ValueError that names the first image whose features do not fit its nodes."""
+    spans = features.spans
+    if len(spans.count) != len(count):
+        raise ValueError(f"{node}.x: features of {len(spans.count)} images for {len(count)}")
+    bad = (spans.count != count).nonzero()
     if bad.numel():
         i = int(bad[0])
         raise ValueError(
-            f"image {ids[i]!r}: {node}.x: {int(features.spans.count[i])} rows of features "
+            f"image {ids[i]!r}: {node}.x: {int(spans.count[i])} rows of features "
             f"for {int(count[i])} nodes"
         )
+    if isinstance(features.rows, Tensor):  # rows on disk are checked when they are read
+        rows = spans.rows()
+        finite = torch.isfinite(features.rows[rows]).flatten(1).all(dim=1)
+        if not bool(finite.all()):
+            i = int(torch.arange(len(count)).repeat_interleave(count)[~finite][0])
+            raise ValueError(f"image {ids[i]!r}: {node}.x: NaN or infinity")
 
 
 def _add_edges(columns: "_Columns", record: ImageRecord | TextRecord) -> None:

@@ -42,7 +42,7 @@ def validate(graph: HeteroData, vocabularies: Vocabularies | None = None, name: 
             one subject and one object, a box is empty or outside the image, a feature or score is
             not finite.
     """
-    name = name or f"graph {graph.to_dict().get('id', '')!r}"
+    name = name or f"graph {getattr(graph, 'id', '')!r}"
     text = is_text(graph)
     for node in TEXT_NODES if text else IMAGE_NODES:
         if node not in graph.node_types:

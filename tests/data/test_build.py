@@ -1,0 +1,133 @@
+import pytest
+import torch
+from sample_graphs import VOCABULARIES, WORDS, images, texts
+
+from pyg_sgm.data import Vocabulary, image_graph, text_graph, validate
+
+BOX = [0.1, 0.1, 0.5, 0.5]
+
+
+def test_graphs_are_valid() -> None:
+    for graph in (*images(), *texts()):
+        validate(graph, VOCABULARIES)
+
+
+def test_image_graph() -> None:
+    graph = image_graph(
+        ["dog", "unicorn"],
+        [[0, 0, 50, 100], [10, 20, 100.5, 100]],
+        VOCABULARIES,
+        [(1, "near", 0), (0, "on", 1)],
+        [(1, "black")],
+        size=(100, 100),
+        id="x",
+    )
+    assert graph["object"].label.tolist() == [1, 0]
+    assert graph["object"].box.dtype == torch.float32
+    assert torch.allclose(graph["object"].box[1], torch.tensor([0.1, 0.2, 1.0, 1.0]))
+    assert graph["object", "subject_of", "relation"].edge_index.tolist() == [[1, 0], [0, 1]]
+    assert graph["relation", "has_object", "object"].edge_index.tolist() == [[0, 1], [0, 1]]
+    assert graph["attribute", "describes", "object"].edge_index.tolist() == [[0], [1]]
+    assert (graph.id, graph.width, graph.height) == ("x", 100.0, 100.0)
+
+
+def test_text_graph_from_triplets_merges_equal_phrases() -> None:
+    relations = [("dog", "in front of", "black cat"), ("dog", "near", "bench")]
+    graph = text_graph("A dog in front of a cat.", WORDS, relations=relations)
+    assert graph["object"].num_nodes == 3
+    assert graph["object"].label.tolist() == WORDS.encode(["dog", "cat", "bench"]).tolist()
+    assert graph["object"].length.tolist() == [1, 2, 1]
+    assert graph["object"].token.tolist() == WORDS.encode(["dog", "black", "cat", "bench"]).tolist()
+    assert graph["relation"].label.tolist() == WORDS.encode(["in", "near"]).tolist()
+    assert graph["relation"].length.tolist() == [3, 1]
+    assert graph["word", "next", "word"].edge_index.tolist() == [
+        [0, 1, 2, 3, 4, 5],
+        [1, 2, 3, 4, 5, 6],
+    ]
+    # "black cat" is not in the caption as a whole, its word "cat" is; "bench" and "near" are not.
+    assert graph["object", "spans", "word"].edge_index.tolist() == [[0, 1], [1, 6]]
+    assert graph["relation", "spans", "word"].edge_index.tolist() == [[0, 0, 0], [2, 3, 4]]
+
+
+def test_text_graph_by_index_keeps_instances_apart() -> None:
+    graph = text_graph(
+        "a dog chases a black dog",
+        WORDS,
+        objects=["dog", "dog"],
+        attributes=[(1, "black")],
+        relations=[(0, "chases", 1)],
+        spans={"object": [[1], [5]], "relation": [[2]], "attribute": [[4]]},
+    )
+    assert graph["object"].num_nodes == 2
+    assert graph["object", "subject_of", "relation"].edge_index.tolist() == [[0], [0]]
+    assert graph["relation", "has_object", "object"].edge_index.tolist() == [[0], [1]]
+    assert graph["attribute", "describes", "object"].edge_index.tolist() == [[0], [1]]
+    assert graph["object", "spans", "word"].edge_index.tolist() == [[0, 1], [1, 5]]
+
+
+def test_string_means_the_first_object_of_that_name() -> None:
+    graph = text_graph("", WORDS, ["cat", "cat"], [("cat", "black"), ("dog", "black")])
+    assert graph["object"].num_nodes == 3
+    assert graph["attribute", "describes", "object"].edge_index.tolist() == [[0, 1], [0, 2]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"relations": [(0, "near", 99)]}, "relation 0: object 99 is not there"),
+        ({"relations": [(0, "near", 0), (-1, "near", 0)]}, "relation 1: object -1"),
+        ({"attributes": [(1, "black")]}, "attribute 0: object 1"),
+        ({"boxes": [[0.5, 0.1, 0.5, 0.9]]}, "box 0 is empty"),
+        ({"boxes": [[0.5, 0.9, 0.6, 0.1]]}, "box 0 is empty"),
+        ({"boxes": [[0.5, 0.1, 1.2, 0.9]]}, "box 0 is outside"),
+        ({"boxes": [[-0.5, 0.1, 0.2, 0.9]]}, "box 0 is outside"),
+        ({"boxes": [[float("nan"), 0.1, 0.2, 0.9]]}, "box: NaN"),
+        ({"boxes": [BOX, BOX]}, "2 boxes for 1"),
+        ({"boxes": [[1, 2]]}, "box"),
+        ({"boxes": [["a", 0, 0, 1]]}, "box"),
+        ({"size": (0, 10)}, "size"),
+        ({"scores": {"object": [float("inf")]}}, r"object\.score"),
+        ({"scores": {"object": [1.0, 1.0]}}, r"object\.score"),
+        ({"scores": {"objects": [1.0]}}, "no node type"),
+        ({"features": {"object": [[1.0], [2.0]]}}, "2 rows of features for 1 nodes"),
+        ({"features": {"object": [[float("nan")]]}}, r"object\.x: NaN"),
+        ({"features": {"object": [1.0]}}, r"object\.x"),
+    ],
+)
+def test_bad_image(arguments: dict, message: str) -> None:
+    arguments = {
+        "objects": ["dog"],
+        "boxes": [BOX],
+        "vocabularies": VOCABULARIES,
+        "id": "7.jpg",
+    } | arguments
+    with pytest.raises(ValueError, match=message) as error:
+        image_graph(**arguments)
+    assert "7.jpg" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"relations": [(0, "near", "dog")]}, None),
+        ({"relations": [(1, "near", "dog")]}, "object 1 is not there"),
+        ({"attributes": [(3, "black")]}, "object 3 is not there"),
+        ({"objects": ["..."]}, "has no word"),
+        ({"relations": [("a", "", "b")]}, "has no word"),
+        ({"objects": ["dog"], "spans": {}}, "spans of object: 0 for 1"),
+        ({"objects": ["dog"], "spans": {"object": [[5]]}}, "no word 5 of 2"),
+    ],
+)
+def test_bad_text(arguments: dict, message: str | None) -> None:
+    if message is None:
+        assert text_graph("a dog", WORDS, **arguments)["object"].num_nodes == 1
+        return
+    with pytest.raises(ValueError, match=message) as error:
+        text_graph("a dog", WORDS, **arguments, id="t7")
+    assert "t7" in str(error.value)
+
+
+def test_unknown_words_are_index_zero() -> None:
+    graph = text_graph("a dog", Vocabulary([]), relations=[("dog", "near", "cat")])
+    assert graph["word"].token.tolist() == [0, 0]
+    assert graph["relation"].token.tolist() == [0]
