@@ -1,12 +1,24 @@
 """All-pairs similarity of node sets by their best matches."""
 
-from torch import Tensor
+from typing import Any
 
-from pyg_sgm.ops.segment import segment_max, segment_sum
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import embedding_bag
+
+from pyg_sgm.ops.blocks import MAX_MEMORY, Block, SortedGraphs, block_nodes
+
+Runs = list[tuple[int, int]]
 
 
 def maxsim(
-    x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, weight: Tensor | None = None
+    x: Tensor,
+    x_ptr: Tensor,
+    y: Tensor,
+    y_ptr: Tensor,
+    weight: Tensor | None = None,
+    max_memory: int = MAX_MEMORY,
 ) -> Tensor:
     r"""Similarity of every graph of ``x`` to every graph of ``y`` by the best match of each node
     of ``y`` (SGM, eq. 6 and 7)
@@ -16,16 +28,27 @@ def maxsim(
     with :math:`w_t = 1 / N_j` where no weight is given, that is the mean over the nodes of graph
     :math:`j`. A graph without nodes, on either side, gives 0.
 
+    The products are made block by block and reduced at once. Gradients flow through the best
+    match; of the forward pass only its index is kept, and computed again where even that is large.
+    In half precision the products are rounded, the sums are not: the result is float32. Where the
+    device has no half-precision product (float16 on a CPU), the blocks are computed in float32.
+
     Args:
         x (Tensor): Nodes that are searched (objects or relations of the images).
         x_ptr (LongTensor): Boundaries of their graphs.
         y (Tensor): Nodes that search (words or triplets of the texts).
         y_ptr (LongTensor): Boundaries of their graphs.
         weight (Tensor, optional): Weight of every node of ``y``. (default: :obj:`None`)
+        max_memory (int): Bytes to use beside the inputs and the result.
+            (default: 512 MiB)
 
     Shapes:
         - **input:** x :math:`(N_x, F)`, y :math:`(N_y, F)`, weight :math:`(N_y)`
         - **output:** :math:`(|\mathcal{G}_x|, |\mathcal{G}_y|)`
+
+    Raises:
+        ValueError: If the tensors lie on two devices or do not fit together, or if ``max_memory``
+            does not hold one pair of graphs.
 
     Example:
         >>> import torch
@@ -34,9 +57,165 @@ def maxsim(
         tensor([[ 0.5000],
                 [-1.0000]])
     """
+    check_sides(x, x_ptr, y, y_ptr)
+    device = x.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+    else:
+        dtype = torch.promote_types(x.dtype, y.dtype)
     if weight is None:
         size = y_ptr[1:] - y_ptr[:-1]
-        weight = (1 / size.to(y.dtype)).repeat_interleave(size)
-    best = segment_max(x @ y.t(), x_ptr)  # [num_x_graphs, num_y_nodes]
-    best = best.masked_fill((x_ptr[1:] == x_ptr[:-1])[:, None], 0)
-    return segment_sum((best * weight).t().contiguous(), y_ptr).t()
+        weight = size.to(sum_dtype(dtype)).reciprocal().repeat_interleave(size)
+    elif weight.shape != y.shape[:1] or weight.device != y.device:
+        raise ValueError(
+            f"weight has shape {tuple(weight.shape)} on {weight.device}, expected one weight for "
+            f"each of the {y.size(0)} rows of y on {y.device}"
+        )
+    weight = weight.to(sum_dtype(dtype))
+    with torch.autocast(device, enabled=False):
+        return _MaxSim.apply(x.to(dtype), x_ptr, y.to(dtype), y_ptr, weight, max_memory)
+
+
+def check_sides(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor) -> None:
+    """Raises ValueError unless both packed tensors are whole, of one width and on one device."""
+    devices = {str(t.device) for t in (x, x_ptr, y, y_ptr)}
+    if len(devices) > 1:
+        raise ValueError(f"x, x_ptr, y and y_ptr must be on one device, found {sorted(devices)}")
+    if x.dim() != 2 or y.dim() != 2 or x.size(1) != y.size(1):
+        raise ValueError(
+            f"x and y must be matrices of one width, found {tuple(x.shape)} and {tuple(y.shape)}"
+        )
+    for name, rows, ptr in (("x", x, x_ptr), ("y", y, y_ptr)):
+        if int(ptr[-1]) != rows.size(0):
+            raise ValueError(f"{name}_ptr ends at {int(ptr[-1])}, {name} has {rows.size(0)} rows")
+
+
+def sum_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The type that holds sums of ``dtype``: float64 for float64, float32 for all others."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+class _Plan:
+    """How the two sides are sorted and cut, and the products made of the blocks."""
+
+    def __init__(self, x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, memory: int) -> None:
+        # A CPU multiplies float16 far slower than float32.
+        on_cpu = x.device.type == "cpu"
+        self.dtype = torch.float32 if on_cpu and x.dtype == torch.float16 else x.dtype
+        self.x, self.y = SortedGraphs(x_ptr), SortedGraphs(y_ptr)
+        # A block of products stays in the cache of a CPU, and fills a GPU.
+        wanted = (512, 4096) if on_cpu else (4096, 8192)
+        itemsize = max(x.dtype.itemsize, self.dtype.itemsize)
+        rows, columns = block_nodes(self.x, self.y, x.size(1), itemsize, memory, wanted)
+        self.x_blocks, self.y_blocks = self.x.blocks(rows), self.y.blocks(columns)
+        self.index_dtype = torch.uint8 if self.x.largest < 256 else torch.int32
+        self.buffer = x.new_empty(0, dtype=self.dtype)
+
+    def take_x(self, x: Tensor, block: Block) -> Tensor:
+        return self.x.take(x, block).to(self.dtype)
+
+    def take_y(self, y: Tensor, block: Block) -> Tensor:
+        return self.y.take(y, block).to(self.dtype)
+
+    def product(self, x_b: Tensor, y_c: Tensor) -> Tensor:
+        """``x_b @ y_c.t()``, in memory that the next block takes over."""
+        rows, columns = x_b.size(0), y_c.size(0)
+        if self.buffer.numel() < rows * columns:
+            self.buffer = self.buffer.new_empty(rows * columns)
+        return torch.mm(x_b, y_c.t(), out=self.buffer[: rows * columns].view(rows, columns))
+
+
+class _MaxSim(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, weight: Tensor, memory: int
+    ) -> Tensor:
+        ctx.plan = plan = _Plan(x, x_ptr, y, y_ptr, memory)
+        # What the backward pass needs is the node of each image that won, for every node of y.
+        cells = (x_ptr.numel() - 1) * y.size(0) * plan.index_dtype.itemsize
+        keep = any(ctx.needs_input_grad) and cells <= memory // 4
+        winners: list[Tensor] = []
+        scores = weight.new_zeros(x_ptr.numel() - 1, y_ptr.numel() - 1)
+        for c in plan.y_blocks:
+            y_c = plan.take_y(y, c)  # [c_nodes, dim]
+            w_c = plan.y.take(weight, c)
+            for b in plan.x_blocks:
+                product = plan.product(plan.take_x(x, b), y_c)  # [b_nodes, c_nodes]
+                best = _maxima(product, b.runs)  # [b_graphs, c_nodes]
+                pooled = _sums(best * w_c, c.runs)  # [b_graphs, c_graphs]
+                scores[plan.x.graphs(b)[:, None], plan.y.graphs(c)] = pooled
+                if keep:
+                    winners.append(_winners(product, best, b.runs, plan.index_dtype))
+        plan.buffer = plan.buffer.new_empty(0)
+        ctx.save_for_backward(x, y, weight, *winners)
+        return scores
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, y, weight, *winners = ctx.saved_tensors
+        plan: _Plan = ctx.plan
+        x_grad, y_grad = (torch.zeros_like(t, dtype=weight.dtype) for t in (x, y))
+        weight_grad = torch.zeros_like(weight)
+        kept = iter(winners)
+        for c in plan.y_blocks:
+            y_c = plan.take_y(y, c)
+            w_c = plan.y.take(weight, c)
+            text = plan.y.graphs(c).repeat_interleave(c.sizes(y.device))  # [c_nodes]
+            pull = torch.zeros_like(y_c, dtype=weight.dtype)  # [c_nodes, dim]
+            for b in plan.x_blocks:
+                x_b = plan.take_x(x, b)
+                if winners:
+                    winner = next(kept)
+                else:
+                    product = plan.product(x_b, y_c)
+                    best = _maxima(product, b.runs)
+                    winner = _winners(product, best, b.runs, plan.index_dtype)
+                sizes = b.sizes(x.device)
+                row = winner + (sizes.cumsum(0) - sizes)[:, None]  # [b_graphs, c_nodes], of x_b
+                share = grad[plan.x.graphs(b)[:, None], text]  # [b_graphs, c_nodes]
+                pull += _weighted_rows(x_b, row, share)
+                plan.x.add(x_grad, b, _scattered_rows(y_c, row, share * w_c, x_b.size(0)))
+            plan.y.add(y_grad, c, pull * w_c[:, None])
+            plan.y.add(weight_grad, c, (pull * y_c).sum(1))
+        return x_grad.to(x.dtype), None, y_grad.to(y.dtype), None, weight_grad, None
+
+
+def _maxima(product: Tensor, runs: Runs) -> Tensor:
+    """Maximum over the rows of every graph, ``[num_graphs, num_columns]``."""
+    parts = product.split([size * count for size, count in runs])
+    views = [part.unflatten(0, (-1, size)) for part, (size, _) in zip(parts, runs, strict=True)]
+    return torch.cat([view.amax(1) for view in views])
+
+
+def _winners(product: Tensor, best: Tensor, runs: Runs, dtype: torch.dtype) -> Tensor:
+    """Node of every graph that has the maximum, the last among equals. Much faster than argmax."""
+    parts = product.split([size * count for size, count in runs])
+    bests = best.split([count for _, count in runs])
+    winners = []
+    for part, top, (size, _) in zip(parts, bests, runs, strict=True):
+        node = torch.arange(size, dtype=dtype, device=part.device)[:, None]
+        winners.append(((part.unflatten(0, (-1, size)) == top[:, None]) * node).amax(1))
+    return torch.cat(winners)
+
+
+def _sums(values: Tensor, runs: Runs) -> Tensor:
+    """Sum over the columns of every graph, ``[num_rows, num_graphs]``."""
+    parts = values.split([size * count for size, count in runs], dim=1)
+    views = [part.unflatten(1, (-1, size)) for part, (size, _) in zip(parts, runs, strict=True)]
+    return torch.cat([view.sum(2) for view in views], dim=1)
+
+
+def _weighted_rows(x: Tensor, row: Tensor, share: Tensor) -> Tensor:
+    """For every column of ``row [num_graphs, num_columns]`` the sum of these rows of ``x``."""
+    shares = share.t().to(x.dtype).contiguous()
+    return embedding_bag(row.t().contiguous(), x, per_sample_weights=shares, mode="sum")
+
+
+def _scattered_rows(y: Tensor, row: Tensor, share: Tensor, num_rows: int) -> Tensor:
+    """Adds ``share * y[column]`` to the row named by every cell of ``row``: the transpose."""
+    target, cell = row.flatten().sort()
+    offsets = torch.searchsorted(target, torch.arange(num_rows, device=row.device))
+    shares = share.flatten()[cell].to(y.dtype)
+    columns = cell % y.size(0)
+    return embedding_bag(columns, y, offsets, per_sample_weights=shares, mode="sum")

@@ -1,0 +1,39 @@
+"""Packed node sets."""
+
+import torch
+from packed_graphs import ragged
+
+from pyg_sgm.ops import Packed
+
+
+def test_select_and_padded_equal_slices() -> None:
+    x, ptr = ragged([2, 0, 3, 1], 4, 0)
+    nodes = Packed(x, ptr)
+    index = torch.tensor([2, 1, 2, 0])
+    taken = nodes.select(index)
+    padded, mask = nodes.padded(index)
+    assert padded.shape == (4, 3, 4)
+    for g, i in enumerate(index.tolist()):
+        expected = x[ptr[i] : ptr[i + 1]]
+        assert torch.equal(taken.x[taken.ptr[g] : taken.ptr[g + 1]], expected)
+        assert torch.equal(padded[g][mask[g]], expected)
+        assert padded[g][~mask[g]].abs().sum() == 0
+    assert nodes.batch.tolist() == [0, 0, 2, 2, 2, 3]
+    assert nodes.sizes.tolist() == [2, 0, 3, 1]
+
+
+def test_nothing() -> None:
+    nodes = Packed(torch.zeros(0, 4), torch.tensor([0]))
+    assert len(nodes) == 0
+    padded, mask = nodes.padded()
+    assert padded.shape == (0, 0, 4)
+    assert mask.shape == (0, 0)
+    empty = Packed(torch.zeros(0, 4), torch.tensor([0, 0, 0]))
+    assert empty.padded()[0].shape == (2, 0, 4)
+    assert len(empty.select(torch.tensor([1, 0, 1]))) == 3
+
+
+def test_to() -> None:
+    nodes = Packed(torch.zeros(2, 4), torch.tensor([0, 2])).to(torch.float64)
+    assert nodes.x.dtype == torch.float64
+    assert nodes.ptr.dtype == torch.long
