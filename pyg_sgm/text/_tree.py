@@ -54,8 +54,10 @@ class TreeReading:
         for token in self.doc:
             if token.i in self.objects:
                 self._describe(token)
-                self._read_prepositions(token, [token], [])
+                self._read_prepositions(token, self._joined(token), [])
                 self._read_possession(token)
+            elif _is_noun(token) and token.lower_ in MEASURES:
+                self._read_prepositions(token, self._resolve(token), [])
             elif _is_verb(token) and token.dep_ not in ("aux", "auxpass", "amod", "compound"):
                 self._read_verb(token)
         number = {head: at for at, head in enumerate(sorted(self.objects))}
@@ -133,6 +135,13 @@ class TreeReading:
             if joined.dep_ == "conj" and not _is_verb(joined):
                 found += self._resolve(joined)
         return found
+
+    def _joined(self, noun: "Token") -> list["Token"]:
+        """A noun and those before it that share what follows: "dogs and cats on a sofa"."""
+        head = noun.head
+        if noun.dep_ != "conj" or head.dep_ == "pobj" or any(_children(head, "prep", "acl")):
+            return [noun]
+        return [*(self._joined(head) if head.i in self.objects else []), noun]
 
     def _antecedent(self, pronoun: "Token") -> list["Token"]:
         """The first object before a pronoun that agrees with it."""
@@ -221,15 +230,20 @@ class TreeReading:
         """Relations by the prepositions under ``head``; ``verb`` begins their predicate."""
         for word in head.children:
             if word.dep_ in ("prep", "agent", "dative") or (
-                word.dep_ in ("prt", "advmod", "acomp") and any(_children(word, "prep", "pcomp"))
+                word.dep_ in ("prt", "advmod") and any(_children(word, "prep", "pcomp"))
             ):
-                self._read_preposition(word, subjects, verb)
+                joined = [
+                    t for t in _children(head, "conj") if t.i in self.objects and t.i < word.i
+                ]
+                self._read_preposition(word, [*subjects, *joined], verb)
 
     def _read_preposition(
         self, word: "Token", subjects: list["Token"], verb: list["Token"]
     ) -> None:
         predicate = [*verb, word]
         if word.lower_ == "of" and not verb:
+            if word.head.lower_ in MEASURES:
+                return
             for target in _children(word, "pobj"):
                 inside = CONTAINERS.get(word.head.lower_, "have")
                 self._add_relations(self._resolve(target), [word], subjects, inside)
@@ -264,9 +278,10 @@ class TreeReading:
         self, place: "Token", subjects: list["Token"], predicate: list["Token"]
     ) -> None:
         """ "on the left side of the road": preposition, what shades the place, the place, "of"."""
-        shades = [t for t in _children(place, "amod") if t.lower_ in ("left", "right", "other")]
-        shades = [t for t in shades if t.lower_ != "other"]
-        before = [*predicate, *shades, place]
+        sides = [t for t in _children(place, "amod", "det") if t.lower_ in ("left", "right")]
+        if sides or place.lower_ in ("left", "right"):
+            sides = [*(t for t in _children(place, "det") if t.lower_ == "the"), *sides]
+        before = [*predicate, *sides, place]
         found = False
         for of in _children(place, "prep"):
             for target in _children(of, "pobj"):
@@ -290,7 +305,7 @@ class TreeReading:
             return [t for subject in own for t in self._resolve(subject)]
         head = verb.head
         if verb.dep_ in ("acl", "relcl"):
-            return self._resolve(head)
+            return self._joined(head) if head.i in self.objects else self._resolve(head)
         if verb.dep_ in ("conj", "xcomp", "advcl", "ccomp", "dep") and head != verb:
             return self._subjects(head) if _is_verb(head) else self._resolve(head)
         if any(_children(verb, "expl")):
@@ -356,11 +371,17 @@ class TreeReading:
         there = any(_children(verb, "expl"))
         self._read_prepositions(verb, subjects, [])
         for quality in _children(verb, "acomp", "oprd"):
-            for subject in subjects:
-                self._add_quality(subject, quality)
-            full = quality.lower_ == "full"
+            before = len(self.relations)
             for word in _children(quality, "prep"):
-                self._read_preposition(word, subjects, [] if full else [quality])
+                if quality.lower_ == "full":
+                    for target in _children(word, "pobj"):
+                        self._add_relations(
+                            subjects, [quality, word], self._resolve(target), "have"
+                        )
+                else:
+                    self._read_preposition(word, subjects, [quality])
+            for subject in subjects if len(self.relations) == before else ():
+                self._add_quality(subject, quality)
         for thing in _children(verb, "attr") if not there else ():
             for subject in subjects:
                 if thing.i in self.objects and subject.i != thing.i:
