@@ -12,14 +12,16 @@ from pyg_sgm.data.collection import Ragged, Spans
 
 
 class CheckedRows:
-    """Rows of a memory-mapped tensor, read and checked for NaN and infinity when asked for.
+    """Rows of a memory-mapped array, read and checked for NaN and infinity when asked for.
+
+    They are given as float32.
 
     Args:
         rows: ``[num_rows, dim]``.
         source: What error messages call it, such as the path of the file.
     """
 
-    def __init__(self, rows: Tensor, source: str) -> None:
+    def __init__(self, rows: np.ndarray, source: str) -> None:
         self._rows = rows
         self._source = source
 
@@ -29,7 +31,7 @@ class CheckedRows:
         return self._rows.shape
 
     def __getitem__(self, index: Tensor) -> Tensor:
-        value = self._rows[index].float()
+        value = torch.from_numpy(self._rows[index.numpy()]).float()
         bad = _first_bad(value)
         if bad is not None:
             raise ValueError(f"{self._source}: NaN or infinity in row {int(index[bad])}")
@@ -81,8 +83,8 @@ def open_npy(path: str | os.PathLike[str]) -> np.ndarray:
         ValueError: Naming the file, if it is cut short, not ``.npy``, or holds pickled objects.
     """
     try:
-        # Copy-on-write: torch wants writable memory, the file itself is never changed.
-        array = np.load(path, mmap_mode="c", allow_pickle=False)
+        # Read-only: a writable map, even copy-on-write, must fit into memory as a whole.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(
             f"{path}: cut short, not .npy, or pickled, which is never read ({error})"

@@ -85,7 +85,7 @@ def _assemble(tensors: dict[str, Tensor], path: str) -> GraphCollection:
                 raise ValueError(f"{key}: expected {int(spans.count.sum())} rows")
             lazy = name == "x"
             fields[stores[stored], name] = Ragged(
-                CheckedRows(rows, f"{path}: {stored}.x") if lazy else rows, spans
+                CheckedRows(rows.numpy(), f"{path}: {stored}.x") if lazy else rows, spans
             )
     sizes = {key[len("size/") :]: value for key, value in tensors.items() if key[:5] == "size/"}
     return GraphCollection(_ids(tensors), num_nodes, fields, sizes)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pyg_sgm.data import ImageRecord, TextRecord, image_record, text_record
+from pyg_sgm.data import ImageRecord, TextRecord, image_record, open_feature_folder, text_record
 from pyg_sgm.datasets.base import Labels, SceneGraphDataset
 from pyg_sgm.datasets.json_file import read_json
 
@@ -32,6 +32,9 @@ class Flickr30kSGM(SceneGraphDataset):
     Args:
         root: Folder of the files.
         split: ``"train"``, ``"val"`` or ``"test"``.
+        features: Folder of region features: ``objects/`` and ``predicates/`` (of the union boxes)
+            hold one ``.npy`` ``[36, dim]`` or ``[25, dim]`` an image, see
+            :func:`open_feature_folder`. (default: :obj:`None`)
 
     Raises:
         FileNotFoundError: If a file is absent.
@@ -40,7 +43,12 @@ class Flickr30kSGM(SceneGraphDataset):
             more than a pixel outside the image, a caption without its image.
     """
 
-    def __init__(self, root: str | os.PathLike[str], split: str) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        split: str,
+        features: str | os.PathLike[str] | None = None,
+    ) -> None:
         root = Path(root)
         path = find(root, f"flickr30k_{split}_lowered_images_data")
         images = [_image(path, name, value) for name, value in read_json(path, dict).items()]
@@ -59,7 +67,11 @@ class Flickr30kSGM(SceneGraphDataset):
                     f"{matching_path}: caption {name!r}: no image {matching[name]!r} in the data"
                 )
             image_of_text.append(position[matching[name]])
-        super().__init__(images, texts, image_of_text, _labels(root))
+        regions = {}
+        if features is not None:
+            for node, folder in (("object", "objects"), ("relation", "predicates")):
+                regions[node] = open_feature_folder(Path(features) / folder, list(position))
+        super().__init__(images, texts, image_of_text, _labels(root), regions)
 
 
 def find(root: Path, stem: str) -> Path:

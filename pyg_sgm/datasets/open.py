@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from pyg_sgm.datasets.base import SceneGraphDataset
 from pyg_sgm.datasets.flickr30k_sgm import Flickr30kSGM
+from pyg_sgm.datasets.karpathy import KarpathyCaptions
+from pyg_sgm.datasets.precomputed_regions import PrecomputedRegions
 from pyg_sgm.datasets.scene_world import SceneWorld
 
 _WORLD_OPTIONS: dict[str, Callable[[str], object]] = {
@@ -23,8 +25,13 @@ def open_dataset(spec: str, split: str) -> SceneGraphDataset:
     """Opens a dataset by name.
 
     Args:
-        spec: ``flickr30k-sgm:ROOT``, or ``scene-world``, optionally with arguments of
-            :class:`SceneWorld` as in ``scene-world:num_images=200,seed=3,distractors=2-5``.
+        spec: One of
+
+            * ``flickr30k-sgm:ROOT`` or ``flickr30k-sgm:ROOT,features=FOLDER``,
+            * ``precomputed-regions:ROOT``,
+            * ``karpathy:FILE`` or ``karpathy:FILE,features=FOLDER``,
+            * ``scene-world``, optionally with arguments of :class:`SceneWorld` as in
+              ``scene-world:num_images=200,seed=3,distractors=2-5``.
         split: ``"train"``, ``"val"``, ``"test"`` ..., as the dataset has them.
 
     Raises:
@@ -35,12 +42,18 @@ def open_dataset(spec: str, split: str) -> SceneGraphDataset:
         SceneWorld(4 images, 4 texts)
     """
     name, _, argument = spec.partition(":")
-    if name == "flickr30k-sgm" and argument:
-        return Flickr30kSGM(argument, split)
     if name == "scene-world":
         return SceneWorld(split, **_world_options(spec, argument))
+    path, _, features = argument.partition(",features=")
+    if name == "flickr30k-sgm" and path:
+        return Flickr30kSGM(path, split, features or None)
+    if name == "precomputed-regions" and path and not features:
+        return PrecomputedRegions(path, split)
+    if name == "karpathy" and path:
+        return KarpathyCaptions(path, split, features or None)
     raise ValueError(
-        f"no dataset {spec!r}; known: flickr30k-sgm:ROOT, scene-world, scene-world:NAME=VALUE,..."
+        f"no dataset {spec!r}; known: flickr30k-sgm:ROOT[,features=FOLDER], "
+        "precomputed-regions:ROOT, karpathy:FILE[,features=FOLDER], scene-world[:NAME=VALUE,...]"
     )
 
 
