@@ -1,1 +1,5 @@
 """Message passing layers."""
+
+from pyg_sgm.nn.conv.mgcn_conv import MGCNConv
+
+__all__ = ["MGCNConv"]

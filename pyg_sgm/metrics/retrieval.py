@@ -1,0 +1,133 @@
+"""Recall and median rank of retrieval in both directions."""
+
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+
+from pyg_sgm.ops import ranks
+
+
+class DirectionMetrics(TypedDict):
+    """Recalls in percent and median rank of one direction."""
+
+    r1: float
+    r5: float
+    r10: float
+    medr: float
+
+
+class RetrievalMetrics(TypedDict):
+    """Image to text (image queries), text to image, and the sum of the six recalls."""
+
+    i2t: DirectionMetrics
+    t2i: DirectionMetrics
+    rsum: float
+
+
+def recall_at_k(rank: Tensor, k: int) -> float:
+    """Share of the queries whose ground truth is among the best :obj:`k`, in percent.
+
+    Args:
+        rank (LongTensor): Rank of the ground truth of every query, from 1, ``[num_queries]``.
+        k (int): Number of candidates.
+
+    Example:
+        >>> import torch
+        >>> recall_at_k(torch.tensor([1, 7, 3, 1]), k=5)
+        75.0
+    """
+    return 100 * float((rank <= k).double().mean())
+
+
+def median_rank(rank: Tensor) -> float:
+    """Median rank; the mean of the middle two for an even number of queries.
+
+    Example:
+        >>> import torch
+        >>> median_rank(torch.tensor([1, 7, 3, 2]))
+        2.5
+    """
+    return float(rank.double().quantile(0.5))
+
+
+def metrics_of_ranks(image_ranks: Tensor, text_ranks: Tensor) -> RetrievalMetrics:
+    """R@1, R@5, R@10, median rank and rsum, from the ranks of :func:`pyg_sgm.ops.ranks`.
+
+    Args:
+        image_ranks (LongTensor): Rank of the best text of every image, ``[num_images]``.
+        text_ranks (LongTensor): Rank of the image of every text, ``[num_texts]``.
+
+    Example:
+        >>> import torch
+        >>> metrics_of_ranks(torch.tensor([1, 2]), torch.tensor([1, 1]))["i2t"]["r1"]
+        50.0
+    """
+    i2t, t2i = (
+        DirectionMetrics(
+            r1=recall_at_k(rank, 1),
+            r5=recall_at_k(rank, 5),
+            r10=recall_at_k(rank, 10),
+            medr=median_rank(rank),
+        )
+        for rank in (image_ranks, text_ranks)
+    )
+    rsum = sum(side["r1"] + side["r5"] + side["r10"] for side in (i2t, t2i))
+    return RetrievalMetrics(i2t=i2t, t2i=t2i, rsum=rsum)
+
+
+def retrieval_metrics(scores: Tensor, image_of_text: Tensor) -> RetrievalMetrics:
+    """R@1, R@5, R@10, median rank and rsum of a score matrix.
+
+    A query with several ground truths counts by its best one; ties count against it.
+
+    Args:
+        scores (Tensor): Scores of all pairs, ``[num_images, num_texts]``.
+        image_of_text (LongTensor): Image of every text, ``[num_texts]``.
+
+    Raises:
+        ValueError: If a score is NaN or the shapes do not fit.
+
+    Example:
+        >>> import torch
+        >>> retrieval_metrics(torch.eye(3), torch.arange(3))["rsum"]
+        600.0
+    """
+    return metrics_of_ranks(*ranks(scores, image_of_text))
+
+
+def fold_metrics(scores: Tensor, image_of_text: Tensor, num_folds: int = 5) -> RetrievalMetrics:
+    """Mean of the metrics over folds of consecutive images, as in the COCO 1K protocol.
+
+    Args:
+        scores (Tensor): Scores of all pairs, ``[num_images, num_texts]``.
+        image_of_text (LongTensor): Image of every text, ``[num_texts]``.
+        num_folds (int): Number of folds. (default: :obj:`5`)
+
+    Raises:
+        ValueError: If there are fewer images than folds.
+
+    Example:
+        >>> import torch
+        >>> fold_metrics(torch.eye(10), torch.arange(10))["t2i"]["r1"]
+        100.0
+    """
+    if scores.size(0) < num_folds:
+        raise ValueError(f"{scores.size(0)} images cannot make {num_folds} folds")
+    all_ranks = []
+    for images in torch.arange(scores.size(0)).tensor_split(num_folds):
+        first, last = int(images[0]), int(images[-1])
+        texts = ((image_of_text >= first) & (image_of_text <= last)).nonzero().squeeze(1)
+        fold = scores[first : last + 1][:, texts]
+        all_ranks.append(metrics_of_ranks(*ranks(fold, image_of_text[texts] - first)))
+
+    def mean(side: str, key: str) -> float:
+        return sum(fold[side][key] for fold in all_ranks) / num_folds  # type: ignore[literal-required]
+
+    i2t, t2i = (
+        DirectionMetrics(**{key: mean(side, key) for key in DirectionMetrics.__annotations__})  # type: ignore[typeddict-item]
+        for side in ("i2t", "t2i")
+    )
+    return RetrievalMetrics(
+        i2t=i2t, t2i=t2i, rsum=sum(fold["rsum"] for fold in all_ranks) / num_folds
+    )
