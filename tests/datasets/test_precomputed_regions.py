@@ -65,7 +65,7 @@ def test_ids(
 def test_opening_reads_no_features(tmp_path: Path) -> None:
     """A sparse file larger than memory is opened, and one image of it read."""
     make(tmp_path)
-    count, regions, dim = 50_000, 36, 65_536
+    count, regions, dim = 50_000, 36, 8_192
     path = tmp_path / "dev_ims.npy"
     with open(path, "wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (count, regions, dim)}
