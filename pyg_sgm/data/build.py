@@ -1,6 +1,5 @@
 """From strings to graphs, one at a time or many at once."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -21,13 +20,26 @@ from pyg_sgm.data.records import (
 from pyg_sgm.data.schema import (
     DESCRIBES,
     HAS_OBJECT,
+    IMAGE_EDGES,
     IMAGE_NODES,
     NEXT,
     SUBJECT_OF,
+    TEXT_EDGES,
     TEXT_NODES,
     VOCABULARY_OF,
 )
 from pyg_sgm.data.vocabulary import Vocabularies, Vocabulary
+
+# Fields that every graph has.
+_IMAGE_FIELDS: list[Field] = [
+    *((node, "label") for node in IMAGE_NODES),
+    *((edge, "edge_index") for edge in IMAGE_EDGES),
+]
+_TEXT_FIELDS: list[Field] = [
+    ("word", "token"),
+    *((node, name) for node in IMAGE_NODES for name in ("label", "token", "length")),
+    *((edge, "edge_index") for edge in TEXT_EDGES),
+]
 
 
 def image_graph(
@@ -123,7 +135,7 @@ def pack_images(
         ValueError: If features have another number of rows than an image has nodes, or are not
             finite.
     """
-    columns = _Columns()
+    columns = _Columns(_IMAGE_FIELDS)
     tables = {node: getattr(vocabularies, name) for node, name in VOCABULARY_OF.items()}
     for record in records:
         labels = {
@@ -157,7 +169,7 @@ def pack_images(
 
 def pack_texts(records: Sequence[TextRecord], words: Vocabulary) -> GraphCollection:
     """Builds the graphs of many texts; unknown words become index 0."""
-    columns = _Columns()
+    columns = _Columns(_TEXT_FIELDS)
     for record in records:
         count = len(record.words)
         columns.add("word", "token", [words[word] for word in record.words])
@@ -223,9 +235,9 @@ def _find(phrase: Sequence[str], words: Sequence[str]) -> list[int]:
 class _Columns:
     """Values of each field, graph after graph."""
 
-    def __init__(self) -> None:
-        self._values: dict[Field, list] = defaultdict(list)
-        self._counts: dict[Field, list[int]] = defaultdict(list)
+    def __init__(self, fields: Iterable[Field]) -> None:
+        self._values: dict[Field, list] = {field: [] for field in fields}
+        self._counts: dict[Field, list[int]] = {field: [] for field in self._values}
 
     def add(self, store: Store, name: str, values: Sequence) -> None:
         self._values[store, name].extend(values)

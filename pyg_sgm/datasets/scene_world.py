@@ -138,7 +138,7 @@ class SceneWorld(SceneGraphDataset):
                 texts.extend((text, render(twin, f"{text.id}/{kind}")))
                 image_of_text.extend((image, image))
         dataset = SceneGraphDataset(self.images, texts, image_of_text, self.labels, self.features)
-        return HardNegatives(kind, dataset)
+        return HardNegatives(kind, dataset.select_images(sorted(set(image_of_text))))
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class HardNegatives:
 
     Args:
         kind: What the false captions got wrong; see :meth:`SceneWorld.hard_negatives`.
-        dataset: All images, and texts in the order true, false, true, false, ...
+        dataset: The images that have a pair, and texts in the order true, false, true, ...
     """
 
     kind: str

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from pyg_sgm.data import GraphCollection, PairedGraphs, Vocabulary, text_graph
@@ -13,3 +14,12 @@ def test_batch_holds_each_image_once() -> None:
     assert batch.image_of_text.tolist() == [1, 1, 0]
     assert batch.text.id == ["2", "0", "3"]
     assert len(pairs) == 4
+
+
+def test_image_of_text_must_fit() -> None:
+    words = Vocabulary([])
+    graphs = GraphCollection.from_graphs([text_graph("a", words), text_graph("b", words)])
+    with pytest.raises(ValueError, match=r"expected \[2\]"):
+        PairedGraphs(graphs, graphs, torch.tensor([0]))
+    with pytest.raises(ValueError, match="text 1 has no image 2"):
+        PairedGraphs(graphs, graphs, torch.tensor([0, 2]))

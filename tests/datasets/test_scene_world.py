@@ -107,7 +107,7 @@ def test_accuracy_counts_ties_half(world: SceneWorld) -> None:
     assert negatives.accuracy(scores) == 0.5
     scores[::2] = 1
     assert negatives.accuracy(scores) == 1.0
-    matrix = torch.zeros(len(world.images), len(scores))
+    matrix = torch.zeros(len(negatives.dataset.images), len(scores))
     matrix[:, 1::2] = 1
     assert negatives.accuracy(matrix) == 0.0
     with pytest.raises(ValueError, match="NaN"):
