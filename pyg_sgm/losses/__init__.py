@@ -1,1 +1,6 @@
 """Losses on a score matrix."""
+
+from pyg_sgm.losses.contrastive import ContrastiveLoss, contrastive_loss
+from pyg_sgm.losses.triplet import TripletLoss, triplet_loss
+
+__all__ = ["ContrastiveLoss", "TripletLoss", "contrastive_loss", "triplet_loss"]
