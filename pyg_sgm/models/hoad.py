@@ -1,0 +1,245 @@
+"""High-order attention and distraction (HOAD)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
+from pyg_sgm.nn.attention import CrossGraphMatch, NodeAttention
+from pyg_sgm.nn.high_order import HighOrderEncoder, NodeTypes
+from pyg_sgm.nn.lstm import PackedLSTM
+from pyg_sgm.nn.regions import RegionInput
+from pyg_sgm.ops import Packed, lsesim, segment_mean, unit
+
+
+@dataclass(frozen=True)
+class HOADEncoding(Encoding):
+    """Encoded graphs of either modality.
+
+    Args:
+        nodes: Objects, relations and attributes after the graph convolutions.
+        weights: Weight of every node in its graph (eq. 8), ``x [num_nodes]``.
+        terms: Regions of images, words of texts, of length one, for the first-order branch;
+            :obj:`None` without it.
+    """
+
+    nodes: Packed
+    weights: Packed
+    terms: Packed | None = None
+
+
+class HOAD(Matcher):
+    r"""The model of the "Visual-Semantic Matching by Exploring High-Order Attention and
+    Distraction" paper (CVPR 2020)
+
+    .. math::
+        S = \sigma(\mathrm{MLP}([\bar{\mathbf{m}}^S, \bar{\mathbf{m}}^I])) + \omega \, S^1, \qquad
+        S^1 = \frac{1}{N_w} \sum_{t} \frac{1}{\lambda} \log \sum_i
+        \exp(\lambda \cos(\mathbf{h}_t, \mathbf{f}_i))
+
+    with the matching vectors :math:`\bar{\mathbf{m}}` of :func:`pyg_sgm.ops.cross_match` on graphs
+    after the convolutions of eq. 1 to 3, and the first-order branch :math:`S^1` of the words
+    :math:`t` with the regions :math:`i`. A caption without a triplet has no nodes and
+    :math:`\bar{\mathbf{m}} = 0`: only :math:`S^1` tells images apart for it.
+
+    With the defaults this is the paper's model. The recipe ``default`` of the training uses what
+    the options from ``region_labels`` on add, found to help on small data; ``paper`` does not.
+
+    Args:
+        sizes (GraphSizes): Sizes of the vocabularies and of the region features. Without region
+            features, the geometry of its box and its label are what an object looks like.
+        dim (int): Size of the nodes. (default: :obj:`256`)
+        hidden (int): Size of the states of the bi-LSTM, its directions averaged.
+            (default: :obj:`1024`)
+        embed (int): Size of the embeddings of words for the bi-LSTM and of image labels.
+            (default: :obj:`300`)
+        num_perspectives (int): :math:`l` of eq. 7. (default: :obj:`64`)
+        node_types (str): ``"ora"``; ``"or"``, without attributes; ``"o"``, objects alone, without
+            graph convolution (table 3). (default: :obj:`"ora"`)
+        cross_attention (bool): If :obj:`False`, every node is compared with the mean of the other
+            graph (``-CrossAtt`` of table 3). (default: :obj:`True`)
+        node_attention (bool): If :obj:`False`, all nodes of a graph weigh the same (``-NodeAtt``).
+            (default: :obj:`True`)
+        first_order (float): Weight :math:`\omega` of the first-order branch; 0 removes it.
+            (default: :obj:`0.1`)
+        sharpness (float): :math:`\lambda`. (default: :obj:`6.0`)
+        region_labels (bool): Objects also enter by their label where they have region features.
+            (default: :obj:`False`)
+        share_labels (bool): Adds to every node, region and word its label embedding (to a relation
+            the mean of its triplet, to an attribute node the mean with its object) through one
+            projection that both modalities share, so that equal names match from the start.
+            (default: :obj:`False`)
+        logits (bool): The high-order score is the mean matching cosine plus the output of the MLP,
+            without the sigmoid, which a contrastive loss wants. (default: :obj:`False`)
+        dropout (float): Dropout of embeddings and of encoder outputs. (default: :obj:`0.0`)
+
+    Shapes:
+        - **input:** batches of image graphs and of text graphs
+        - **output:** scores :math:`(|\mathcal{G}_{image}|, |\mathcal{G}_{text}|)`
+
+    Raises:
+        ValueError: If ``node_types`` is unknown, or image graphs have neither features nor boxes,
+            or features of another width than ``sizes.features``.
+
+    Example:
+        >>> from pyg_sgm.datasets import SceneWorld
+        >>> world = SceneWorld("dev", num_images=4)
+        >>> vocabularies = world.vocabularies()
+        >>> sizes = GraphSizes(*(len(v) for v in vars(vocabularies).values()), features=64)
+        >>> model = HOAD(sizes, dim=32, hidden=32, embed=16, num_perspectives=8)
+        >>> batch = world.encode(vocabularies).batch([0, 1, 2])
+        >>> scores = model.score(model.encode_image(batch.image), model.encode_text(batch.text))
+        >>> scores.shape == (len(batch.image_index), 3)
+        True
+    """
+
+    def __init__(
+        self,
+        sizes: GraphSizes,
+        dim: int = 256,
+        hidden: int = 1024,
+        embed: int = 300,
+        num_perspectives: int = 64,
+        node_types: NodeTypes = "ora",
+        cross_attention: bool = True,
+        node_attention: bool = True,
+        first_order: float = 0.1,
+        sharpness: float = 6.0,
+        region_labels: bool = False,
+        share_labels: bool = False,
+        logits: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        config = {k: v for k, v in locals().items() if k not in ("self", "sizes", "__class__")}
+        super().__init__(sizes, config)
+        if node_types not in get_args(NodeTypes):
+            raise ValueError(f"node_types {node_types!r}; known: {', '.join(get_args(NodeTypes))}")
+        self.first_order = first_order
+        self.sharpness = sharpness
+        self.logits = logits
+
+        self.word_embedding = nn.Embedding(sizes.words, embed)
+        self.object_embedding = nn.Embedding(sizes.objects, embed)
+        self.predicate_embedding = nn.Embedding(sizes.predicates, embed)
+        self.attribute_embedding = nn.Embedding(sizes.attributes, embed)
+        self.node_embedding = nn.Embedding(sizes.words, dim)  # of text graphs
+        self.sentence_encoder = PackedLSTM(embed, hidden)
+        with_labels = region_labels or not sizes.features
+        self.region_input = RegionInput(sizes.features, embed if with_labels else 0, dim)
+        self.relation_input = nn.Linear(embed, dim)
+        self.attribute_input = nn.Linear(embed, dim)
+        self.shared = nn.Linear(embed, dim, bias=False) if share_labels else None
+        self.image_graphs = HighOrderEncoder(dim, node_types)
+        self.text_graphs = HighOrderEncoder(dim, node_types)
+        self.image_attention = self.text_attention = None
+        if node_attention:
+            self.image_attention = NodeAttention(dim, dim)
+            self.text_attention = NodeAttention(dim, hidden)
+        self.match = CrossGraphMatch(dim, num_perspectives, cross_attention)
+        self.mlp = nn.Sequential(
+            nn.Linear(2 * num_perspectives, num_perspectives),
+            nn.ReLU(),
+            nn.Linear(num_perspectives, 1),
+        )
+        self.word_term = nn.Linear(hidden, dim) if first_order else None
+        self.region_term = nn.Linear(dim, dim) if first_order else None
+        self.dropout = nn.Dropout(dropout)
+
+    def embeddings(self) -> dict[str, nn.Embedding]:
+        return {
+            "words": self.word_embedding,
+            "objects": self.object_embedding,
+            "predicates": self.predicate_embedding,
+            "attributes": self.attribute_embedding,
+        }
+
+    def encode_image(self, batch: HeteroData) -> HOADEncoding:
+        names = (
+            self.dropout(self.object_embedding(batch["object"].label)),
+            self.dropout(self.predicate_embedding(batch["relation"].label)),
+            self.dropout(self.attribute_embedding(batch["attribute"].label)),
+        )
+        regions = self.region_input(batch["object"], names[0])
+        inputs = (regions, self.relation_input(names[1]), self.attribute_input(names[2]))
+        ptr = batch["object"].ptr
+        terms = None if self.region_term is None else self.region_term(regions)
+        return self._encoding(
+            batch,
+            self.image_graphs,
+            inputs,
+            names,
+            self.image_attention,
+            segment_mean(regions, ptr),
+            None if terms is None else Packed(terms, ptr),
+            names[0],
+        )
+
+    def encode_text(self, batch: HeteroData) -> HOADEncoding:
+        words, ptr = self.dropout(self.word_embedding(batch["word"].token)), batch["word"].ptr
+        states, sentence = self.sentence_encoder(words, ptr)
+        kinds = ("object", "relation", "attribute")
+        inputs = [self.dropout(_phrases(self.node_embedding, batch[kind])) for kind in kinds]
+        names = [self.dropout(_phrases(self.word_embedding, batch[kind])) for kind in kinds]
+        terms = None if self.word_term is None else self.word_term(self.dropout(states))
+        return self._encoding(
+            batch,
+            self.text_graphs,
+            (inputs[0], inputs[1], inputs[2]),
+            (names[0], names[1], names[2]),
+            self.text_attention,
+            sentence,
+            None if terms is None else Packed(terms, ptr),
+            words,
+        )
+
+    def score(self, image: HOADEncoding, text: HOADEncoding) -> Tensor:
+        high = self.match(
+            image.nodes, text.nodes, image.weights.x, text.weights.x, self._high_order
+        )
+        if image.terms is None or text.terms is None:
+            return high
+        first = lsesim(image.terms.x, image.terms.ptr, text.terms.x, text.terms.ptr, self.sharpness)
+        return high + self.first_order * first
+
+    def _high_order(self, image: Tensor, text: Tensor) -> Tensor:
+        """Score of the matching vectors of both sides, ``[...]`` from ``[..., l]`` each."""
+        both = torch.cat([text, image], dim=-1)
+        out = self.mlp(both).squeeze(-1)
+        return out + both.mean(-1) if self.logits else out.sigmoid()
+
+    def _encoding(
+        self,
+        batch: HeteroData,
+        encoder: HighOrderEncoder,
+        inputs: tuple[Tensor, Tensor, Tensor],
+        names: tuple[Tensor, Tensor, Tensor],
+        attention: NodeAttention | None,
+        context: Tensor,
+        terms: Packed | None,
+        term_names: Tensor,
+    ) -> HOADEncoding:
+        shift = None
+        if self.shared is not None:
+            shift = (self.shared(names[0]), self.shared(names[1]), self.shared(names[2]))
+            if terms is not None:
+                terms = Packed(terms.x + self.shared(term_names), terms.ptr)
+        nodes = encoder(batch, *inputs, shift)
+        if attention is None:
+            weights = nodes.sizes.to(nodes.x.dtype).reciprocal()[nodes.batch]
+        else:
+            weights = attention(nodes, context)
+        if terms is not None:
+            terms = Packed(unit(terms.x), terms.ptr)
+        return HOADEncoding(nodes, Packed(weights, nodes.ptr), terms)
+
+
+def _phrases(table: nn.Embedding, nodes: HeteroData) -> Tensor:
+    """Mean embedding of the words of each node's phrase, ``[num_nodes, dim]``."""
+    ends = F.pad(nodes.length.cumsum(0), (1, 0))
+    return segment_mean(table(nodes.token), ends)

@@ -1,0 +1,72 @@
+"""A bidirectional LSTM over packed sequences."""
+
+import torch
+from torch import Tensor, nn
+
+from pyg_sgm.ops.lstm import lstm
+
+
+class PackedLSTM(nn.Module):
+    r"""A bidirectional LSTM over many sequences of any length, its two directions averaged: the
+    text encoder of HOAD (section 3.1).
+
+    Sequences lie one below the other and are never padded. The parameters are those of a
+    bidirectional :class:`torch.nn.LSTM`, the recurrence is :func:`pyg_sgm.ops.lstm.lstm`.
+
+    Args:
+        in_channels (int): Size of each step.
+        out_channels (int): Size of each state.
+
+    Shapes:
+        - **input:** x :math:`(N, F_{in})`, ptr :math:`(S + 1)`
+        - **output:** the state of each step :math:`(N, F_{out})`, the last state of each sequence
+          :math:`(S, F_{out})`, zero for an empty one
+
+    Example:
+        >>> import torch
+        >>> encoder = PackedLSTM(8, 16)
+        >>> states, last = encoder(torch.rand(5, 8), torch.tensor([0, 2, 2, 5]))
+        >>> states.shape, last.shape
+        (torch.Size([5, 16]), torch.Size([3, 16]))
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.lstm = nn.LSTM(in_channels, out_channels, bidirectional=True)
+
+    def reset_parameters(self) -> None:
+        self.lstm.reset_parameters()
+
+    def forward(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
+        length = ptr.diff()  # [num_sequences]
+        sequence = torch.arange(length.numel(), device=x.device)
+        sequence = sequence.repeat_interleave(length, output_size=x.size(0))  # [num_steps]
+        step = torch.arange(x.size(0), device=x.device) - ptr[sequence]
+        mirrored = ptr[sequence + 1] - 1 - step  # the same step counted from the end
+
+        # Rows by step, and within a step by the length of their sequence, longest first.
+        place = torch.empty_like(length)
+        place[length.argsort(descending=True, stable=True)] = torch.arange(
+            length.numel(), device=x.device
+        )
+        order = (step * length.numel() + place[sequence]).argsort()  # [num_steps]
+        alive = torch.bincount(step).tolist()  # the loop over steps runs on the host
+        # The backward direction is the forward one over each sequence read from its end.
+        orders = torch.stack([order, mirrored[order]])  # [2, num_steps]
+
+        both = zip(*self.lstm.all_weights, strict=True)  # of the two directions
+        weight_in, weight, bias_in, bias = (torch.stack(pair) for pair in both)
+        gates = torch.baddbmm(bias_in[:, None], x[orders], weight_in.mT)
+        states = lstm(gates, weight, bias, alive)
+        back = orders.argsort(dim=1)
+        forward, backward = states[0, back[0]], states[1, back[1]]  # [num_steps, out_channels]
+        filled = length > 0
+        ends = forward[(ptr[1:] - 1)[filled]] + backward[ptr[:-1][filled]]
+        last = forward.new_zeros(length.numel(), self.out_channels)
+        last = last.index_copy(0, filled.nonzero().squeeze(1), ends / 2)
+        return (forward + backward) / 2, last
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}({self.in_channels}, {self.out_channels})"
