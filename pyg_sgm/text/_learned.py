@@ -12,11 +12,9 @@ from safetensors.torch import save_file
 
 from pyg_sgm.text._network import HEAD, INSIDE, CaptionNetwork, Pairs, WordBatch
 from pyg_sgm.text._parsed import ParsedCaption, object_label
-from pyg_sgm.text._words import split_words, verb_lemma
+from pyg_sgm.text._words import LONGEST, split_words, verb_lemma
 
 WEIGHTS = Path(__file__).parent / "weights"
-# Longer sentences are cut: captions of the training data have at most 28 words.
-LONGEST = 48
 
 
 @dataclass(frozen=True)
@@ -61,10 +59,14 @@ class LearnedParser:
 
     @classmethod
     def load(cls, folder: Path = WEIGHTS) -> "LearnedParser":
-        """Reads ``parser.safetensors``: weights in half precision, the lexicon in its metadata."""
+        """Reads ``parser.safetensors``: the weights, and the lexicon in its metadata."""
         with safe_open(folder / "parser.safetensors", framework="pt") as file:
             lexicon = Lexicon(**json.loads(file.metadata()["lexicon"]))
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        scales = {
+            name: stored.pop(f"{name}.scale") for name in list(stored) if f"{name}.scale" in stored
+        }
+        weights = {name: weight.float() * scales.get(name, 1) for name, weight in stored.items()}
         network = CaptionNetwork(
             len(lexicon.words),
             weights["word.weight"].size(0),
@@ -75,11 +77,15 @@ class LearnedParser:
         return cls(network.eval(), lexicon)
 
     def save(self, folder: Path) -> None:
-        """Writes the file that :meth:`load` reads."""
+        """Writes the file that :meth:`load` reads: matrices in 8 bits, each row with its scale."""
         folder.mkdir(parents=True, exist_ok=True)
-        weights = {
-            name: weight.half().contiguous() for name, weight in self.network.state_dict().items()
-        }
+        weights = {}
+        for name, weight in self.network.state_dict().items():
+            if weight.dim() == 2:
+                scale = weight.abs().amax(dim=1, keepdim=True).clamp(min=1e-6) / 127
+                weights[f"{name}.scale"] = scale
+                weight = (weight / scale).round().to(torch.int8)
+            weights[name] = weight.contiguous()
         metadata = {"lexicon": json.dumps(asdict(self.lexicon))}
         save_file(weights, folder / "parser.safetensors", metadata)
 
@@ -108,9 +114,9 @@ class LearnedParser:
         object_heads, attribute_heads = objects == HEAD, attributes == HEAD
 
         of_object = Pairs.between(attribute_heads, object_heads)
-        described = network.describe(x, mask, of_object)
+        described = network.describe(x, mask, object_heads, of_object)
         between = Pairs.between(object_heads, object_heads, itself=True)
-        predicate, verb = network.relate(x, mask, between)
+        predicate, verb = network.relate(x, mask, object_heads, between)
         found = predicate.argmax(dim=1)
         related = found.nonzero().squeeze(1)
 

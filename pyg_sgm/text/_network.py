@@ -12,7 +12,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 # Marks of a word: outside, inside a phrase before its head, head (last word of the phrase).
 OUTSIDE, INSIDE, HEAD = 0, 1, 2
-NUM_AFFIXES, NUM_BUCKETS, MAX_DISTANCE = 6, 2048, 12
+NUM_AFFIXES, NUM_BUCKETS = 6, 2048
+MAX_DISTANCE, MAX_OBJECTS = 12, 4
 
 
 @lru_cache(maxsize=65536)
@@ -76,32 +77,51 @@ class Pairs:
 
 
 class PairEncoder(nn.Module):
-    """A feature for a pair of words: both, how far apart, and the caption as attention reads it."""
+    """A feature for a pair of words.
 
-    def __init__(self, in_channels: int, channels: int, dropout: float) -> None:
+    It knows both words, how many words and how many objects lie between them, and reads the rest of
+    the caption by attention.
+    """
+
+    def __init__(self, in_channels: int, channels: int, heads: int, dropout: float) -> None:
         super().__init__()
+        self.heads = heads
         self.source = nn.Linear(in_channels, channels)
         self.target = nn.Linear(in_channels, channels)
         self.distance = nn.Embedding(2 * MAX_DISTANCE + 1, channels)
+        self.objects_between = nn.Embedding(2 * MAX_OBJECTS + 1, channels)
         self.key = nn.Linear(in_channels, channels)
         self.value = nn.Linear(in_channels, channels)
-        self.position = nn.Embedding(2 * MAX_DISTANCE + 1, 2)
+        self.is_object = nn.Embedding(2, channels)
+        self.position = nn.Embedding(2 * MAX_DISTANCE + 1, 2 * heads)
         self.join = nn.Linear(2 * channels, channels)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor, pairs: Pairs) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, objects: Tensor, pairs: Pairs) -> Tensor:
         row, source, target = pairs.row, pairs.source, pairs.target
-        apart = (target - source).clamp(-MAX_DISTANCE, MAX_DISTANCE) + MAX_DISTANCE
-        query = self.source(x)[row, source] + self.target(x)[row, target] + self.distance(apart)
+        count = objects.cumsum(dim=1)
+        query = (
+            self.source(x)[row, source]
+            + self.target(x)[row, target]
+            + self.distance(_bounded(target - source, MAX_DISTANCE))
+            + self.objects_between(_bounded(count[row, target] - count[row, source], MAX_OBJECTS))
+        )
         query = self.dropout(torch.relu(query))  # [pairs, channels]
-        score = torch.einsum("pc,plc->pl", query, self.key(x)[row]) / math.sqrt(query.size(1))
+        key = (self.key(x) + self.is_object(objects.long())).unflatten(2, (self.heads, -1))
+        value = self.value(x).unflatten(2, (self.heads, -1))[row]
+        score = torch.einsum("phc,plhc->plh", query.unflatten(1, (self.heads, -1)), key[row])
+        score = score / math.sqrt(key.size(3))
         at = torch.arange(x.size(1), device=x.device)
-        for k, end in enumerate((source, target)):
-            offset = (at - end.unsqueeze(1)).clamp(-MAX_DISTANCE, MAX_DISTANCE) + MAX_DISTANCE
-            score = score + self.position.weight[:, k][offset]
-        weight = score.masked_fill(~mask[row], -1e9).softmax(dim=1)
-        context = torch.einsum("pl,plc->pc", weight, self.value(x)[row])
+        for bias, end in zip(self.position.weight.chunk(2, dim=1), (source, target), strict=True):
+            score = score + bias[_bounded(at - end.unsqueeze(1), MAX_DISTANCE)]
+        weight = score.masked_fill(~mask[row].unsqueeze(2), -1e9).softmax(dim=1)
+        context = torch.einsum("plh,plhc->phc", weight, value).flatten(1)
         return self.dropout(torch.relu(self.join(torch.cat([query, context], dim=1))))
+
+
+def _bounded(offset: Tensor, limit: int) -> Tensor:
+    """Offsets as rows of an embedding table, far ones all alike."""
+    return offset.clamp(-limit, limit) + limit
 
 
 class CaptionNetwork(nn.Module):
@@ -136,9 +156,9 @@ class CaptionNetwork(nn.Module):
         width = 2 * channels
         self.mark_object = nn.Linear(width, 3)
         self.mark_attribute = nn.Linear(width, 3)
-        self.describes = PairEncoder(width, 64, dropout)
+        self.describes = PairEncoder(width, 64, 2, dropout)
         self.describes_out = nn.Linear(64, 1)
-        self.relation = PairEncoder(width, channels, dropout)
+        self.relation = PairEncoder(width, channels, 4, dropout)
         self.predicate = nn.Linear(channels, num_predicates)
         self.verb_query = nn.Linear(channels, channels)
         self.verb_key = nn.Linear(width, channels)
@@ -160,13 +180,18 @@ class CaptionNetwork(nn.Module):
         mask = torch.arange(x.size(1), device=x.device) < batch.length.unsqueeze(1)
         return self.dropout(x), mask
 
-    def describe(self, x: Tensor, mask: Tensor, pairs: Pairs) -> Tensor:
-        """Logit of "the source is an attribute of the target" ``[pairs]``."""
-        return self.describes_out(self.describes(x, mask, pairs)).squeeze(1)
+    def describe(self, x: Tensor, mask: Tensor, objects: Tensor, pairs: Pairs) -> Tensor:
+        """Logit of "the source is an attribute of the target" ``[pairs]``.
 
-    def relate(self, x: Tensor, mask: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        ``objects`` ``[batch, length]`` says which words are heads of objects, here and below.
+        """
+        return self.describes_out(self.describes(x, mask, objects, pairs)).squeeze(1)
+
+    def relate(
+        self, x: Tensor, mask: Tensor, objects: Tensor, pairs: Pairs
+    ) -> tuple[Tensor, Tensor]:
         """Logits of the predicate ``[pairs, predicates]`` and of its verb ``[pairs, length]``."""
-        feature = self.relation(x, mask, pairs)
+        feature = self.relation(x, mask, objects, pairs)
         query = self.verb_query(feature) / math.sqrt(feature.size(1))
         verb = torch.einsum("pc,plc->pl", query, self.verb_key(x)[pairs.row])
         return self.predicate(feature), verb.masked_fill(~mask[pairs.row], -1e9)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyg_sgm.text._parsed import ParsedCaption
 from pyg_sgm.text._tree import TreeReading
-from pyg_sgm.text._words import split_words
+from pyg_sgm.text._words import LONGEST, split_words
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -59,7 +59,11 @@ def _doc(nlp: "Language", words: list[str], gaps: list[int]) -> "Doc":
     from spacy.tokens import Doc
 
     tokens: list[str] = []
-    for word, gap in zip(words, gaps, strict=True):
-        tokens += ["", ",", "."][gap : gap + 1] * bool(gap)
+    starts: list[bool | int | None] = []  # None leaves it to spaCy whether a sentence begins
+    for at, (word, gap) in enumerate(zip(words, gaps, strict=True)):
+        if gap:
+            tokens.append(("", ",", ".")[gap])
+            starts.append(None)
         tokens.append(word)
-    return Doc(nlp.vocab, words=tokens)
+        starts.append(True if gap == 2 or at % LONGEST == 0 else None)
+    return Doc(nlp.vocab, words=tokens, sent_starts=starts)

@@ -5,9 +5,10 @@ from functools import lru_cache
 
 from pyg_sgm.text._lists import IRREGULAR_NOUNS, IRREGULAR_VERBS, SINGULAR_IN_S
 
-# Letters and digits of any script, joined by hyphens or apostrophes. Emoji and signs are not words.
-_WORD = re.compile(r"[^\W_]+(?:[-'\u2019][^\W_]+)*")
-_CLITIC = re.compile(r"^(.+)('s)$")
+# The words of `pyg_sgm.data.tokenize`, which does not tell where they stand.
+_WORD = re.compile(r"[^\W_]+(?:[-'](?!s\b)[^\W_]+)*|'s\b")
+# Sentences that are longer are cut: nobody writes them, and trees of them grow too deep.
+LONGEST = 48
 _SENTENCE_END = re.compile(r"[.!?;\n]")
 
 _DOUBLED = re.compile(r"([bdgklmnprtv])\1$")
@@ -36,21 +37,16 @@ def split_words(caption: str) -> tuple[list[str], list[int]]:
         >>> split_words("The man's T-shirt, red.")
         (['the', 'man', "'s", 't-shirt', 'red'], [0, 0, 0, 0, 1])
     """
+    caption = caption.lower().replace("\u2019", "'")
     words: list[str] = []
     gaps: list[int] = []
     end = 0
     for match in _WORD.finditer(caption):
         between = caption[end : match.start()].strip()
         end = match.end()
-        # A lone "s" after an apostrophe is the possessive of captions split beforehand ("man 's").
-        word = match.group().lower().replace("\u2019", "'")
-        if word == "s" and between in ("'", "\u2019"):
-            word, between = "'s", ""
         gap = 2 if _SENTENCE_END.search(between) else int(bool(between))
-        clitic = _CLITIC.match(word)
-        pieces = clitic.groups() if clitic else (word,)
-        words += pieces
-        gaps += [gap if words[: -len(pieces)] else 0, *([0] * (len(pieces) - 1))]
+        words.append(match.group())
+        gaps.append(gap if len(words) > 1 and match.group() != "'s" else 0)
     return words, gaps
 
 
