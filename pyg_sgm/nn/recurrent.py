@@ -63,16 +63,10 @@ class PackedGRU(nn.Module):
         # The backward direction is the forward one over each sequence read from its end.
         orders = torch.stack([order, mirrored[order]])  # [2, num_steps]
 
-        w = self.gru
-        weight_in = torch.stack([w.weight_ih_l0, w.weight_ih_l0_reverse])
-        bias_in = torch.stack([w.bias_ih_l0, w.bias_ih_l0_reverse])
+        both = zip(*self.gru.all_weights, strict=True)  # of the two directions
+        weight_in, weight, bias_in, bias = (torch.stack(pair) for pair in both)
         gates = torch.baddbmm(bias_in[:, None], x[orders], weight_in.mT)
-        states = gru(
-            gates,
-            torch.stack([w.weight_hh_l0, w.weight_hh_l0_reverse]),
-            torch.stack([w.bias_hh_l0, w.bias_hh_l0_reverse]),
-            alive,
-        )
+        states = gru(gates, weight, bias, alive)
         back = torch.empty_like(orders).scatter_(
             1, orders, torch.arange(x.size(0), device=x.device).expand_as(orders)
         )
