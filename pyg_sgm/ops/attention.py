@@ -1,5 +1,6 @@
 """Attention between the nodes of two graphs, and matching under many perspectives (HOAD)."""
 
+import torch
 from torch import Tensor
 
 TINY = 1e-12  # below this norm a vector counts as zero
@@ -22,8 +23,7 @@ def unit(x: Tensor) -> Tensor:
 
 def inverse_root(square: Tensor) -> Tensor:
     r"""``1 / sqrt(square)``, and 0 with no gradient where ``square`` is no more than rounding."""
-    zero = square <= TINY**2
-    return square.masked_fill(zero, 1).rsqrt().masked_fill(zero, 0)
+    return square.masked_fill(square <= TINY**2, torch.inf).rsqrt()
 
 
 def cross_attention(x: Tensor, y: Tensor) -> Tensor:

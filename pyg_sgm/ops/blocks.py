@@ -12,6 +12,39 @@ from pyg_sgm.ops.packed import select_rows
 MAX_MEMORY = 512 * 2**20  # bytes that a scorer may use beside its inputs and its result
 
 
+def sum_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The type that holds sums of ``dtype``: float64 for float64, float32 for all others."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def product_dtype(x: Tensor, y: Tensor) -> torch.dtype:
+    """The type in which the rows of ``x`` and ``y`` are multiplied.
+
+    That of autocast where it is on, else the wider of theirs. A CPU multiplies float16 far slower
+    than float32, so there it is float32.
+    """
+    device = x.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+    else:
+        dtype = torch.promote_types(x.dtype, y.dtype)
+    return torch.float32 if device == "cpu" and dtype == torch.float16 else dtype
+
+
+def check_sides(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor) -> None:
+    """Raises ValueError unless both packed tensors are whole, of one width and on one device."""
+    devices = {str(t.device) for t in (x, x_ptr, y, y_ptr)}
+    if len(devices) > 1:
+        raise ValueError(f"x, x_ptr, y and y_ptr must be on one device, found {sorted(devices)}")
+    if x.dim() != 2 or y.dim() != 2 or x.size(1) != y.size(1):
+        raise ValueError(
+            f"x and y must be matrices of one width, found {tuple(x.shape)} and {tuple(y.shape)}"
+        )
+    for name, rows, ptr in (("x", x, x_ptr), ("y", y, y_ptr)):
+        if int(ptr[-1]) != rows.size(0):
+            raise ValueError(f"{name}_ptr ends at {int(ptr[-1])}, {name} has {rows.size(0)} rows")
+
+
 @dataclass(frozen=True)
 class Block:
     """Consecutive graphs of a :class:`SortedGraphs`.
@@ -62,53 +95,29 @@ class SortedGraphs:
         """The user's numbers of the block's graphs."""
         return self.order[block.graphs]
 
-    def blocks(self, max_nodes: int) -> list[Block]:
-        """Blocks of at most ``max_nodes`` nodes, or of one graph that is larger."""
+    def blocks(self, max_nodes: int, max_graphs: int | None = None) -> list[Block]:
+        """Blocks of at most ``max_nodes`` nodes and ``max_graphs`` graphs.
+
+        A graph larger than ``max_nodes`` is a block of its own.
+        """
         blocks: list[Block] = []
         runs: list[tuple[int, int]] = []
-        graph = node = used = count = 0
+        graph = node = nodes = graphs = 0
 
         def close() -> None:
-            nonlocal graph, node, used, count, runs
-            if runs:
-                blocks.append(Block(slice(graph, graph + count), slice(node, node + used), runs))
-            graph, node, used, count, runs = graph + count, node + used, 0, 0, []
+            nonlocal graph, node, nodes, graphs, runs
+            blocks.append(Block(slice(graph, graph + graphs), slice(node, node + nodes), runs))
+            graph, node, nodes, graphs, runs = graph + graphs, node + nodes, 0, 0, []
 
         for size, left in self.runs:
             while left:
-                if used and used + size > max_nodes:
+                if runs and (nodes + size > max_nodes or graphs == max_graphs):
                     close()
-                taken = min(left, max(1, (max_nodes - used) // size))
+                taken = min(left, max(1, (max_nodes - nodes) // size))
+                if max_graphs is not None:
+                    taken = min(taken, max_graphs - graphs)
                 runs.append((size, taken))
-                used, count, left = used + taken * size, count + taken, left - taken
-        close()
+                nodes, graphs, left = nodes + taken * size, graphs + taken, left - taken
+        if runs:
+            close()
         return blocks
-
-
-def block_nodes(
-    x: SortedGraphs,
-    y: SortedGraphs,
-    dim: int,
-    itemsize: int,
-    max_memory: int,
-    wanted: tuple[int, int],
-) -> tuple[int, int]:
-    """Nodes of a block on both sides: the ``wanted``, or what fits ``max_memory`` bytes.
-
-    Raises:
-        ValueError: If a block of the largest pair of graphs does not fit.
-    """
-
-    def needed(rows: int, columns: int) -> int:
-        # The gathered nodes, their products, and the masks and sums made from these.
-        return itemsize * dim * (rows + columns) + (itemsize + 16) * rows * columns
-
-    rows, columns = max(x.largest, wanted[0]), max(y.largest, wanted[1])
-    while needed(rows, columns) > max_memory:
-        if (rows, columns) == (x.largest, y.largest):
-            raise ValueError(
-                f"max_memory={max_memory} is too small for one pair of graphs with {rows} and "
-                f"{columns} nodes of dimension {dim}: {needed(rows, columns)} bytes are needed"
-            )
-        rows, columns = max(x.largest, rows // 2), max(y.largest, columns // 2)
-    return rows, columns

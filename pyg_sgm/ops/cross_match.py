@@ -1,11 +1,15 @@
 """HOAD's comparison of two scene graphs: attention, perspectives and weighted sums."""
 
 from collections.abc import Callable
+from math import isqrt
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
-from pyg_sgm.ops.attention import cross_attention, perspectives
+from pyg_sgm.ops.attention import cross_attention, inverse_root, perspectives, unit
+from pyg_sgm.ops.blocks import MAX_MEMORY, SortedGraphs, check_sides, product_dtype, sum_dtype
 from pyg_sgm.ops.packed import Packed
 
 Head = Callable[[Tensor, Tensor], Tensor]
@@ -81,10 +85,14 @@ def cross_match(
     y_weight: Tensor,
     head: Head,
     attention: bool = True,
+    max_memory: int = MAX_MEMORY,
 ) -> Tensor:
     r"""Score of every image graph with every text graph (HOAD, eq. 4 to 9).
 
-    The same as :func:`cross_match_pairs` of all pairs, followed by ``head``.
+    The same as :func:`cross_match_pairs` of all pairs, followed by ``head``, but both directions
+    share one product, what is of one graph alone is computed once, and only blocks of pairs that
+    fit the cache are in memory. With gradients, the blocks are computed again in the backward pass.
+    In half precision the matching vectors are summed in float32, and ``head`` is given float32.
 
     Args:
         x (Packed): Nodes of the images' graphs.
@@ -96,10 +104,16 @@ def cross_match(
         head (callable): Maps the two matching vectors ``[..., L]`` of a pair to its score
             ``[...]``.
         attention (bool): See :func:`cross_match_pairs`. (default: :obj:`True`)
+        max_memory (int): Bytes to use beside the inputs and the result.
+            (default: 512 MiB)
 
     Shapes:
         - **input:** x_beta :math:`(N_x)`, y_beta :math:`(N_y)`, both weights :math:`(L, F)`
         - **output:** :math:`(|\mathcal{G}_x|, |\mathcal{G}_y|)`
+
+    Raises:
+        ValueError: If the tensors lie on two devices or do not fit together, or if ``max_memory``
+            does not hold one pair of graphs.
 
     Example:
         >>> import torch
@@ -109,10 +123,151 @@ def cross_match(
         tensor([[2., 0.],
                 [0., 2.]])
     """
-    pairs = torch.cartesian_prod(
-        torch.arange(len(x), device=x.ptr.device), torch.arange(len(y), device=y.ptr.device)
-    )
-    x_match, y_match = cross_match_pairs(
-        x, y, pairs[:, 0], pairs[:, 1], x_beta, y_beta, x_weight, y_weight, attention
-    )
-    return head(x_match, y_match).view(len(x), len(y))
+    check_sides(x.x, x.ptr, y.x, y.ptr)
+    _check_match("x", x, x_beta, x_weight)
+    _check_match("y", y, y_beta, y_weight)
+    dtype = product_dtype(x.x, y.x)
+    plan = _Plan(x, y, len(x_weight), dtype, max_memory)
+    with torch.autocast(x.x.device.type, enabled=False):
+        x_square, y_square = (w.to(dtype).square().t() for w in (x_weight, y_weight))
+        none = x.x.new_zeros(1, 1, len(x_weight), dtype=sum_dtype(dtype))
+        scores = head(none, none).expand(len(x), len(y)).clone()  # pairs that lack nodes keep it
+        columns = []
+        for panel in plan.panels:
+            texts = [_texts(y, y_beta, graphs, y_square, x_square) for graphs in panel]
+            rows = []
+            for graphs in plan.x_blocks:
+                image = _side(x, x_beta, graphs, x_square)
+                rows.append(torch.cat([_score(image, t, head, attention) for t in texts], 1))
+            columns.append(torch.cat(rows))
+        if columns:
+            scores[plan.x.order[:, None], plan.y.order] = torch.cat(columns, 1)
+    return scores
+
+
+class _Plan:
+    """Blocks of graphs on both sides, and panels of text blocks that are ready at one time."""
+
+    def __init__(
+        self, x: Packed, y: Packed, num_perspectives: int, dtype: torch.dtype, max_memory: int
+    ) -> None:
+        self.x, self.y = SortedGraphs(x.ptr), SortedGraphs(y.ptr)
+        dim, size = x.x.size(1), dtype.itemsize
+        # A cell is what one node sees of one graph. A block takes about 16 vectors a cell, and on
+        # a CPU the largest of its tensors stays in the cache.
+        largest = max(self.x.largest, self.y.largest)
+        cell = 16 * size * (dim + num_perspectives)
+        cells = max_memory // 2 // cell
+        if cells < largest:
+            raise ValueError(
+                f"max_memory={max_memory} is too small for one pair of graphs with up to {largest} "
+                f"nodes of dimension {dim}: {2 * cell * largest} bytes are needed"
+            )
+        if x.x.device.type == "cpu":
+            cells = max(min(cells, 3 * 2**20 // (size * dim)), largest)
+        nodes = min(max(self.x.largest, isqrt(30 * cells)), cells)
+        texts = max(1, cells // max(1, nodes))
+        images = max(1, cells // max(1, texts * self.y.largest))
+        # A text kept ready has its nodes twice, their lengths and its matrices of inner products.
+        ready = size * (2 * dim + num_perspectives * (4 + self.y.largest // 2))
+        panel = max(1, max_memory // 4 // (ready * max(1, texts * self.y.largest)))
+        self.x_blocks = [self.x.graphs(b) for b in self.x.blocks(nodes, images)]
+        y_blocks = [self.y.graphs(b) for b in self.y.blocks(texts * self.y.largest, texts)]
+        self.panels = [y_blocks[i : i + panel] for i in range(0, len(y_blocks), panel)]
+
+
+class _Side(NamedTuple):
+    """What a block of graphs brings to each of its pairs; short graphs are filled with zeros."""
+
+    nodes: Tensor  # [num_graphs, size, dim]
+    unit: Tensor  # [num_graphs * size, dim], of length one
+    square: Tensor  # [dim, num_perspectives], the squared perspectives
+    norm: Tensor  # [num_graphs * size, num_perspectives], lengths under every perspective
+    share: Tensor  # [num_graphs * size, num_perspectives], beta over these lengths
+    gram: Tensor | None = None  # [num_graphs, num_pairs of nodes, num_perspectives], see _texts
+
+
+def _side(nodes: Packed, beta: Tensor, graphs: Tensor, square: Tensor) -> _Side:
+    x = nodes.padded(graphs)[0].to(square.dtype)
+    share = Packed(beta[:, None], nodes.ptr).padded(graphs)[0].flatten(0, 1)
+    rows = x.flatten(0, 1)
+    length = (rows.square() @ square).to(sum_dtype(square.dtype))
+    inverse = inverse_root(length)
+    return _Side(x, unit(rows), square, length * inverse, share * inverse)
+
+
+def _texts(nodes: Packed, beta: Tensor, graphs: Tensor, square: Tensor, x_square: Tensor) -> _Side:
+    """The texts' side. What an image's node sees is :math:`\sum_s \alpha_s y_s`, so its squared
+    length under a perspective is a quadratic form in :math:`\alpha`, whose matrix of inner
+    products of the text's nodes is the same for all images.
+
+    It pays while a text has few pairs of nodes. Half precision goes without: there the form could
+    cancel.
+    """
+    side = _side(nodes, beta, graphs, square)
+    first, second = _node_pairs(side.nodes)
+    if 4 * len(first) > 3 * side.nodes.size(2) or square.dtype.itemsize < 4:
+        return side
+    twice = 1 + (first != second).to(square.dtype)  # a pair stands for both its orders
+    products = side.nodes[:, first] * side.nodes[:, second] * twice[:, None]
+    return side._replace(gram=products @ x_square)
+
+
+def _node_pairs(nodes: Tensor) -> Tensor:
+    size = nodes.size(1)
+    return torch.triu_indices(size, size, device=nodes.device)
+
+
+def _score(image: _Side, text: _Side, head: Head, attention: bool) -> Tensor:
+    """Scores ``[num_images, num_texts]`` of a block of pairs; with gradients, of its inputs only
+    are kept."""
+    if torch.is_grad_enabled():
+        return checkpoint(_score_block, image, text, head, attention, use_reentrant=False)
+    return _score_block(image, text, head, attention)
+
+
+def _score_block(image: _Side, text: _Side, head: Head, attention: bool) -> Tensor:
+    (g, n, dim), (c, k, _) = image.nodes.shape, text.nodes.shape
+    alpha = (text.unit @ image.unit.t()).relu()  # [c * k, g * n]
+    if not attention:
+        alpha = torch.ones_like(alpha)
+    # A cosine does not see the length of its arguments, so eq. 5 needs no division.
+    seen = alpha.view(c * k, g, n).transpose(0, 1) @ image.nodes  # [g, c * k, dim], by the texts
+    product = (seen * text.nodes.view(1, c * k, dim)) @ text.square
+    y_match = _cosine(product, seen.square() @ text.square) * text.share
+    y_match = y_match.view(g, c, k, -1).sum(2)
+
+    alpha = alpha.view(c, k, g * n)
+    seen = alpha.transpose(1, 2) @ text.nodes  # [c, g * n, dim], by the images
+    if text.gram is None:
+        length = seen.square() @ image.square
+    else:
+        first, second = _node_pairs(text.nodes)
+        pairs = alpha.index_select(1, first) * alpha.index_select(1, second)
+        length = pairs.transpose(1, 2) @ text.gram
+    product = (seen * image.nodes.view(1, g * n, dim)) @ image.square
+    # A quadratic form may round to less than it is; the length of the product bounds the cosine.
+    x_match = _cosine(product, length).clamp(-image.norm, image.norm) * image.share
+    x_match = x_match.view(c, g, n, -1).sum(2).transpose(0, 1)
+    return head(x_match, y_match)
+
+
+def _cosine(product: Tensor, square: Tensor) -> Tensor:
+    """Inner product over the length of one side, in the type of sums."""
+    dtype = sum_dtype(product.dtype)
+    return product.to(dtype) * inverse_root(square.to(dtype))
+
+
+def _check_match(name: str, nodes: Packed, beta: Tensor, weight: Tensor) -> None:
+    devices = {str(t.device) for t in (nodes.x, beta, weight)}
+    if len(devices) > 1:
+        raise ValueError(f"{name}, its beta and weight are on several devices: {sorted(devices)}")
+    if beta.shape != nodes.x.shape[:1]:
+        raise ValueError(
+            f"{name}_beta has shape {tuple(beta.shape)}, expected ({nodes.x.size(0)},)"
+        )
+    if weight.dim() != 2 or weight.size(1) != nodes.x.size(1):
+        raise ValueError(
+            f"{name}_weight has shape {tuple(weight.shape)}, expected (num_perspectives, "
+            f"{nodes.x.size(1)})"
+        )

@@ -7,7 +7,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag
 
-from pyg_sgm.ops.blocks import MAX_MEMORY, Block, SortedGraphs, block_nodes
+from pyg_sgm.ops.blocks import (
+    MAX_MEMORY,
+    Block,
+    SortedGraphs,
+    check_sides,
+    product_dtype,
+    sum_dtype,
+)
 
 Runs = list[tuple[int, int]]
 
@@ -58,11 +65,7 @@ def maxsim(
                 [-1.0000]])
     """
     check_sides(x, x_ptr, y, y_ptr)
-    device = x.device.type
-    if torch.is_autocast_enabled(device):
-        dtype = torch.get_autocast_dtype(device)
-    else:
-        dtype = torch.promote_types(x.dtype, y.dtype)
+    dtype = product_dtype(x, y)
     if weight is None:
         size = y_ptr[1:] - y_ptr[:-1]
         weight = size.to(sum_dtype(dtype)).reciprocal().repeat_interleave(size)
@@ -72,44 +75,31 @@ def maxsim(
             f"each of the {y.size(0)} rows of y on {y.device}"
         )
     weight = weight.to(sum_dtype(dtype))
-    with torch.autocast(device, enabled=False):
-        return _MaxSim.apply(x.to(dtype), x_ptr, y.to(dtype), y_ptr, weight, max_memory)
-
-
-def check_sides(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor) -> None:
-    """Raises ValueError unless both packed tensors are whole, of one width and on one device."""
-    devices = {str(t.device) for t in (x, x_ptr, y, y_ptr)}
-    if len(devices) > 1:
-        raise ValueError(f"x, x_ptr, y and y_ptr must be on one device, found {sorted(devices)}")
-    if x.dim() != 2 or y.dim() != 2 or x.size(1) != y.size(1):
-        raise ValueError(
-            f"x and y must be matrices of one width, found {tuple(x.shape)} and {tuple(y.shape)}"
-        )
-    for name, rows, ptr in (("x", x, x_ptr), ("y", y, y_ptr)):
-        if int(ptr[-1]) != rows.size(0):
-            raise ValueError(f"{name}_ptr ends at {int(ptr[-1])}, {name} has {rows.size(0)} rows")
-
-
-def sum_dtype(dtype: torch.dtype) -> torch.dtype:
-    """The type that holds sums of ``dtype``: float64 for float64, float32 for all others."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
+    with torch.autocast(x.device.type, enabled=False):
+        return _MaxSim.apply(x, x_ptr, y, y_ptr, weight, dtype, max_memory)
 
 
 class _Plan:
     """How the two sides are sorted and cut, and the products made of the blocks."""
 
-    def __init__(self, x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, memory: int) -> None:
-        # A CPU multiplies float16 far slower than float32.
-        on_cpu = x.device.type == "cpu"
-        self.dtype = torch.float32 if on_cpu and x.dtype == torch.float16 else x.dtype
+    def __init__(
+        self, x: Tensor, x_ptr: Tensor, y_ptr: Tensor, dtype: torch.dtype, max_memory: int
+    ) -> None:
         self.x, self.y = SortedGraphs(x_ptr), SortedGraphs(y_ptr)
         # A block of products stays in the cache of a CPU, and fills a GPU.
-        wanted = (512, 4096) if on_cpu else (4096, 8192)
-        itemsize = max(x.dtype.itemsize, self.dtype.itemsize)
-        rows, columns = block_nodes(self.x, self.y, x.size(1), itemsize, memory, wanted)
+        rows, columns = (512, 4096) if x.device.type == "cpu" else (4096, 8192)
+        rows, columns = max(rows, self.x.largest), max(columns, self.y.largest)
+        while (needed := _bytes_of_block(rows, columns, x.size(1), dtype)) > max_memory:
+            if (rows, columns) == (self.x.largest, self.y.largest):
+                raise ValueError(
+                    f"max_memory={max_memory} is too small for one pair of graphs with {rows} and "
+                    f"{columns} nodes of dimension {x.size(1)}: {needed} bytes are needed"
+                )
+            rows, columns = max(rows // 2, self.x.largest), max(columns // 2, self.y.largest)
         self.x_blocks, self.y_blocks = self.x.blocks(rows), self.y.blocks(columns)
+        self.dtype = dtype
         self.index_dtype = torch.uint8 if self.x.largest < 256 else torch.int32
-        self.buffer = x.new_empty(0, dtype=self.dtype)
+        self.buffer = x.new_empty(0, dtype=dtype)
 
     def take_x(self, x: Tensor, block: Block) -> Tensor:
         return self.x.take(x, block).to(self.dtype)
@@ -128,12 +118,12 @@ class _Plan:
 class _MaxSim(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, weight: Tensor, memory: int
+        ctx: Any, x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, weight: Tensor, *options: Any
     ) -> Tensor:
-        ctx.plan = plan = _Plan(x, x_ptr, y, y_ptr, memory)
+        ctx.plan = plan = _Plan(x, x_ptr, y_ptr, *options)
         # What the backward pass needs is the node of each image that won, for every node of y.
         cells = (x_ptr.numel() - 1) * y.size(0) * plan.index_dtype.itemsize
-        keep = any(ctx.needs_input_grad) and cells <= memory // 4
+        keep = any(ctx.needs_input_grad) and cells <= options[-1] // 4
         winners: list[Tensor] = []
         scores = weight.new_zeros(x_ptr.numel() - 1, y_ptr.numel() - 1)
         for c in plan.y_blocks:
@@ -178,7 +168,12 @@ class _MaxSim(torch.autograd.Function):
                 plan.x.add(x_grad, b, _scattered_rows(y_c, row, share * w_c, x_b.size(0)))
             plan.y.add(y_grad, c, pull * w_c[:, None])
             plan.y.add(weight_grad, c, (pull * y_c).sum(1))
-        return x_grad.to(x.dtype), None, y_grad.to(y.dtype), None, weight_grad, None
+        return x_grad.to(x.dtype), None, y_grad.to(y.dtype), None, weight_grad, None, None
+
+
+def _bytes_of_block(rows: int, columns: int, dim: int, dtype: torch.dtype) -> int:
+    """The gathered nodes, their products, and the masks and sums made from these."""
+    return dtype.itemsize * dim * (rows + columns) + (dtype.itemsize + 16) * rows * columns
 
 
 def _maxima(product: Tensor, runs: Runs) -> Tensor:
