@@ -1,0 +1,359 @@
+"""A matcher with its vocabularies: from graphs and captions to scores, and to disk."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Self
+
+from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from torch import Tensor, nn
+
+from pyg_sgm.data import Vocabularies, Vocabulary, read_word_vectors, word_vectors
+from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.metrics.retrieval import RetrievalMetrics
+from pyg_sgm.models import MODELS, GraphSizes, Matcher
+from pyg_sgm.retrieval.encoded import (
+    EncodedImages,
+    EncodedTexts,
+    Images,
+    Texts,
+    image_graphs,
+    text_graphs,
+)
+from pyg_sgm.retrieval.explain import Explanation, explain
+from pyg_sgm.training import (
+    Recipe,
+    SavedModel,
+    build_model,
+    encode_images,
+    encode_texts,
+    evaluate,
+    find_recipe,
+    fit,
+    load_model,
+    save_model,
+    score,
+)
+from pyg_sgm.training.evaluate import feature_width
+from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS
+
+CARD = """---
+{{ card_data }}
+---
+
+An image-text matcher on scene graphs. With [pyg_sgm]({{ repo_url }}):
+
+```python
+from pyg_sgm import SceneGraphMatcher
+
+matcher = SceneGraphMatcher.from_pretrained("this/repository")
+```
+"""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One answer to a query.
+
+    Args:
+        index: Position among the candidates.
+        id: Name of the candidate.
+        score: Score of the pair.
+    """
+
+    index: int
+    id: str
+    score: float
+
+
+class SceneGraphMatcher(
+    nn.Module, PyTorchModelHubMixin, library_name="pyg_sgm", model_card_template=CARD
+):
+    """Matches images with texts by their scene graphs.
+
+    Args:
+        model (str): Key of :data:`pyg_sgm.models.MODELS`. (default: :obj:`"sgm"`)
+        **options: Arguments of the model, which overrule those of a recipe.
+
+    Raises:
+        ValueError: If there is no such model, or it has no such option.
+
+    Example:
+        >>> from pyg_sgm.retrieval import SceneGraphMatcher
+        >>> from pyg_sgm.datasets import SceneWorld
+        >>> from pyg_sgm.training import Recipe
+        >>> world = SceneWorld("train", num_images=8, captions_per_image=2)
+        >>> matcher = SceneGraphMatcher("sgm", dim=16, hidden=16, embed=8)
+        >>> matcher = matcher.fit(world, recipe=Recipe(epochs=1), progress=False)
+        >>> matcher.score(world, ["a dog chasing a cat", "a cat"]).shape
+        torch.Size([8, 2])
+        >>> best = matcher.rank("a dog chasing a cat", world, k=3)
+        >>> len(best), best[0].score >= best[1].score
+        (3, True)
+    """
+
+    def __init__(self, model: str = "sgm", **options: Any) -> None:
+        super().__init__()
+        if model not in MODELS:
+            raise ValueError(f"no model {model!r}; known: {', '.join(MODELS)}")
+        known = list(inspect.signature(MODELS[model]).parameters)[1:]  # without the sizes
+        for name in options:
+            if name not in known:
+                raise ValueError(
+                    f"model {model!r} has no option {name!r}; known: {', '.join(known)}"
+                )
+        self.name = model
+        self.options = options
+        self.model: Matcher | None = None
+        self.vocabularies: Vocabularies | None = None
+        self.history: list[dict[str, float]] = []
+
+    def fit(
+        self,
+        dataset: SceneGraphDataset,
+        dev: SceneGraphDataset | None = None,
+        recipe: str | Recipe = "default",
+        word_vectors: str | os.PathLike[str] | None = None,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Self:
+        """Trains from scratch. The metrics of every epoch are in :attr:`history` afterwards.
+
+        Args:
+            dataset: What is trained on; its words and labels make the vocabularies.
+            dev: Where the best weights are chosen, by rsum. (default: :obj:`None`, the last ones)
+            recipe: A recipe, or its name. (default: ``"default"``)
+            word_vectors: A file of word vectors that embeddings start from, for
+                :func:`~pyg_sgm.data.read_word_vectors`. All its words become known, also those
+                that the training texts lack. (default: :obj:`None`)
+            out: Folder of the run. (default: :obj:`None`, nothing is written)
+            seed: Initial weights, order of the batches, dropout. (default: ``0``)
+            settings, **options: ``devices``, ``accelerator``, ``gather_negatives``, ``resume``,
+                ``overwrite``, ``progress``: see :func:`pyg_sgm.training.fit`.
+
+        Raises:
+            ValueError, ImportError: As :func:`pyg_sgm.training.fit`.
+        """
+        if isinstance(recipe, str):
+            recipe = find_recipe(self.name, recipe)
+        recipe = recipe.replace(**self.options)
+        vocabularies = dataset.vocabularies(recipe.min_count)
+        vectors: dict[str, tuple[Tensor, Tensor]] = {}
+        if word_vectors is not None:
+            vocabularies, vectors = _with_vectors(vocabularies, word_vectors)
+            width = next(iter(vectors.values()))[0].size(1)
+            recipe = recipe.replace(**{"embed": width, **recipe.options})
+        graphs = dataset.encode(vocabularies)
+        sizes = GraphSizes(
+            **{name: len(vocabulary) for name, vocabulary in vars(vocabularies).items()},
+            features=feature_width(graphs.images),
+        )
+        model = build_model(self.name, sizes, recipe.options, seed)
+        model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
+        vector_file = None if word_vectors is None else os.fspath(word_vectors)
+        history = fit(
+            SavedModel(self.name, model, vocabularies),
+            graphs,
+            recipe,
+            None if dev is None else dev.encode(vocabularies),
+            out,
+            seed=seed,
+            settings={"word_vectors": vector_file, **(settings or {})},
+            **options,
+        )
+        self.model, self.vocabularies, self.history = model, vocabularies, history
+        return self
+
+    def encode_images(self, images: Images) -> EncodedImages:
+        """Encodes a dataset, a collection, or a list of image graphs or records.
+
+        Raises:
+            ValueError: If they do not fit the model, or there is none.
+        """
+        if isinstance(images, EncodedImages):
+            return images
+        saved = self._saved()
+        graphs = image_graphs(images, saved.vocabularies)
+        return EncodedImages(graphs.ids, encode_images(saved.model, graphs))
+
+    def encode_texts(self, texts: Texts) -> EncodedTexts:
+        """Encodes a dataset, a collection, or a list of captions, text graphs or records.
+
+        A caption that is a string has words and no triplets; give a
+        :func:`~pyg_sgm.data.text_record` where they are known, or parse it with
+        :mod:`pyg_sgm.text`.
+
+        Raises:
+            ValueError: If there is no text.
+        """
+        if isinstance(texts, EncodedTexts):
+            return texts
+        saved = self._saved()
+        graphs = text_graphs(texts, saved.vocabularies)
+        return EncodedTexts(graphs.ids, encode_texts(saved.model, graphs))
+
+    def score(self, images: Images, texts: Texts) -> Tensor:
+        """Scores of all images with all texts, ``[num_images, num_texts]``, on the CPU."""
+        image, text = self.encode_images(images), self.encode_texts(texts)
+        return score(self._saved().model, image.encoding, text.encoding)
+
+    def rank(self, query: Any, candidates: Any, k: int = 10) -> list[Candidate]:
+        """The best candidates for one query, best first; equal scores keep their order.
+
+        Args:
+            query: One text (a caption, a graph, a record), then candidates are images; or one
+                image, then candidates are texts.
+            candidates: See :meth:`encode_images` and :meth:`encode_texts`.
+            k: Number of candidates. (default: ``10``)
+
+        Raises:
+            ValueError: If the query is not one image or one text, ``k`` is less than 1, or a score
+                is NaN.
+        """
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        found: EncodedImages | EncodedTexts
+        if _is_text(query):
+            found = self.encode_images(candidates)
+            scores = self.score(found, _one(self.encode_texts(query)))[:, 0]
+        else:
+            found = self.encode_texts(candidates)
+            scores = self.score(_one(self.encode_images(query)), found)[0]
+        if scores.isnan().any():
+            raise ValueError(f"the score of {found.ids[int(scores.isnan().nonzero()[0])]} is NaN")
+        best = scores.argsort(descending=True, stable=True)[:k].tolist()
+        return [Candidate(i, found.ids[i], float(scores[i])) for i in best]
+
+    def evaluate(self, dataset: SceneGraphDataset) -> RetrievalMetrics:
+        """Recalls and median ranks in both directions; see :mod:`pyg_sgm.metrics.retrieval`."""
+        saved = self._saved()
+        return evaluate(saved.model, dataset.encode(saved.vocabularies))
+
+    def explain(self, image: Any, text: Any) -> Explanation:
+        """Which word matched which object, and which triplet which relation.
+
+        Args:
+            image: One image graph or record.
+            text: One caption, text graph or record.
+
+        Raises:
+            ValueError: If the model cannot be explained that way, or there is not one of each.
+        """
+        saved = self._saved()
+        return explain(
+            saved.model,
+            saved.vocabularies,
+            image_graphs(image, saved.vocabularies),
+            text_graphs(text, saved.vocabularies),
+        )
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
+        """Writes ``config.json``, ``model.safetensors``, ``vocabularies.json`` and, where there is
+        none, a ``README.md``; each to the side first and then renamed.
+
+        Args:
+            save_directory: The folder, created if it is absent.
+            **kwargs: See :class:`huggingface_hub.PyTorchModelHubMixin`.
+
+        Raises:
+            ValueError: If the matcher is not trained.
+        """
+        self._saved()
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        kwargs.setdefault("repo_id", folder.resolve().name)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as side:
+            url = super().save_pretrained(side, **kwargs)
+            for path in sorted(Path(side).iterdir()):
+                if path.name != "README.md" or not (folder / path.name).exists():
+                    os.replace(path, folder / path.name)
+        return url
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> Self:
+        """Opens a folder of :meth:`save_pretrained` or of a training run.
+
+        Args:
+            pretrained_model_name_or_path: The folder, or a repository of the Hugging Face Hub.
+            **kwargs: See :class:`huggingface_hub.PyTorchModelHubMixin`, for the Hub.
+
+        Raises:
+            ValueError: Naming the file, if one is missing, cut short, a pickle, or does not fit
+                the others.
+        """
+        path = Path(pretrained_model_name_or_path)
+        if path.exists() or path.suffix or len(path.parts) > 2 or path.is_absolute():
+            return cls._of(load_model(path))
+        return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        save_model(save_directory, self._saved())
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> Self:
+        names = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+        hub = {name: kwargs[name] for name in names}
+        try:
+            paths = [
+                hf_hub_download(model_id, name, **hub) for name in (CONFIG, VOCABULARIES, WEIGHTS)
+            ]
+        except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+            raise ValueError(f"{model_id}: no such folder, and not found on the Hub") from error
+        return cls._of(load_model(Path(paths[0]).parent))
+
+    @classmethod
+    def _of(cls, saved: SavedModel) -> Self:
+        matcher = cls(saved.name, **saved.model.config)
+        matcher.model, matcher.vocabularies = saved.model, saved.vocabularies
+        return matcher
+
+    def _saved(self) -> SavedModel:
+        if self.model is None or self.vocabularies is None:
+            raise ValueError("the matcher is not trained: call fit, or from_pretrained")
+        return SavedModel(self.name, self.model, self.vocabularies)
+
+    def extra_repr(self) -> str:
+        return "" if self.model is not None else f"{self.name!r}, not trained"
+
+
+def _with_vectors(
+    vocabularies: Vocabularies, path: str | os.PathLike[str]
+) -> tuple[Vocabularies, dict[str, tuple[Tensor, Tensor]]]:
+    """Vocabularies with all words of a file of word vectors, and the vectors of each vocabulary."""
+    known = chain(vocabularies.words.words, read_word_vectors(path)[0])
+    words = Vocabulary.build(known)
+    vocabularies = Vocabularies(
+        words, vocabularies.objects, vocabularies.predicates, vocabularies.attributes
+    )
+    parts = vars(vocabularies)
+    # The file is large: one pass for the vectors of all vocabularies.
+    everything = Vocabulary.build(chain.from_iterable(part.words for part in parts.values()))
+    vectors, found = word_vectors(everything, path)
+    rows = {name: everything.encode(part.words) for name, part in parts.items()}
+    return vocabularies, {name: (vectors[index], found[index]) for name, index in rows.items()}
+
+
+def _is_text(query: Any) -> bool:
+    if isinstance(query, (list, tuple)) and query:
+        query = query[0]
+    if hasattr(query, "node_types"):
+        return "word" in query.node_types
+    if hasattr(query, "is_text"):
+        return bool(query.is_text)
+    return isinstance(query, (str, EncodedTexts)) or hasattr(query, "caption")
+
+
+def _one(encoded: Any) -> Any:
+    if len(encoded) != 1:
+        raise ValueError(f"expected one query, got {len(encoded)}")
+    return encoded

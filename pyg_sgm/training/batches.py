@@ -1,0 +1,110 @@
+"""Which texts a batch holds."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from pyg_sgm.data import PairBatch, PairedGraphs
+
+
+def epoch_batches(
+    image_of_text: Tensor, images_per_batch: int, captions_per_image: int, seed: int, epoch: int
+) -> list[Tensor]:
+    """The batches of one epoch, a pure function of its arguments.
+
+    The texts of each image are shuffled and dealt into groups of ``captions_per_image``; the
+    groups are shuffled and dealt into batches of ``images_per_batch``, rounded so that all batches
+    are of nearly one size. Every text occurs once, and the number of batches is that of any epoch.
+
+    Args:
+        image_of_text: Index of each text's image, ``[num_texts]``.
+        images_per_batch: Groups a batch.
+        captions_per_image: Texts a group; the last group of an image may have fewer.
+        seed: Seed of the training.
+        epoch: Epoch, from 0.
+
+    Returns:
+        Indices of the texts of each batch.
+
+    Example:
+        >>> batches = epoch_batches(torch.tensor([0, 0, 1, 1, 2, 2]), 2, 2, seed=0, epoch=0)
+        >>> [len(batch) for batch in batches], sorted(torch.cat(batches).tolist())
+        ([4, 2], [0, 1, 2, 3, 4, 5])
+    """
+    random = np.random.default_rng([seed, epoch])
+    image = image_of_text.numpy()
+    order = random.permutation(len(image))
+    order = order[image[order].argsort(kind="stable")]  # by image, shuffled within each
+    count = np.bincount(image)
+    place = np.arange(len(image)) - (count.cumsum() - count)[image[order]]  # within its image
+    start = (place % captions_per_image == 0).nonzero()[0]
+    groups = np.split(order, start[1:])
+    shuffled = random.permutation(len(groups))
+    num_batches = max(1, round(len(groups) / images_per_batch))
+    return [
+        torch.from_numpy(np.concatenate([groups[i] for i in part]))
+        for part in np.array_split(shuffled, num_batches)
+    ]
+
+
+class BatchOrder(Sampler[Tensor]):
+    """Indices of the texts of each batch of an epoch, or of one rank's share of them.
+
+    Args:
+        graphs: What is trained on.
+        images_per_batch, captions_per_image, seed: See :func:`epoch_batches`.
+        rank: Number of this process. (default: ``0``)
+        world_size: Processes that share each batch. (default: ``1``)
+
+    Raises:
+        ValueError: If a batch has fewer texts than there are processes, or there is no text.
+    """
+
+    def __init__(
+        self,
+        graphs: PairedGraphs,
+        images_per_batch: int,
+        captions_per_image: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if len(graphs) == 0:
+            raise ValueError("there is no text to train on")
+        self._arguments = (graphs.image_of_text, images_per_batch, captions_per_image, seed)
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        batches = epoch_batches(*self._arguments, epoch=0)
+        self._num_batches = len(batches)
+        if min(map(len, batches)) < world_size:
+            raise ValueError(f"batches of {min(map(len, batches))} texts for {world_size} devices")
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the epoch; Lightning calls this before each."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for batch in epoch_batches(*self._arguments, epoch=self.epoch):
+            yield batch.tensor_split(self.world_size)[self.rank]
+
+    def __len__(self) -> int:
+        return self._num_batches
+
+
+class _Batches(Dataset[PairBatch]):
+    """A batch of graphs by the indices of its texts."""
+
+    def __init__(self, graphs: PairedGraphs) -> None:
+        self.graphs = graphs
+
+    def __getitem__(self, text_index: Tensor) -> PairBatch:
+        return self.graphs.batch(text_index)
+
+
+def batch_loader(graphs: PairedGraphs, order: BatchOrder) -> DataLoader[PairBatch]:
+    """A loader of the batches in the given order; it draws nothing from the global generator."""
+    return DataLoader(_Batches(graphs), sampler=order, batch_size=None, generator=torch.Generator())

@@ -1,0 +1,106 @@
+"""What is kept of a training: metrics of every epoch, the best weights, a checkpoint to resume."""
+
+import csv
+import io
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
+
+from pyg_sgm.data import PairedGraphs
+from pyg_sgm.training.evaluate import evaluate
+from pyg_sgm.training.folder import WEIGHTS, read_weights, save_weights, write_text
+from pyg_sgm.training.module import MatcherTraining
+from pyg_sgm.training.run_folder import LAST, METRICS
+
+Epoch = dict[str, float]
+
+
+class Keeper(Checkpoint):
+    """Evaluates after every epoch, keeps the best weights and the state to go on from.
+
+    Args:
+        dev (PairedGraphs, optional): Where the best weights are chosen, by rsum; without it the
+            last weights are the best.
+        folder (Path, optional): Folder of the run; nothing is written without one.
+        patience (int): Epochs in a row without a better rsum after which training stops; 0 for
+            never.
+    """
+
+    def __init__(self, dev: PairedGraphs | None, folder: Path | None, patience: int) -> None:
+        self.dev = dev
+        self.folder = folder
+        self.patience = patience
+        self.history: list[Epoch] = []
+        self.best_epoch = -1
+        self.best_weights: dict[str, Tensor] = {}
+        self._start = 0.0
+
+    @property
+    def finished(self) -> bool:
+        """Whether patience has run out."""
+        waited = len(self.history) - 1 - self.best_epoch
+        return self.dev is not None and 0 < self.patience <= waited
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._start = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, MatcherTraining)
+        epoch = self._measure(trainer, pl_module)
+        self.history.append(epoch)
+        best = self.best_epoch
+        if self.dev is None or best < 0 or epoch["dev_rsum"] > self.history[best]["dev_rsum"]:
+            self.best_epoch = len(self.history) - 1
+            state = pl_module.model.state_dict()
+            self.best_weights = {k: v.detach().cpu().clone() for k, v in state.items()}
+            if self.folder and trainer.is_global_zero:
+                save_weights(self.folder, self.best_weights)
+        if self.folder:
+            if trainer.is_global_zero:
+                write_text(self.folder / METRICS, _csv(self.history))
+            trainer.save_checkpoint(self.folder / LAST)
+        trainer.should_stop = self.finished
+
+    def _measure(self, trainer: pl.Trainer, module: MatcherTraining) -> Epoch:
+        epoch = {
+            "epoch": float(trainer.current_epoch),
+            "seconds": time.perf_counter() - self._start,
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "loss": float(torch.stack(module.losses).mean()),
+        }
+        if self.dev is not None:
+            # One process evaluates; the others take its word, so that all stop at the same epoch.
+            if trainer.is_global_zero:
+                metrics = evaluate(module.model, self.dev)
+                epoch["dev_rsum"] = metrics["rsum"]
+                for side in ("i2t", "t2i"):
+                    epoch |= {f"dev_{side}_{k}": v for k, v in dict(metrics[side]).items()}
+            epoch = trainer.strategy.broadcast(epoch)
+            module.log("dev_rsum", epoch["dev_rsum"], prog_bar=True)
+        return epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": self.history, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        self.history = list(state_dict["history"])
+        self.best_epoch = int(state_dict["best_epoch"])
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, MatcherTraining)
+        if self.folder and self.best_epoch >= 0:
+            self.best_weights = read_weights(self.folder / WEIGHTS, pl_module.model)
+
+
+def _csv(rows: list[Epoch]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

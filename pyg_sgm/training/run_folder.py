@@ -1,0 +1,91 @@
+"""The folder of a training run: claiming it, going on in it, starting over in it.
+
+::
+
+    run.json                            what was asked for
+    config.json, model.safetensors, vocabularies.json   the best model so far
+    checkpoints/last.ckpt               everything needed to go on
+    logs/metrics.csv, logs/events.*     one row an epoch, and TensorBoard
+"""
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS, read_json_object, write_text
+
+RUN = "run.json"
+LAST = "checkpoints/last.ckpt"
+METRICS = "logs/metrics.csv"
+TENSORBOARD = ("logs/events.out.tfevents.*", "logs/hparams.yaml")
+WRITTEN = (CONFIG, WEIGHTS, VOCABULARIES, LAST, METRICS, *TENSORBOARD, RUN)
+
+
+def claim(
+    folder: Path, settings: Mapping[str, Any], resume: bool = False, overwrite: bool = False
+) -> None:
+    """Makes a folder the folder of this run.
+
+    Args:
+        folder: Absent, empty, or a run.
+        settings: What the run depends on, fit for JSON; a resumed run must have the same.
+        resume: Go on with the run that is there.
+        overwrite: Start over: removes the files that a run writes, and nothing else.
+
+    Raises:
+        ValueError: If the folder holds a run and neither is wanted, or something that is no run,
+            or if a run to be resumed is not there or had other settings.
+    """
+    if resume and overwrite:
+        raise ValueError("a run is either resumed or overwritten")
+    wanted: dict[str, Any] = json.loads(json.dumps(settings))
+    path = folder / RUN
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file")
+    if resume:
+        if not path.is_file():
+            raise ValueError(f"{folder}: there is no run to resume")
+        _check_same(path, wanted)
+        return
+    if path.is_file():
+        if not overwrite:
+            raise ValueError(f"{folder} holds a run already: resume it, or overwrite it")
+        for pattern in WRITTEN:
+            for written in folder.glob(pattern):
+                written.unlink()
+    elif folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} holds files that are no run; give another folder")
+    (folder / LAST).parent.mkdir(parents=True, exist_ok=True)
+    (folder / METRICS).parent.mkdir(exist_ok=True)
+    write_text(path, json.dumps(wanted, indent=2) + "\n")
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Reads a checkpoint with PyTorch's restricted unpickler, which runs no code.
+
+    Raises:
+        ValueError: If it is cut short or holds anything but tensors and plain values.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"{path}: cut short or no checkpoint; other pickles are never read"
+        ) from error
+    if not isinstance(checkpoint, dict) or "loops" not in checkpoint:
+        raise ValueError(f"{path}: this is no checkpoint of a training")
+    return checkpoint
+
+
+def _check_same(path: Path, settings: dict[str, Any]) -> None:
+    before = read_json_object(path)
+    for name in before | settings:
+        if before.get(name) != settings.get(name):
+            raise ValueError(
+                f"{path}: the run was started with {name} = {before.get(name)!r}, "
+                f"it cannot be resumed with {settings.get(name)!r}"
+            )
