@@ -11,10 +11,8 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
-from pyg_sgm.nn.attention import CrossGraphMatch, NodeAttention
-from pyg_sgm.nn.high_order import HighOrderEncoder, NodeTypes
-from pyg_sgm.nn.lstm import PackedLSTM
-from pyg_sgm.nn.regions import RegionInput
+from pyg_sgm.nn import CrossGraphMatch, HighOrderEncoder, NodeAttention, PackedLSTM, RegionInput
+from pyg_sgm.nn.high_order import NodeTypes
 from pyg_sgm.ops import Packed, lsesim, segment_mean, unit
 
 

@@ -1,6 +1,18 @@
 """Modules built on :mod:`pyg_sgm.ops`."""
 
+from pyg_sgm.nn.attention import CrossGraphMatch, NodeAttention
 from pyg_sgm.nn.fusion import MultiModalFusion
+from pyg_sgm.nn.high_order import HighOrderEncoder
+from pyg_sgm.nn.lstm import PackedLSTM
 from pyg_sgm.nn.recurrent import PackedGRU
+from pyg_sgm.nn.regions import RegionInput
 
-__all__ = ["MultiModalFusion", "PackedGRU"]
+__all__ = [
+    "CrossGraphMatch",
+    "HighOrderEncoder",
+    "MultiModalFusion",
+    "NodeAttention",
+    "PackedGRU",
+    "PackedLSTM",
+    "RegionInput",
+]
