@@ -13,6 +13,7 @@ import gzip
 import random
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,7 @@ PREPOSITIONS = word_set(
     "across along to for from outside beyond alongside close of off onto into through below "
     "beneath among front top have within upon away out toward towards up down past"
 )
+JOINED = 0.2  # share of the training captions that are joined in pairs
 NUMBERS = {
     **{"2": ("two", "both", "pair of", "couple of", "pair"), "3": ("three",), "4": ("four",)},
     **{"5": ("five",), "6": ("six",), "7": ("seven",), "8": ("eight",), "9": ("nine",)},
@@ -242,14 +244,14 @@ def loss(
     if len(pairs.row):
         truth = torch.tensor([float((a, o) in examples[r].describes) for r, a, o in triples(pairs)])
         total = total + F.binary_cross_entropy_with_logits(
-            network.describe(x, mask, pairs), truth, reduction="sum"
+            network.describe(x, mask, objects == HEAD, pairs), truth, reduction="sum"
         )
     pairs = Pairs.between(objects == HEAD, objects == HEAD, itself=True)
     if len(pairs.row):
         found = [examples[r].relations.get((s, t)) for r, s, t in triples(pairs)]
         truth = torch.tensor([classes.get(f[0], -100) if f else 0 for f in found])
         verb_truth = torch.tensor([f[1] if f and f[1] >= 0 else -100 for f in found])
-        predicate, verb = network.relate(x, mask, pairs)
+        predicate, verb = network.relate(x, mask, objects == HEAD, pairs)
         total = total + F.cross_entropy(predicate, truth, reduction="sum", label_smoothing=0.02)
         total = total + F.cross_entropy(verb, verb_truth, reduction="sum", ignore_index=-100)
     return total / len(examples)
@@ -259,8 +261,37 @@ def triples(pairs: Pairs) -> list[tuple[int, int, int]]:
     return list(zip(pairs.row.tolist(), pairs.source.tolist(), pairs.target.tolist(), strict=True))
 
 
-def batches(examples: list[Example], size: int) -> list[list[Example]]:
-    """Shuffled batches of captions of about the same length."""
+def join(first: Example, second: Example) -> Example:
+    """Two captions as one sentence, for the training captions are short."""
+    link = random.choice([["and"], ["while"], ["as"], []])
+    gaps = [random.choice([0, 1]), 0] if link else [1]
+    start = len(first.words) + len(link)
+
+    def moved(pairs: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+        return {(a + start, b + start) for a, b in pairs}
+
+    return Example(
+        first.words + link + second.words,
+        first.gaps + gaps + second.gaps[1:],
+        first.object_spans | moved(second.object_spans),
+        first.attribute_spans | moved(second.attribute_spans),
+        first.describes | moved(second.describes),
+        first.relations
+        | {
+            (s + start, o + start): (name, verb + start if verb >= 0 else -1)
+            for (s, o), (name, verb) in second.relations.items()
+        },
+    )
+
+
+def batches(examples: list[Example], size: int, joined: float) -> list[list[Example]]:
+    """Shuffled batches of captions of about the same length, a share of them joined in pairs."""
+    examples = random.sample(examples, len(examples))
+    pairs = int(joined * len(examples) / 2)
+    examples = [
+        *(join(*examples[2 * at : 2 * at + 2]) for at in range(pairs)),
+        *examples[2 * pairs :],
+    ]
     order = sorted(examples, key=lambda e: len(e.words) + random.random() * 2)
     out = [order[start : start + size] for start in range(0, len(order), size)]
     random.shuffle(out)
@@ -315,7 +346,8 @@ def main() -> None:
     classes = {name: at for at, name in enumerate(lexicon.predicates)}
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=args.lr, weight_decay=1e-2)
-    steps = args.epochs * -(-len(examples) // args.batch_size)
+    # One batch more for rounding; joining only makes fewer.
+    steps = args.epochs * (len(examples) // args.batch_size + 1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, steps, pct_start=0.1)
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
@@ -323,8 +355,8 @@ def main() -> None:
     start = time.perf_counter()
     for epoch in range(args.epochs):
         network.train()
-        total = 0.0
-        for chunk in batches(examples, args.batch_size):
+        total, seen = 0.0, 0
+        for chunk in batches(examples, args.batch_size, JOINED):
             batch = WordBatch.collate([e.words for e in chunk], [e.gaps for e in chunk], index)
             value = loss(network, chunk, batch, classes)
             optimizer.zero_grad()
@@ -334,9 +366,10 @@ def main() -> None:
             schedule.step()
             average.update_parameters(network)
             total += value.item() * len(chunk)
+            seen += len(chunk)
         parser = LearnedParser(average.module.eval(), lexicon)
         print(
-            f"epoch {epoch + 1}: loss {total / len(examples):.3f}, "
+            f"epoch {epoch + 1}: loss {total / seen:.3f}, "
             f"{time.perf_counter() - start:.0f} s, held out: {evaluate(parser, held_out)}",
             flush=True,
         )
