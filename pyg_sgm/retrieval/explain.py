@@ -1,9 +1,200 @@
-"""Which node matched which."""
+"""Which node of a text matched which node of an image."""
 
-from typing import Any
+from __future__ import annotations
 
-Explanation = Any
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from pyg_sgm.data import GraphCollection, ImageRecord, TextRecord, Vocabularies, text_record
+from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.models import Matcher, SGMEncoding
+from pyg_sgm.ops import Packed
+from pyg_sgm.training import encode_images, encode_texts
 
 
-def explain(*a: Any) -> Any:
-    raise NotImplementedError
+@dataclass(frozen=True)
+class Match:
+    """A node of the text and the node of the image that it takes its score from.
+
+    Args:
+        level: Term of the score that it belongs to, ``"object"`` or ``"relation"``.
+        text_kind: ``"word"`` or ``"triplet"``.
+        text_index: Its position among the words, or the triplets, of the text.
+        text_name: The word, or the triplet's words.
+        image_kind: ``"object"`` or ``"relation"``.
+        image_index: Its position among the objects, or the relations, of the image.
+        image_name: Its label, or for a relation subject, predicate and object.
+        similarity: Inner product (or cosine) of both.
+        weight: Weight of the word or triplet in its text; all of a level add up to one.
+    """
+
+    level: str
+    text_kind: Literal["word", "triplet"]
+    text_index: int
+    text_name: str
+    image_kind: Literal["object", "relation"]
+    image_index: int
+    image_name: str
+    similarity: float
+    weight: float
+
+    @property
+    def contribution(self) -> float:
+        """What it adds to the score, weight times similarity."""
+        return self.weight * self.similarity
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where the score of an image and a text comes from.
+
+    Args:
+        image: The image's graph in strings.
+        text: The text's graph in strings.
+        levels: Terms of the score. Those of ``"object"`` and ``"relation"`` are the sums of the
+            contributions of their matches; ``"global"``, where the model has it, is of the graphs
+            as wholes.
+        matches: One match a word and a triplet, in the order of the text.
+    """
+
+    image: ImageRecord
+    text: TextRecord
+    levels: dict[str, float]
+    matches: list[Match]
+
+    @property
+    def score(self) -> float:
+        """Score of the pair, the sum of its levels."""
+        return sum(self.levels.values())
+
+
+def explain(
+    model: Matcher,
+    image: tuple[GraphCollection, ImageRecord],
+    text: tuple[GraphCollection, TextRecord],
+) -> Explanation:
+    """Explains the score of one image with one text.
+
+    Args:
+        model: An :class:`~pyg_sgm.models.SGM`.
+        image: One graph, and the same in strings; see :func:`readable_image`.
+        text: One graph, and the same in strings; see :func:`readable_text`.
+
+    Raises:
+        ValueError: If the model is not a sum of best matches.
+    """
+    (images, image_record), (texts, record) = image, text
+    shown, told = encode_images(model, images), encode_texts(model, texts)
+    if not (isinstance(shown, SGMEncoding) and isinstance(told, SGMEncoding)):
+        raise ValueError(f"{type(model).__name__} scores are no sum of matches of single nodes")
+    with torch.no_grad():
+        levels = {name: float(value) for name, value in model.levels(shown, told).items()}  # type: ignore[operator]
+    matches = _matches("object", shown.objects, told.objects, told.object_weights)
+    if shown.relations is not None and told.relations is not None:
+        matches += _matches("relation", shown.relations, told.relations, told.relation_weights)
+    return Explanation(
+        image_record, record, levels, [_named(m, image_record, record) for m in matches]
+    )
+
+
+def readable_image(image: Any, graphs: GraphCollection, vocabularies: Vocabularies) -> ImageRecord:
+    """The one image in strings: as the user gave it, else from its graph.
+
+    Raises:
+        ValueError: If there is not exactly one.
+    """
+    _check_one(graphs, "image")
+    if isinstance(image, SceneGraphDataset):
+        return image.images[0]
+    if isinstance(image, (list, tuple)):
+        image = image[0]
+    if isinstance(image, ImageRecord):
+        return image
+    graph = graphs.batch()
+    ends = _ends(graph)
+    predicates = [vocabularies.predicates.word(i) for i in graph["relation"].label.tolist()]
+    boxes = graph["object"].get("box")
+    size = (float(graph.width[0]), float(graph.height[0])) if "width" in graph else None
+    return ImageRecord(
+        graphs.ids[0],
+        [vocabularies.objects.word(i) for i in graph["object"].label.tolist()],
+        None if boxes is None else boxes.numpy(),
+        [(s, predicate, o) for predicate, (s, o) in zip(predicates, ends, strict=True)],
+        size=size,
+    )
+
+
+def readable_text(text: Any, graphs: GraphCollection, vocabularies: Vocabularies) -> TextRecord:
+    """The one text in strings: as the user gave it, else from its graph.
+
+    Raises:
+        ValueError: If there is not exactly one.
+    """
+    _check_one(graphs, "text")
+    if isinstance(text, SceneGraphDataset):
+        return text.texts[0]
+    if isinstance(text, (list, tuple)):
+        text = text[0]
+    if isinstance(text, str):
+        return text_record(text)
+    if isinstance(text, TextRecord):
+        return text
+    graph, known = graphs.batch(), vocabularies.words
+    words = [known.word(i) for i in graph["word"].token.tolist()]
+    phrases = {
+        node: [
+            " ".join(known.word(i) for i in part.tolist())
+            for part in graph[node].token.split(graph[node].length.tolist())
+        ]
+        for node in ("object", "relation")
+    }
+    relations = [(s, p, o) for p, (s, o) in zip(phrases["relation"], _ends(graph), strict=True)]
+    return TextRecord(graphs.ids[0], " ".join(words), words, phrases["object"], (), relations)
+
+
+def _check_one(graphs: GraphCollection, name: str) -> None:
+    if len(graphs) != 1:
+        raise ValueError(f"expected one {name}, got {len(graphs)}")
+
+
+def _ends(graph: Any) -> list[tuple[int, int]]:
+    subject = graph["object", "subject_of", "relation"].edge_index[0].tolist()
+    target = graph["relation", "has_object", "object"].edge_index[1].tolist()
+    return list(zip(subject, target, strict=True))
+
+
+def _matches(
+    level: str, image: Packed, text: Packed, weights: Packed | None
+) -> list[tuple[str, int, int, float, float]]:
+    """Level, row of the text node, row of its image node, similarity and weight of each match."""
+    if image.x.size(0) == 0 or text.x.size(0) == 0:
+        return []
+    best, row = (text.x @ image.x.t()).max(dim=1)  # [num_text_nodes]
+    weight = torch.full_like(best, 1 / len(best)) if weights is None else weights.x
+    columns = (row.tolist(), best.tolist(), weight.tolist())
+    return [(level, i, *rest) for i, rest in enumerate(zip(*columns, strict=True))]
+
+
+def _named(
+    match: tuple[str, int, int, float, float], image: ImageRecord, text: TextRecord
+) -> Match:
+    """A match with its names. In some variants of SGM the relations of a side come after its
+    objects (or words) at the object level."""
+    level, i, j, similarity, weight = match
+    num_words = len(text.words) if level == "object" else 0
+    num_objects = len(image.objects) if level == "object" else 0
+    if i < num_words:
+        text_node: tuple[Literal["word", "triplet"], int, str] = ("word", i, text.words[i])
+    else:
+        s, phrase, o = text.relations[i - num_words]
+        name = f"{text.objects[s]} {phrase} {text.objects[o]}"
+        text_node = ("triplet", i - num_words, name)
+    if j < num_objects:
+        image_node: tuple[Literal["object", "relation"], int, str] = ("object", j, image.objects[j])
+    else:
+        s, predicate, o = image.relations[j - num_objects]
+        name = f"{image.objects[s]} {predicate} {image.objects[o]}"
+        image_node = ("relation", j - num_objects, name)
+    return Match(level, *text_node, *image_node, similarity, weight)

@@ -27,7 +27,7 @@ from pyg_sgm.retrieval.encoded import (
     image_graphs,
     text_graphs,
 )
-from pyg_sgm.retrieval.explain import Explanation, explain
+from pyg_sgm.retrieval.explain import Explanation, explain, readable_image, readable_text
 from pyg_sgm.training import (
     Recipe,
     SavedModel,
@@ -243,18 +243,19 @@ class SceneGraphMatcher(
         """Which word matched which object, and which triplet which relation.
 
         Args:
-            image: One image graph or record.
-            text: One caption, text graph or record.
+            image: One image: a graph, a record, or a dataset or collection of one.
+            text: One text: a caption, a graph, a record, or a dataset or collection of one.
 
         Raises:
             ValueError: If the model cannot be explained that way, or there is not one of each.
         """
         saved = self._saved()
+        images = image_graphs(image, saved.vocabularies)
+        texts = text_graphs(text, saved.vocabularies)
         return explain(
             saved.model,
-            saved.vocabularies,
-            image_graphs(image, saved.vocabularies),
-            text_graphs(text, saved.vocabularies),
+            (images, readable_image(image, images, saved.vocabularies)),
+            (texts, readable_text(text, texts, saved.vocabularies)),
         )
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
