@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.data.collection import Ragged, Spans
+from pyg_sgm.data.schema import first_bad_row
 
 
 class CheckedRows:
@@ -32,7 +33,7 @@ class CheckedRows:
 
     def __getitem__(self, index: Tensor) -> Tensor:
         value = torch.from_numpy(self._rows[index.numpy()]).float()
-        bad = _first_bad(value)
+        bad = first_bad_row(value)
         if bad is not None:
             raise ValueError(f"{self._source}: NaN or infinity in row {int(index[bad])}")
         return value
@@ -67,7 +68,7 @@ class FolderRows:
             path = self._paths[file]
             part = open_npy(path)[(rows - self._ptr[file]).numpy()]
             value = torch.from_numpy(part.astype(np.float32))
-            bad = _first_bad(value)
+            bad = first_bad_row(value)
             if bad is not None:
                 row = int(rows[bad] - self._ptr[file])
                 raise ValueError(f"{path}: NaN or infinity in row {row}")
@@ -129,11 +130,3 @@ def open_feature_folder(folder: str | os.PathLike[str], ids: Sequence[str]) -> R
     spans = Spans.packed(count)
     ptr = torch.cat([count.new_zeros(1), count.cumsum(0)])
     return Ragged(FolderRows(paths, ptr, dim), spans)
-
-
-def _first_bad(value: Tensor) -> int | None:
-    # A finite sum proves all finite at a fraction of the cost; large values may overflow it.
-    if bool(torch.isfinite(value.sum())):
-        return None
-    bad = (~torch.isfinite(value)).flatten(1).any(dim=1)
-    return int(bad.nonzero()[0]) if bad.any() else None

@@ -119,14 +119,20 @@ def _check_edges(graph: HeteroData, edge: EdgeType, name: str) -> None:
             raise ValueError(f"{field}: expected one edge for every relation, in their order")
 
 
-def check_finite(value: Tensor, where: str) -> None:
-    """Raises a ValueError that names the first row of ``value`` holding NaN or infinity."""
+def first_bad_row(value: Tensor) -> int | None:
+    """The first row of ``value`` that holds NaN or infinity."""
     # A finite sum proves all finite at a fraction of the cost; large values may overflow it.
     if bool(torch.isfinite(value.sum())):
-        return
-    bad = (~torch.isfinite(value)).flatten(1).any(1) if value.dim() > 1 else ~torch.isfinite(value)
-    if bad.any():
-        raise ValueError(f"{where}: NaN or infinity in row {int(bad.nonzero()[0])}")
+        return None
+    bad = (~torch.isfinite(value)).reshape(len(value), -1).any(dim=1)
+    return int(bad.nonzero()[0]) if bad.any() else None
+
+
+def check_finite(value: Tensor, where: str) -> None:
+    """Raises a ValueError that names the first row of ``value`` holding NaN or infinity."""
+    row = first_bad_row(value)
+    if row is not None:
+        raise ValueError(f"{where}: NaN or infinity in row {row}")
 
 
 def check_boxes(box: Tensor, where: str) -> None:
