@@ -133,7 +133,7 @@ def cross_match(
         none = x.x.new_zeros(1, 1, len(x_weight), dtype=sum_dtype(dtype))
         scores = head(none, none).expand(len(x), len(y)).clone()  # pairs that lack nodes keep it
         columns = []
-        for panel in plan.panels:
+        for panel in plan.panels if plan.x_blocks else ():
             texts = [_texts(y, y_beta, graphs, y_square, x_square) for graphs in panel]
             rows = []
             for graphs in plan.x_blocks:

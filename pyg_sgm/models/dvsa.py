@@ -1,0 +1,66 @@
+"""DVSA: every word picks its best region."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_sgm.models.base import GraphSizes
+from pyg_sgm.models.regions_words import NodeEncoding, RegionWordMatcher
+from pyg_sgm.ops import Packed, maxsim, unit
+
+
+class DVSA(RegionWordMatcher):
+    r"""The alignment model of the `"Deep Visual-Semantic Alignments for Generating Image
+    Descriptions" <https://arxiv.org/abs/1412.2306>`_ paper (its eq. 8)
+
+    .. math:: S = \sum_t \max_i \mathbf{h}_t^\top \mathbf{v}_i
+
+    over the words :math:`t` and the regions :math:`i`. The words are encoded by a bi-GRU in place
+    of the paper's plain recurrence.
+
+    Args:
+        sizes (GraphSizes): Sizes of the vocabularies and of the region features.
+        dim (int): Size of regions and words. (default: :obj:`1024`)
+        embed (int): Size of label and word embeddings. (default: :obj:`300`)
+        normalize (bool): Cosine instead of inner product, and the mean over the words instead of
+            the sum, so that all scores lie in one range. (default: :obj:`False`)
+        share_labels (bool): See :class:`~pyg_sgm.models.VSE`. (default: :obj:`False`)
+        dropout (float): Dropout of embeddings and of encoded features. (default: :obj:`0.0`)
+
+    Shapes:
+        - **input:** batches of image graphs and of text graphs
+        - **output:** scores :math:`(|\mathcal{G}_{image}|, |\mathcal{G}_{text}|)`
+
+    Example:
+        >>> DVSA(GraphSizes(words=10, objects=5, predicates=1, attributes=1), dim=8).config["dim"]
+        8
+    """
+
+    def __init__(
+        self,
+        sizes: GraphSizes,
+        dim: int = 1024,
+        embed: int = 300,
+        normalize: bool = False,
+        share_labels: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        config = {k: v for k, v in locals().items() if k not in ("self", "sizes", "__class__")}
+        super().__init__(sizes, config)
+        self.normalize = normalize
+
+    def encode_image(self, batch: HeteroData) -> NodeEncoding:
+        return self._encoding(self.regions(batch))
+
+    def encode_text(self, batch: HeteroData) -> NodeEncoding:
+        return self._encoding(self.words(batch)[0])
+
+    def score(self, image: NodeEncoding, text: NodeEncoding) -> Tensor:
+        x, y = image.nodes, text.nodes
+        weight = None if self.normalize else torch.ones_like(y.x[:, 0])
+        return maxsim(x.x, x.ptr, y.x, y.ptr, weight)
+
+    def _encoding(self, nodes: Packed) -> NodeEncoding:
+        return NodeEncoding(Packed(unit(nodes.x), nodes.ptr) if self.normalize else nodes)

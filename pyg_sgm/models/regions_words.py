@@ -1,0 +1,78 @@
+"""What the baselines have in common: regions of images and words of texts in one space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
+from pyg_sgm.nn import PackedGRU, RegionInput
+from pyg_sgm.ops import Packed, segment_mean
+
+
+@dataclass(frozen=True)
+class GlobalEncoding(Encoding):
+    """One vector of length one a graph.
+
+    Args:
+        summary: Embedding of each graph, ``[num_graphs, dim]``.
+    """
+
+    summary: Tensor
+
+
+@dataclass(frozen=True)
+class NodeEncoding(Encoding):
+    """One vector a node.
+
+    Args:
+        nodes: Regions of images, words of texts.
+    """
+
+    nodes: Packed
+
+
+class RegionWordMatcher(Matcher):
+    r"""Base class of the models without graphs: a linear layer on regions, a bi-GRU on words.
+
+    Args:
+        sizes (GraphSizes): Sizes of the vocabularies and of the region features. Without region
+            features, the geometry of its box and its label are what a region looks like.
+        config (dict): Options of the constructor; ``dim``, ``embed``, ``share_labels`` and
+            ``dropout`` are read here. See :class:`~pyg_sgm.models.VSE`.
+    """
+
+    def __init__(self, sizes: GraphSizes, config: dict[str, Any]) -> None:
+        super().__init__(sizes, config)
+        dim, embed = config["dim"], config["embed"]
+        self.word_embedding = nn.Embedding(sizes.words, embed)
+        self.object_embedding = nn.Embedding(sizes.objects, embed)
+        self.region_input = RegionInput(sizes.features, 0 if sizes.features else embed, dim)
+        self.word_encoder = PackedGRU(embed, dim)
+        self.shared = nn.Linear(embed, dim, bias=False) if config["share_labels"] else None
+        self.dropout = nn.Dropout(config["dropout"])
+
+    def embeddings(self) -> dict[str, nn.Embedding]:
+        return {"words": self.word_embedding, "objects": self.object_embedding}
+
+    def regions(self, batch: HeteroData) -> Packed:
+        """Regions of image graphs, ``x [num_regions, dim]``."""
+        names = self.dropout(self.object_embedding(batch["object"].label))
+        x = self.dropout(self.region_input(batch["object"], names))
+        if self.shared is not None:
+            x = x + self.shared(names)
+        return Packed(x, batch["object"].ptr)
+
+    def words(self, batch: HeteroData) -> tuple[Packed, Tensor]:
+        """Words of text graphs in context, ``x [num_words, dim]``, and a vector of each sentence,
+        ``[num_texts, dim]``."""
+        embedded, ptr = self.dropout(self.word_embedding(batch["word"].token)), batch["word"].ptr
+        words, sentence = self.word_encoder(embedded, ptr)
+        words, sentence = self.dropout(words), self.dropout(sentence)
+        if self.shared is not None:
+            names = self.shared(embedded)
+            words, sentence = words + names, sentence + segment_mean(names, ptr)
+        return Packed(words, ptr), sentence

@@ -1,0 +1,82 @@
+"""SCAN: stacked cross attention between regions and words."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_sgm.models.base import GraphSizes
+from pyg_sgm.models.regions_words import NodeEncoding, RegionWordMatcher
+from pyg_sgm.ops import Packed, unit
+from pyg_sgm.ops.stacked import Pooling, stacked_attention
+
+Direction = Literal["text-image", "image-text"]
+
+
+class SCAN(RegionWordMatcher):
+    r"""The model of the `"Stacked Cross Attention for Image-Text Matching"
+    <https://arxiv.org/abs/1803.08024>`_ paper: every word is compared with the regions that it
+    attends to, or every region with the words; see :func:`pyg_sgm.ops.stacked.stacked_attention`.
+
+    Args:
+        sizes (GraphSizes): Sizes of the vocabularies and of the region features.
+        dim (int): Size of regions and words. (default: :obj:`1024`)
+        embed (int): Size of label and word embeddings. (default: :obj:`300`)
+        direction (str): ``"text-image"``, words attend to regions; ``"image-text"``, regions
+            attend to words. (default: :obj:`"text-image"`)
+        pooling (str): ``"lse"`` or ``"average"``. (default: :obj:`"lse"`)
+        sharpness (float): Inverse temperature of the attention. (default: :obj:`9.0`)
+        pooling_sharpness (float): Of the LogSumExp pooling. (default: :obj:`6.0`)
+        share_labels (bool): See :class:`~pyg_sgm.models.VSE`. (default: :obj:`False`)
+        dropout (float): Dropout of embeddings and of encoded features. (default: :obj:`0.0`)
+
+    Shapes:
+        - **input:** batches of image graphs and of text graphs
+        - **output:** scores :math:`(|\mathcal{G}_{image}|, |\mathcal{G}_{text}|)`
+
+    Raises:
+        ValueError: If ``direction`` or ``pooling`` is unknown.
+
+    Example:
+        >>> SCAN(GraphSizes(words=10, objects=5, predicates=1, attributes=1), dim=8).config["dim"]
+        8
+    """
+
+    def __init__(
+        self,
+        sizes: GraphSizes,
+        dim: int = 1024,
+        embed: int = 300,
+        direction: Direction = "text-image",
+        pooling: Pooling = "lse",
+        sharpness: float = 9.0,
+        pooling_sharpness: float = 6.0,
+        share_labels: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        config = {k: v for k, v in locals().items() if k not in ("self", "sizes", "__class__")}
+        super().__init__(sizes, config)
+        if direction not in get_args(Direction):
+            raise ValueError(f"direction {direction!r}; known: {', '.join(get_args(Direction))}")
+        if pooling not in get_args(Pooling):
+            raise ValueError(f"pooling {pooling!r}; known: {', '.join(get_args(Pooling))}")
+        self.direction = direction
+        self.pooling: Pooling = pooling
+        self.sharpness = sharpness
+        self.pooling_sharpness = pooling_sharpness
+
+    def encode_image(self, batch: HeteroData) -> NodeEncoding:
+        regions = self.regions(batch)
+        return NodeEncoding(Packed(unit(regions.x), regions.ptr))
+
+    def encode_text(self, batch: HeteroData) -> NodeEncoding:
+        words, _ = self.words(batch)
+        return NodeEncoding(Packed(unit(words.x), words.ptr))
+
+    def score(self, image: NodeEncoding, text: NodeEncoding) -> Tensor:
+        options = (self.sharpness, self.pooling, self.pooling_sharpness)
+        if self.direction == "image-text":
+            return stacked_attention(image.nodes, text.nodes, *options)
+        return stacked_attention(text.nodes, image.nodes, *options).t()

@@ -1,0 +1,59 @@
+"""VSE++: one vector for an image, one for a text."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_sgm.models.base import GraphSizes
+from pyg_sgm.models.regions_words import GlobalEncoding, RegionWordMatcher
+from pyg_sgm.ops import segment_mean, unit
+
+
+class VSE(RegionWordMatcher):
+    r"""The two-tower model of the `"VSE++: Improving Visual-Semantic Embeddings with Hard
+    Negatives" <https://arxiv.org/abs/1707.05612>`_ paper
+
+    .. math:: S = \cos(\mathbf{f}, \mathbf{h})
+
+    of the mean region of an image with the last state of a GRU over the words. The paper takes a
+    global feature of the image and trains with the hardest negative
+    (:class:`~pyg_sgm.losses.TripletLoss`).
+
+    Args:
+        sizes (GraphSizes): Sizes of the vocabularies and of the region features.
+        dim (int): Size of both vectors. (default: :obj:`1024`)
+        embed (int): Size of label and word embeddings. (default: :obj:`300`)
+        share_labels (bool): Adds to every region and word its label embedding through one
+            projection that both modalities share. (default: :obj:`False`)
+        dropout (float): Dropout of embeddings and of encoded features. (default: :obj:`0.0`)
+
+    Shapes:
+        - **input:** batches of image graphs and of text graphs
+        - **output:** scores :math:`(|\mathcal{G}_{image}|, |\mathcal{G}_{text}|)`
+
+    Example:
+        >>> VSE(GraphSizes(words=10, objects=5, predicates=1, attributes=1), dim=8).config["dim"]
+        8
+    """
+
+    def __init__(
+        self,
+        sizes: GraphSizes,
+        dim: int = 1024,
+        embed: int = 300,
+        share_labels: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        config = {k: v for k, v in locals().items() if k not in ("self", "sizes", "__class__")}
+        super().__init__(sizes, config)
+
+    def encode_image(self, batch: HeteroData) -> GlobalEncoding:
+        regions = self.regions(batch)
+        return GlobalEncoding(unit(segment_mean(regions.x, regions.ptr)))
+
+    def encode_text(self, batch: HeteroData) -> GlobalEncoding:
+        return GlobalEncoding(unit(self.words(batch)[1]))
+
+    def score(self, image: GlobalEncoding, text: GlobalEncoding) -> Tensor:
+        return image.summary @ text.summary.t()

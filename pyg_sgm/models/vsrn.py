@@ -1,0 +1,97 @@
+"""VSRN: regions reason with one another before they become one vector."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from pyg_sgm.models.base import GraphSizes
+from pyg_sgm.models.regions_words import GlobalEncoding, RegionWordMatcher
+from pyg_sgm.ops import Packed, segment_mean, unit
+
+
+class VSRN(RegionWordMatcher):
+    r"""The region reasoning of the `"Visual Semantic Reasoning for Image-Text Matching"
+    <https://arxiv.org/abs/1909.02701>`_ paper
+
+    .. math::
+        \mathbf{V}' = \mathbf{V} + \tfrac{1}{N} (\varphi(\mathbf{V}) \phi(\mathbf{V})^\top)
+        \mathbf{V} \mathbf{W}_g \mathbf{W}_r, \qquad S = \cos(\mathbf{f}, \mathbf{h})
+
+    in several layers over the fully connected graph of an image's regions. Of the paper, the
+    caption loss and the gated memory over the regions are left out: :math:`\mathbf{f}` is the mean
+    of the last layer, :math:`\mathbf{h}` the last state of a bi-GRU over the words.
+
+    Args:
+        sizes (GraphSizes): Sizes of the vocabularies and of the region features.
+        dim (int): Size of regions and of both vectors. (default: :obj:`2048`)
+        embed (int): Size of label and word embeddings. (default: :obj:`300`)
+        num_layers (int): Layers of reasoning. (default: :obj:`4`)
+        share_labels (bool): See :class:`~pyg_sgm.models.VSE`. (default: :obj:`False`)
+        dropout (float): Dropout of embeddings and of encoded features. (default: :obj:`0.0`)
+
+    Shapes:
+        - **input:** batches of image graphs and of text graphs
+        - **output:** scores :math:`(|\mathcal{G}_{image}|, |\mathcal{G}_{text}|)`
+
+    Example:
+        >>> VSRN(GraphSizes(words=10, objects=5, predicates=1, attributes=1), dim=8).config["dim"]
+        8
+    """
+
+    def __init__(
+        self,
+        sizes: GraphSizes,
+        dim: int = 2048,
+        embed: int = 300,
+        num_layers: int = 4,
+        share_labels: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        config = {k: v for k, v in locals().items() if k not in ("self", "sizes", "__class__")}
+        super().__init__(sizes, config)
+        self.layers = nn.ModuleList(RegionReasoning(dim) for _ in range(num_layers))
+
+    def encode_image(self, batch: HeteroData) -> GlobalEncoding:
+        regions = self.regions(batch)
+        for layer in self.layers:
+            regions = layer(regions)
+        return GlobalEncoding(unit(segment_mean(regions.x, regions.ptr)))
+
+    def encode_text(self, batch: HeteroData) -> GlobalEncoding:
+        return GlobalEncoding(unit(self.words(batch)[1]))
+
+    def score(self, image: GlobalEncoding, text: GlobalEncoding) -> Tensor:
+        return image.summary @ text.summary.t()
+
+
+class RegionReasoning(nn.Module):
+    r"""One layer of :class:`VSRN`.
+
+    Args:
+        channels (int): Size of each region.
+
+    Shapes:
+        - **input:** regions of :math:`(N, F)`
+        - **output:** regions of :math:`(N, F)`
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.query = nn.Linear(channels, channels)
+        self.key = nn.Linear(channels, channels)
+        self.value = nn.Linear(channels, channels)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, regions: Packed) -> Packed:
+        sides = (self.query(regions.x), self.key(regions.x), self.value(regions.x))
+        # Padding is zero, so it takes part in nothing.
+        query, key, value = (Packed(side, regions.ptr).padded()[0] for side in sides)
+        _, mask = regions.padded()
+        gathered = (query @ key.mT) @ value  # [num_graphs, largest, channels]
+        gathered = gathered[mask] / regions.sizes[regions.batch][:, None]
+        return Packed(regions.x + self.out(gathered), regions.ptr)
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}"

@@ -1,0 +1,117 @@
+"""Re-ranking by distraction (HOAD, section 3.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pyg_sgm.ops import Packed, distraction_pairs
+
+PAIRS_PER_BLOCK = 512
+
+Distraction = Callable[[Tensor, Tensor], Tensor]
+
+
+class Reranked(NamedTuple):
+    """Scores of both directions after re-ranking: one matrix no longer serves both.
+
+    Args:
+        image_to_text: Images are the queries, ``[num_images, num_texts]``.
+        text_to_image: Texts are the queries, ``[num_images, num_texts]``.
+    """
+
+    image_to_text: Tensor
+    text_to_image: Tensor
+
+
+def rerank(scores: Tensor, distraction: Distraction, k: int = 10, gamma: float = 4e-3) -> Tensor:
+    r"""Re-ranks the first :obj:`k` references of every query
+
+    .. math:: S_f = S_m + \gamma S_d
+
+    The others keep their scores, less what keeps them behind the first :obj:`k`, which matters
+    only for a negative :obj:`gamma`.
+
+    Args:
+        scores (Tensor): :math:`S_m`, a first ranking by any model.
+        distraction (callable): :math:`S_d` of pairs: maps the query and the reference of each
+            ``[num_pairs]`` to ``[num_pairs]``.
+        k (int): References of a query that are re-ranked. (default: :obj:`10`)
+        gamma (float): :math:`\gamma`. (default: :obj:`4e-3`)
+
+    Shapes:
+        - **input:** scores :math:`(Q, R)`
+        - **output:** :math:`(Q, R)`
+
+    Raises:
+        ValueError: If ``k`` is less than 1 or a score is NaN.
+
+    Example:
+        >>> import torch
+        >>> scores = torch.tensor([[0.9, 0.8, 0.1]])
+        >>> rerank(scores, lambda query, reference: reference.float(), k=2, gamma=0.5)
+        tensor([[0.9000, 1.3000, 0.1000]])
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    if scores.isnan().any():
+        raise ValueError("a score is NaN")
+    num_queries, num_references = scores.shape
+    if scores.numel() == 0:
+        return scores
+    first, reference = scores.topk(min(k, num_references), dim=1)  # [num_queries, k]
+    query = torch.arange(num_queries, device=scores.device)[:, None].expand_as(reference)
+    parts = zip(
+        query.flatten().split(PAIRS_PER_BLOCK),
+        reference.flatten().split(PAIRS_PER_BLOCK),
+        strict=True,
+    )
+    shift = torch.cat([distraction(q, r) for q, r in parts]).to(scores).view_as(first)
+    fused = first + gamma * shift
+    overtaken = (first[:, -1:] - fused.amin(dim=1, keepdim=True)).clamp(min=0)
+    return (scores - overtaken).scatter(1, reference, fused)
+
+
+def rerank_by_distraction(
+    scores: Tensor, image: Packed, text: Packed, k: int = 10, gamma: float = 4e-3
+) -> Reranked:
+    """Re-ranks both directions by the attention between the nodes of images and texts; the nodes
+    of the query vote for those of the reference.
+
+    Args:
+        scores (Tensor): A first ranking by any model.
+        image (Packed): Nodes of the images.
+        text (Packed): Nodes of the texts, in the same space.
+        k (int): See :func:`rerank`. (default: :obj:`10`)
+        gamma (float): See :func:`rerank`. (default: :obj:`4e-3`)
+
+    Shapes:
+        - **input:** scores :math:`(|\\mathcal{G}_{image}|, |\\mathcal{G}_{text}|)`
+        - **output:** two such matrices
+
+    Raises:
+        ValueError: If the scores do not fit the graphs, or as :func:`rerank`.
+
+    Example:
+        >>> import torch
+        >>> images = Packed(torch.eye(2), torch.tensor([0, 1, 2]))
+        >>> texts = Packed(torch.ones(1, 2), torch.tensor([0, 1]))
+        >>> rerank_by_distraction(torch.tensor([[0.3], [0.2]]), images, texts).text_to_image
+        tensor([[0.3000],
+                [0.2000]])
+    """
+    if scores.shape != (len(image), len(text)):
+        raise ValueError(
+            f"scores of shape {tuple(scores.shape)} for {len(image)} images and {len(text)} texts"
+        )
+
+    def of_texts(query: Tensor, reference: Tensor) -> Tensor:
+        return distraction_pairs(image, text, query, reference)
+
+    def of_images(query: Tensor, reference: Tensor) -> Tensor:
+        return distraction_pairs(text, image, query, reference)
+
+    return Reranked(rerank(scores, of_texts, k, gamma), rerank(scores.t(), of_images, k, gamma).t())
