@@ -9,12 +9,14 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from pyg_sgm.text._network import HEAD, INSIDE, CaptionNetwork, Pairs, WordBatch
 from pyg_sgm.text._parsed import ParsedCaption, object_label
 from pyg_sgm.text._words import LONGEST, split_words, verb_lemma
 
 WEIGHTS = Path(__file__).parent / "weights"
+ALONE = 0.3
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class LearnedParser:
         described = network.describe(x, mask, object_heads, of_object)
         between = Pairs.between(object_heads, object_heads, itself=True)
         predicate, verb = network.relate(x, mask, object_heads, between)
-        found = predicate.argmax(dim=1)
+        found = _choose(predicate, between, x.size(1))
         related = found.nonzero().squeeze(1)
 
         for segment, o, a in zip(segments, objects.tolist(), attributes.tolist(), strict=True):
@@ -137,6 +139,25 @@ class LearnedParser:
             builders[segments[row].caption].add_relation(
                 segments[row], source, target, self.lexicon.predicates[name], verb_at
             )
+
+
+def _choose(predicate: Tensor, pairs: Pairs, length: int) -> Tensor:
+    """The class of each pair ``[pairs]``: the likeliest, but nothing is left alone without need.
+
+    A preposition may hang on several words ("rides a horse on the beach"): then "no relation" is
+    the likeliest for each pair, and yet some relation is likely. An object that has none though the
+    chance of that is below ALONE gets the best of its pairs.
+    """
+    probability = predicate.softmax(dim=1)
+    found = probability.argmax(dim=1)
+    best, best_class = probability[:, 1:].max(dim=1)
+    ends = torch.cat([pairs.source, pairs.target]) + length * pairs.row.repeat(2)
+    words = torch.zeros(int(ends.max()) + 1 if len(ends) else 0)
+    alone = words.index_add(0, ends, probability[:, 0].log().repeat(2)).exp() < ALONE
+    alone &= words.index_add(0, ends, found.clamp(max=1).float().repeat(2)) == 0
+    best_of_word = words.scatter_reduce(0, ends, best.repeat(2), "amax")
+    added = alone[ends] & (best.repeat(2) == best_of_word[ends])
+    return torch.where(added.view(2, -1).any(dim=0), best_class + 1, found)
 
 
 def _columns(pairs: Pairs) -> tuple[list[int], list[int], list[int]]:

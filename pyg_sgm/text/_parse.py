@@ -32,9 +32,9 @@ def parse(caption: str, backend: Backend = "learned") -> ParsedCaption:
         shirt (red)
         horse (brown)
         beach
-        man -- wear -> shirt
         man -- ride -> horse
-        ...
+        man -- wear -> shirt
+        horse -- on -> beach
     """
     return parse_batch([caption], backend)[0]
 
