@@ -264,7 +264,7 @@ def test_region_features() -> None:
         unnamed = GraphCollection.from_graphs([graph])
         other = model.score(model.encode_image(unnamed.batch()), model.encode_text(texts))
         assert torch.allclose(score, other) != with_labels
-    with pytest.raises(ValueError, match="object.x: 0 features, the model has 7"):
+    with pytest.raises(ValueError, match=r"object\.x: 0 features, the model has 7"):
         model.encode_image(pairs.images.batch())
 
 
