@@ -145,15 +145,14 @@ def _digest(graphs: PairedGraphs) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Lightning without its advice."""
+    """Lightning without its advice, which is about what is settled here."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
             logger.setLevel(logging.WARNING)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*num_workers.*")
-            warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
+            warnings.filterwarnings("ignore", module="lightning")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

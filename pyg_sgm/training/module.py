@@ -95,7 +95,7 @@ class MatcherTraining(pl.LightningModule):
                 "the hardest-negative training has collapsed: all scores of a batch are alike and "
                 f"the loss is stuck at twice its margin a text (epoch {self.current_epoch}); "
                 "raise the loss option warmup, or lower lr",
-                stacklevel=2,
+                stacklevel=1,
             )
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:

@@ -1,0 +1,5 @@
+"""``python -m pyg_sgm``"""
+
+from pyg_sgm.cli import main
+
+main()
