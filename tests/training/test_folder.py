@@ -1,0 +1,131 @@
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from small import saved_model
+
+from pyg_sgm.data import Vocabularies, Vocabulary
+from pyg_sgm.training import load_model, save_model
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_model(tmp_path / "model", saved_model())
+    return tmp_path / "model"
+
+
+def change(path: Path, **values: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_round_trip(folder: Path) -> None:
+    before, after = saved_model(), load_model(folder)
+    assert after.name == "sgm"
+    assert after.vocabularies == before.vocabularies
+    assert after.model.config == before.model.config
+    assert not after.model.training
+    for (name, a), b in zip(
+        before.model.state_dict().items(), after.model.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b), name
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "vocabularies.json",
+    ]
+
+
+def test_loading_leaves_the_random_numbers(folder: Path) -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    load_model(folder)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no such folder"):
+        load_model(tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocabularies.json"])
+def test_missing_and_cut_files(folder: Path, name: str) -> None:
+    content = (folder / name).read_bytes()
+    for size in (0, 10, len(content) // 2, len(content) - 2):
+        (folder / name).write_bytes(content[:size])
+        with pytest.raises(ValueError, match=name):
+            load_model(folder)
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=f"{name} is missing"):
+        load_model(folder)
+
+
+class Evil:
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (Path("/tmp/this_must_never_be_made"),))
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".pt", ".joblib"])
+def test_pickles_are_refused(folder: Path, suffix: str) -> None:
+    weights = folder / "model.safetensors"
+    weights.unlink()
+    with open(folder / f"pytorch_model{suffix}", "wb") as file:
+        pickle.dump(Evil(), file)
+    with pytest.raises(ValueError, match="pickles are never read"):
+        load_model(folder)
+    with pytest.raises(ValueError, match="pickles are never read"):
+        load_model(folder / f"pytorch_model{suffix}")
+    (folder / f"pytorch_model{suffix}").rename(weights)
+    with pytest.raises(ValueError, match="pickles are never read"):
+        load_model(folder)
+    torch.save({"w": torch.zeros(1)}, weights)
+    with pytest.raises(ValueError, match="pickles are never read"):
+        load_model(folder)
+    assert not Path("/tmp/this_must_never_be_made").exists()
+
+
+def test_another_architecture(folder: Path) -> None:
+    other = json.loads((folder / "config.json").read_text())["options"] | {"dim": 16}
+    change(folder / "config.json", options=other)
+    with pytest.raises(ValueError, match="model.safetensors: weights of another architecture"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"format": "other"}, "no model of pyg_sgm"),
+        ({"version": 2}, "version 2"),
+        ({"model": "resnet"}, "model 'resnet'"),
+        ({"sizes": {"words": 3}}, "sizes"),
+        ({"sizes": [1]}, "sizes"),
+        ({"options": [1]}, "options"),
+        ({"options": {"depth": 3}}, "depth"),
+        ({"options": {"variant": "none"}}, "variant"),
+    ],
+)
+def test_wrong_config(folder: Path, values: dict, message: str) -> None:
+    change(folder / "config.json", **values)
+    with pytest.raises(ValueError, match=message):
+        load_model(folder)
+
+
+def test_other_vocabularies(folder: Path) -> None:
+    v = load_model(folder).vocabularies
+    Vocabularies(Vocabulary(["dog"]), v.objects, v.predicates, v.attributes).save(folder)
+    with pytest.raises(ValueError, match=r"vocabularies.json: 2 words"):
+        load_model(folder)
+
+
+def test_a_failed_save_leaves_the_old(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("pyg_sgm.training.folder.save_file", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_model(folder, saved_model(seed=1))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

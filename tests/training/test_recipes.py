@@ -1,0 +1,85 @@
+import inspect
+import math
+
+import pytest
+
+from pyg_sgm.losses import ContrastiveLoss, TripletLoss
+from pyg_sgm.models import MODELS
+from pyg_sgm.training import RECIPES, Recipe, find_recipe
+from pyg_sgm.training.schedule import lr_factor
+
+
+def test_every_recipe_fits_its_model_and_loss() -> None:
+    for model, recipes in RECIPES.items():
+        known = inspect.signature(MODELS[model]).parameters
+        for recipe in recipes.values():
+            recipe.make_loss()
+            assert set(recipe.options) <= set(known)
+
+
+def test_paper() -> None:
+    recipe = find_recipe("sgm", "paper")
+    assert (recipe.images_per_batch, recipe.captions_per_image) == (200, 1)
+    assert (recipe.lr, recipe.epochs, recipe.weight_decay) == (2e-4, 30, 0)
+    loss = recipe.make_loss()
+    assert isinstance(loss, TripletLoss)
+    assert loss.hardest
+    assert loss.margin == 0.2
+    assert lr_factor(14 * 7, 7, recipe) == 1
+    assert lr_factor(15 * 7, 7, recipe) == pytest.approx(0.1)
+
+
+def test_unknown_recipe() -> None:
+    with pytest.raises(ValueError, match="no recipe 'fast'; known: default, paper"):
+        find_recipe("sgm", "fast")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 0},
+        {"images_per_batch": 0},
+        {"captions_per_image": 0},
+        {"lr": 0.0},
+        {"lr": math.nan},
+        {"weight_decay": -1.0},
+        {"clip": math.nan},
+        {"warmup": 1.0},
+        {"patience": -1},
+        {"schedule": "linear"},
+        {"loss": "hinge"},
+    ],
+)
+def test_bad_values_are_named(change: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))):
+        Recipe(**change)
+
+
+def test_a_new_loss_drops_the_options_of_the_old() -> None:
+    recipe = find_recipe("sgm", "paper").replace(loss="contrastive")
+    assert isinstance(recipe.make_loss(), ContrastiveLoss)
+
+
+def test_wrong_loss_option() -> None:
+    with pytest.raises(ValueError, match="margins"):
+        Recipe(loss="triplet", loss_options={"margins": 1}).make_loss()
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one-cycle", "step"])
+def test_schedules_stay_in_range(schedule: str) -> None:
+    recipe = Recipe(epochs=10, schedule=schedule, warmup=0.1, step_epochs=4)  # type: ignore[arg-type]
+    factors = [lr_factor(step, 5, recipe) for step in range(51)]
+    assert all(0 <= factor <= 1 for factor in factors)
+    assert factors[0] < max(factors)
+    peak = factors.index(max(factors))
+    assert factors[:peak] == sorted(factors[:peak])
+    assert factors[peak:] == sorted(factors[peak:], reverse=True)
+
+
+def test_ends_of_schedules() -> None:
+    def last(schedule: str) -> float:
+        return lr_factor(100, 10, Recipe(epochs=10, schedule=schedule))  # type: ignore[arg-type]
+
+    assert last("constant") == 1
+    assert last("cosine") == pytest.approx(0, abs=1e-12)
+    assert last("one-cycle") == pytest.approx(1e-4)
