@@ -8,7 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pyg_sgm.ops import Packed, distraction_pairs
+from pyg_sgm.data import PairedGraphs
+from pyg_sgm.metrics.retrieval import RetrievalMetrics, metrics_of_ranks, retrieval_metrics
+from pyg_sgm.models import Encoding, Matcher
+from pyg_sgm.ops import Packed, distraction_pairs, ranks
+from pyg_sgm.training import encode_images, encode_texts, score
 
 PAIRS_PER_BLOCK = 512
 
@@ -115,3 +119,52 @@ def rerank_by_distraction(
         return distraction_pairs(text, image, query, reference)
 
     return Reranked(rerank(scores, of_texts, k, gamma), rerank(scores.t(), of_images, k, gamma).t())
+
+
+def attention_nodes(encoding: Encoding) -> Packed:
+    """The nodes of an encoding whose cosines are its attention.
+
+    Raises:
+        ValueError: If the model has one vector a graph and no nodes.
+    """
+    for name in ("nodes", "objects"):
+        nodes = getattr(encoding, name, None)
+        if isinstance(nodes, Packed):
+            return nodes
+    raise ValueError(f"{type(encoding).__name__}: no nodes to attend with, so no distraction")
+
+
+def evaluate_reranked(
+    model: Matcher, graphs: PairedGraphs, k: int = 10, gamma: float = 4e-3
+) -> tuple[RetrievalMetrics, RetrievalMetrics]:
+    """Recalls of a model in both directions, before and after :func:`rerank_by_distraction`.
+
+    Args:
+        model (Matcher): Any matcher whose encodings have nodes.
+        graphs (PairedGraphs): Images and texts; every image has a text.
+        k (int): See :func:`rerank`. (default: :obj:`10`)
+        gamma (float): See :func:`rerank`. (default: :obj:`4e-3`)
+
+    Raises:
+        ValueError: As :func:`~pyg_sgm.training.evaluate` and :func:`rerank`, or if the encodings
+            have no nodes.
+    """
+    image, text = encode_images(model, graphs.images), encode_texts(model, graphs.texts)
+    nodes = attention_nodes(image), attention_nodes(text)
+    scores = score(model, image, text)
+    reranked = rerank_by_distraction(scores, *(n.to("cpu") for n in nodes), k=k, gamma=gamma)
+    return retrieval_metrics(scores, graphs.image_of_text), reranked_metrics(
+        reranked, graphs.image_of_text
+    )
+
+
+def reranked_metrics(reranked: Reranked, image_of_text: Tensor) -> RetrievalMetrics:
+    """Recalls of both directions, each from its own matrix.
+
+    Args:
+        reranked (Reranked): Scores of both directions.
+        image_of_text (LongTensor): Image of every text, ``[num_texts]``.
+    """
+    image_ranks, _ = ranks(reranked.image_to_text, image_of_text)
+    _, text_ranks = ranks(reranked.text_to_image, image_of_text)
+    return metrics_of_ranks(image_ranks, text_ranks)

@@ -6,8 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from pyg_sgm.datasets import SceneWorld
+from pyg_sgm.metrics.retrieval import retrieval_metrics
+from pyg_sgm.models import HOAD, VSE, GraphSizes
 from pyg_sgm.ops import Packed
-from pyg_sgm.retrieval.rerank import rerank, rerank_by_distraction
+from pyg_sgm.retrieval.rerank import (
+    Reranked,
+    evaluate_reranked,
+    rerank,
+    rerank_by_distraction,
+    reranked_metrics,
+)
 
 IMAGE_SIZES, TEXT_SIZES = [3, 0, 5, 1, 2], [2, 1, 0, 4]
 
@@ -77,3 +86,28 @@ def test_bad_input() -> None:
         rerank_by_distraction(torch.full((5, 4), torch.nan), image, text)
     with pytest.raises(ValueError, match="at least 1"):
         rerank_by_distraction(torch.zeros(5, 4), image, text, k=0)
+
+
+def test_metrics_take_each_direction_from_its_own_matrix() -> None:
+    image_of_text = torch.tensor([0, 0, 1])
+    good, bad = torch.tensor([[2.0, 2, 1], [1, 1, 2]]), torch.tensor([[1.0, 1, 2], [2, 2, 1]])
+    metrics = reranked_metrics(Reranked(good, bad), image_of_text)
+    assert (metrics["i2t"]["r1"], metrics["t2i"]["r1"]) == (100.0, 0.0)
+
+
+def test_evaluation_before_and_after() -> None:
+    world = SceneWorld("dev", num_images=12, captions_per_image=2, feature_dim=0)
+    vocabularies = world.vocabularies()
+    graphs = world.encode(vocabularies)
+    sizes = GraphSizes(*(len(v) for v in vars(vocabularies).values()))
+    torch.manual_seed(0)
+    model = HOAD(sizes, dim=8, hidden=8, embed=8, num_perspectives=4)
+    before, after = evaluate_reranked(model, graphs, k=5, gamma=10.0)
+    image = model.eval().encode_image(graphs.images.batch())
+    scores = model.score(image, model.encode_text(graphs.texts.batch())).detach()
+    assert before == retrieval_metrics(scores, graphs.image_of_text)
+    assert after != before
+    assert after["t2i"]["r5"] == before["t2i"]["r5"]  # the same five are only put in order
+    assert after["i2t"]["r5"] == before["i2t"]["r5"]
+    with pytest.raises(ValueError, match="no nodes to attend with"):
+        evaluate_reranked(VSE(sizes, dim=8, embed=8), graphs)
