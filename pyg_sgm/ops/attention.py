@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import threshold
 
 TINY = 1e-12  # below this norm a vector counts as zero
 
@@ -23,7 +24,7 @@ def unit(x: Tensor) -> Tensor:
 
 def inverse_root(square: Tensor) -> Tensor:
     r"""``1 / sqrt(square)``, and 0 with no gradient where ``square`` is no more than rounding."""
-    return square.masked_fill(square <= TINY**2, torch.inf).rsqrt()
+    return threshold(square, TINY**2, torch.inf).rsqrt()
 
 
 def cross_attention(x: Tensor, y: Tensor) -> Tensor:

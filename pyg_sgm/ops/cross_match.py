@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from pyg_sgm.ops.attention import cross_attention, inverse_root, perspectives, unit
 from pyg_sgm.ops.blocks import MAX_MEMORY, SortedGraphs, check_sides, product_dtype, sum_dtype
 from pyg_sgm.ops.packed import Packed
+from pyg_sgm.ops.products import row_products
 
 Head = Callable[[Tensor, Tensor], Tensor]
 
@@ -129,7 +130,7 @@ def cross_match(
     dtype = product_dtype(x.x, y.x)
     plan = _Plan(x, y, len(x_weight), dtype, max_memory)
     with torch.autocast(x.x.device.type, enabled=False):
-        x_square, y_square = (w.to(dtype).square().t() for w in (x_weight, y_weight))
+        x_square, y_square = (w.to(dtype).square() for w in (x_weight, y_weight))
         none = x.x.new_zeros(1, 1, len(x_weight), dtype=sum_dtype(dtype))
         scores = head(none, none).expand(len(x), len(y)).clone()  # pairs that lack nodes keep it
         columns = []
@@ -164,7 +165,7 @@ class _Plan:
                 f"nodes of dimension {dim}: {2 * cell * largest} bytes are needed"
             )
         if x.x.device.type == "cpu":
-            cells = max(min(cells, 3 * 2**20 // (size * dim)), largest)
+            cells = max(min(cells, 2**21 // (size * dim)), largest)
         nodes = min(max(self.x.largest, isqrt(30 * cells)), cells)
         texts = max(1, cells // max(1, nodes))
         images = max(1, cells // max(1, texts * self.y.largest))
@@ -181,7 +182,7 @@ class _Side(NamedTuple):
 
     nodes: Tensor  # [num_graphs, size, dim]
     unit: Tensor  # [num_graphs * size, dim], of length one
-    square: Tensor  # [dim, num_perspectives], the squared perspectives
+    square: Tensor  # [num_perspectives, dim], the squared perspectives
     norm: Tensor  # [num_graphs * size, num_perspectives], lengths under every perspective
     share: Tensor  # [num_graphs * size, num_perspectives], beta over these lengths
     gram: Tensor | None = None  # [num_graphs, num_pairs of nodes, num_perspectives], see _texts
@@ -191,7 +192,7 @@ def _side(nodes: Packed, beta: Tensor, graphs: Tensor, square: Tensor) -> _Side:
     x = nodes.padded(graphs)[0].to(square.dtype)
     share = Packed(beta[:, None], nodes.ptr).padded(graphs)[0].flatten(0, 1)
     rows = x.flatten(0, 1)
-    length = (rows.square() @ square).to(sum_dtype(square.dtype))
+    length = row_products(rows.square(), square).to(sum_dtype(square.dtype))
     inverse = inverse_root(length)
     return _Side(x, unit(rows), square, length * inverse, share * inverse)
 
@@ -210,7 +211,7 @@ def _texts(nodes: Packed, beta: Tensor, graphs: Tensor, square: Tensor, x_square
         return side
     twice = 1 + (first != second).to(square.dtype)  # a pair stands for both its orders
     products = side.nodes[:, first] * side.nodes[:, second] * twice[:, None]
-    return side._replace(gram=products @ x_square)
+    return side._replace(gram=products @ x_square.t())
 
 
 def _node_pairs(nodes: Tensor) -> Tensor:
@@ -228,28 +229,33 @@ def _score(image: _Side, text: _Side, head: Head, attention: bool) -> Tensor:
 
 def _score_block(image: _Side, text: _Side, head: Head, attention: bool) -> Tensor:
     (g, n, dim), (c, k, _) = image.nodes.shape, text.nodes.shape
-    alpha = (text.unit @ image.unit.t()).relu()  # [c * k, g * n]
+    alpha = row_products(text.unit, image.unit).relu()  # [c * k, g * n]
     if not attention:
         alpha = torch.ones_like(alpha)
     # A cosine does not see the length of its arguments, so eq. 5 needs no division.
     seen = alpha.view(c * k, g, n).transpose(0, 1) @ image.nodes  # [g, c * k, dim], by the texts
-    product = (seen * text.nodes.view(1, c * k, dim)) @ text.square
-    y_match = _cosine(product, seen.square() @ text.square) * text.share
+    product = _products(seen * text.nodes.view(1, c * k, dim), text.square)
+    y_match = _cosine(product, _products(seen.square(), text.square)) * text.share
     y_match = y_match.view(g, c, k, -1).sum(2)
 
     alpha = alpha.view(c, k, g * n)
     seen = alpha.transpose(1, 2) @ text.nodes  # [c, g * n, dim], by the images
     if text.gram is None:
-        length = seen.square() @ image.square
+        length = _products(seen.square(), image.square)
     else:
         first, second = _node_pairs(text.nodes)
         pairs = alpha.index_select(1, first) * alpha.index_select(1, second)
         length = pairs.transpose(1, 2) @ text.gram
-    product = (seen * image.nodes.view(1, g * n, dim)) @ image.square
+    product = _products(seen * image.nodes.view(1, g * n, dim), image.square)
     # A quadratic form may round to less than it is; the length of the product bounds the cosine.
     x_match = _cosine(product, length).clamp(-image.norm, image.norm) * image.share
     x_match = x_match.view(c, g, n, -1).sum(2).transpose(0, 1)
     return head(x_match, y_match)
+
+
+def _products(x: Tensor, square: Tensor) -> Tensor:
+    """:math:`x S^\\top` for a batch ``[*, dim]`` of rows."""
+    return row_products(x.flatten(0, 1), square).unflatten(0, x.shape[:2])
 
 
 def _cosine(product: Tensor, square: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from pyg_sgm.ops.blocks import (
     product_dtype,
     sum_dtype,
 )
+from pyg_sgm.ops.products import row_products
 
 Runs = list[tuple[int, int]]
 
@@ -80,14 +81,14 @@ def maxsim(
 
 
 class _Plan:
-    """How the two sides are sorted and cut, and the products made of the blocks."""
+    """How the two sides are sorted and cut into blocks."""
 
     def __init__(
         self, x: Tensor, x_ptr: Tensor, y_ptr: Tensor, dtype: torch.dtype, max_memory: int
     ) -> None:
         self.x, self.y = SortedGraphs(x_ptr), SortedGraphs(y_ptr)
         # A block of products stays in the cache of a CPU, and fills a GPU.
-        rows, columns = (512, 4096) if x.device.type == "cpu" else (4096, 8192)
+        rows, columns = (1024, 2048) if x.device.type == "cpu" else (4096, 8192)
         rows, columns = max(rows, self.x.largest), max(columns, self.y.largest)
         while (needed := _bytes_of_block(rows, columns, x.size(1), dtype)) > max_memory:
             if (rows, columns) == (self.x.largest, self.y.largest):
@@ -99,20 +100,12 @@ class _Plan:
         self.x_blocks, self.y_blocks = self.x.blocks(rows), self.y.blocks(columns)
         self.dtype = dtype
         self.index_dtype = torch.uint8 if self.x.largest < 256 else torch.int32
-        self.buffer = x.new_empty(0, dtype=dtype)
 
     def take_x(self, x: Tensor, block: Block) -> Tensor:
         return self.x.take(x, block).to(self.dtype)
 
     def take_y(self, y: Tensor, block: Block) -> Tensor:
         return self.y.take(y, block).to(self.dtype)
-
-    def product(self, x_b: Tensor, y_c: Tensor) -> Tensor:
-        """``x_b @ y_c.t()``, in memory that the next block takes over."""
-        rows, columns = x_b.size(0), y_c.size(0)
-        if self.buffer.numel() < rows * columns:
-            self.buffer = self.buffer.new_empty(rows * columns)
-        return torch.mm(x_b, y_c.t(), out=self.buffer[: rows * columns].view(rows, columns))
 
 
 class _MaxSim(torch.autograd.Function):
@@ -130,13 +123,12 @@ class _MaxSim(torch.autograd.Function):
             y_c = plan.take_y(y, c)  # [c_nodes, dim]
             w_c = plan.y.take(weight, c)
             for b in plan.x_blocks:
-                product = plan.product(plan.take_x(x, b), y_c)  # [b_nodes, c_nodes]
+                product = row_products(plan.take_x(x, b), y_c)  # [b_nodes, c_nodes]
                 best = _maxima(product, b.runs)  # [b_graphs, c_nodes]
                 pooled = _sums(best * w_c, c.runs)  # [b_graphs, c_graphs]
                 scores[plan.x.graphs(b)[:, None], plan.y.graphs(c)] = pooled
                 if keep:
                     winners.append(_winners(product, best, b.runs, plan.index_dtype))
-        plan.buffer = plan.buffer.new_empty(0)
         ctx.save_for_backward(x, y, weight, *winners)
         return scores
 
@@ -158,7 +150,7 @@ class _MaxSim(torch.autograd.Function):
                 if winners:
                     winner = next(kept)
                 else:
-                    product = plan.product(x_b, y_c)
+                    product = row_products(x_b, y_c)
                     best = _maxima(product, b.runs)
                     winner = _winners(product, best, b.runs, plan.index_dtype)
                 sizes = b.sizes(x.device)
