@@ -40,10 +40,7 @@ def parse(caption: str, backend: Backend = "learned") -> ParsedCaption:
 
 
 def parse_batch(
-    captions: Sequence[str],
-    backend: Backend = "learned",
-    batch_size: int = 256,
-    num_processes: int = 1,
+    captions: Sequence[str], backend: Backend = "learned", batch_size: int = 256
 ) -> list[ParsedCaption]:
     """Turns captions into scene graphs, in their order.
 
@@ -51,8 +48,6 @@ def parse_batch(
         captions: English captions.
         backend: See :func:`parse`. (default: :obj:`"learned"`)
         batch_size: Captions that go through the network together. (default: :obj:`256`)
-        num_processes: Processes that share the work of the rules; more than one pays from some
-            thousand captions on. The network uses PyTorch's threads instead. (default: :obj:`1`)
 
     Raises:
         ValueError: If something in ``captions`` is not a string or there is no such backend.
@@ -70,7 +65,7 @@ def parse_batch(
     if not captions:
         return []
     if backend == "rules":
-        return _rules.parse_batch(captions, batch_size, num_processes)
+        return _rules.parse_batch(captions, batch_size)
     return _learned_parser().parse_batch(captions, batch_size)
 
 

@@ -37,17 +37,11 @@ def load_pipeline() -> "Language":
     )
 
 
-def parse_batch(
-    captions: Sequence[str], batch_size: int = 256, num_processes: int = 1
-) -> list[ParsedCaption]:
+def parse_batch(captions: Sequence[str], batch_size: int = 256) -> list[ParsedCaption]:
     """Parses captions with the rules, in the order given."""
     nlp = load_pipeline()
     split = [split_words(caption) for caption in captions]
-    docs = nlp.pipe(
-        (_doc(nlp, words, gaps) for words, gaps in split),
-        batch_size=batch_size,
-        n_process=num_processes,
-    )
+    docs = nlp.pipe((_doc(nlp, words, gaps) for words, gaps in split), batch_size=batch_size)
     return [
         TreeReading(doc, words, gaps).parsed(caption)
         for caption, (words, gaps), doc in zip(captions, split, docs, strict=True)
