@@ -311,7 +311,7 @@ def main() -> None:
     arguments.add_argument("--root", type=Path, required=True)
     arguments.add_argument("--vectors", type=Path)
     arguments.add_argument("--out", type=Path, required=True)
-    arguments.add_argument("--epochs", type=int, default=12)
+    arguments.add_argument("--epochs", type=int, default=14)
     arguments.add_argument("--batch-size", type=int, default=128)
     arguments.add_argument("--channels", type=int, default=192)
     arguments.add_argument("--lr", type=float, default=2e-3)

@@ -29,7 +29,6 @@ def draw(parsed: ParsedCaption, path: str | PathLike[str]) -> None:
     axes = figure.add_subplot()
     axes.set_title(parsed.caption, wrap=True)
     axes.axis("off")
-    axes.margins(0.2)
     place = nx.circular_layout(graph)
     labels = {
         node: "\n".join([data["label"], ", ".join(data["attributes"])]).strip()
@@ -50,4 +49,5 @@ def draw(parsed: ParsedCaption, path: str | PathLike[str]) -> None:
     )
     box = {"boxstyle": "round", "facecolor": "#e8f0fe", "edgecolor": "#4a6fa5"}
     nx.draw_networkx_labels(graph, place, labels, ax=axes, font_size=10, bbox=box)
+    axes.set(xlim=(-1.4, 1.4), ylim=(-1.3, 1.3))  # room for boxes on the unit circle
     figure.savefig(path, dpi=150)
