@@ -6,7 +6,7 @@ from pyg_sgm.ops.distraction import distraction, distraction_pairs, votes
 from pyg_sgm.ops.lsesim import lsesim
 from pyg_sgm.ops.maxsim import maxsim
 from pyg_sgm.ops.packed import Packed, select_rows
-from pyg_sgm.ops.ranks import ranks
+from pyg_sgm.ops.ranks import Ranking, ranks, stream_ranks
 from pyg_sgm.ops.segment import (
     segment_logsumexp,
     segment_max,
@@ -17,6 +17,7 @@ from pyg_sgm.ops.segment import (
 
 __all__ = [
     "Packed",
+    "Ranking",
     "attended",
     "cross_attention",
     "cross_match",
@@ -33,6 +34,7 @@ __all__ = [
     "segment_softmax",
     "segment_sum",
     "select_rows",
+    "stream_ranks",
     "unit",
     "votes",
 ]

@@ -74,8 +74,14 @@ class Packed:
         return graphs.repeat_interleave(self.sizes, output_size=self.x.size(0))
 
     def select(self, index: Tensor) -> Packed:
-        """The graphs ``index`` (LongTensor; any order, repeats allowed)."""
+        """The graphs ``index`` (LongTensor; any order, repeats allowed).
+
+        Consecutive graphs share the memory of the whole.
+        """
         rows, ptr = select_rows(self.ptr, index)
+        if index.numel() and bool((index.diff() == 1).all()):
+            first = int(self.ptr[index[0]])
+            return Packed(self.x[first : first + rows.numel()], ptr)
         return Packed(self.x[rows], ptr)
 
     def padded(self, index: Tensor | None = None) -> tuple[Tensor, Tensor]:

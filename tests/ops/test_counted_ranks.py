@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pyg_sgm.ops import ranks
+from pyg_sgm.ops import ranks, stream_ranks
 
 
 @pytest.mark.parametrize("levels", [3, 1000])
@@ -37,3 +37,48 @@ def test_bad_input() -> None:
         ranks(torch.zeros(2, 3), torch.tensor([0, 0]))
     with pytest.raises(ValueError, match="0 to 1"):
         ranks(torch.zeros(2, 3), torch.tensor([0, 1, 2]))
+
+
+@pytest.mark.parametrize("block", [(3, 7), (8, 40), (100, 100)])
+@pytest.mark.parametrize("levels", [3, 1000])
+def test_stream_equals_matrix(block: tuple[int, int], levels: int) -> None:
+    generator = torch.Generator().manual_seed(levels)
+    image_of_text = (torch.arange(40) // 5)[torch.randperm(40, generator=generator)]
+    scores = torch.randint(-levels, levels, (8, 40), generator=generator).float()
+    scores[2] = -torch.inf
+    shapes = []
+
+    def score(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+        shapes.append((len(images), len(texts)))
+        return scores[images][:, texts]
+
+    ranking = stream_ranks(score, 8, image_of_text, k=4, block=block)
+    image_ranks, text_ranks = ranks(scores, image_of_text)
+    assert torch.equal(ranking.image_ranks, image_ranks)
+    assert torch.equal(ranking.text_ranks, text_ranks)
+    assert torch.equal(ranking.top_text_scores, scores.topk(4, 1).values)
+    assert torch.equal(ranking.top_image_scores, scores.t().topk(4, 1).values)
+    assert torch.equal(scores.gather(1, ranking.top_texts), ranking.top_text_scores)
+    assert torch.equal(scores.t().gather(1, ranking.top_images), ranking.top_image_scores)
+    assert all(len(set(row.tolist())) == 4 for row in ranking.top_texts)
+    assert max(i for i, _ in shapes) <= block[0]
+
+
+def test_stream_of_little() -> None:
+    one = stream_ranks(lambda i, t: torch.zeros(len(i), len(t)), 1, torch.tensor([0]))
+    assert one.image_ranks.tolist() == one.text_ranks.tolist() == [1]
+    assert one.top_images.tolist() == [[0]]
+    none = stream_ranks(lambda i, t: torch.zeros(len(i), len(t)), 0, torch.tensor([]).long())
+    assert none.top_images.shape == (0, 0)
+
+
+def test_stream_names_nan() -> None:
+    scores = torch.zeros(2, 3)
+    scores[1, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"scores\[1, 0\] is NaN"):
+        stream_ranks(lambda i, t: scores[i][:, t], 2, torch.tensor([0, 0, 1]), block=(1, 2))
+
+
+def test_infinite_scores_are_no_nan() -> None:
+    scores = torch.tensor([[torch.inf, -torch.inf], [-torch.inf, torch.inf]])
+    assert ranks(scores, torch.tensor([0, 1]))[0].tolist() == [1, 1]
