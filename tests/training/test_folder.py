@@ -89,7 +89,7 @@ def test_pickles_are_refused(folder: Path, suffix: str) -> None:
 def test_another_architecture(folder: Path) -> None:
     other = json.loads((folder / "config.json").read_text())["options"] | {"dim": 16}
     change(folder / "config.json", options=other)
-    with pytest.raises(ValueError, match="model.safetensors: weights of another architecture"):
+    with pytest.raises(ValueError, match=r"model.safetensors: weights of another architecture"):
         load_model(folder)
 
 

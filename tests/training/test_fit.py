@@ -1,0 +1,224 @@
+import csv
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from small import RECIPE, saved_model, world
+
+from pyg_sgm.datasets import SceneWorld
+from pyg_sgm.training import Recipe, evaluate, fit, load_model
+from pyg_sgm.training.module import MatcherTraining
+
+HERE = Path(__file__).parent
+
+# Runs the training of `run` and stops for ever at the second step of the second epoch.
+STUCK = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+import test_fit
+from pyg_sgm.training.module import MatcherTraining
+
+step = MatcherTraining.training_step
+
+def stuck(self, batch, batch_idx):
+    if (self.current_epoch, batch_idx) == (1, 1):
+        print("stuck", flush=True)
+        time.sleep(600)
+    return step(self, batch, batch_idx)
+
+MatcherTraining.training_step = stuck
+test_fit.run(sys.argv[2])
+"""
+
+TWO = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import test_fit
+test_fit.run_shared(sys.argv[2], devices=2, accelerator="cpu", gather_negatives=True)
+"""
+
+
+def run(out: str | Path | None, dropout: float = 0.5, recipe: Recipe = RECIPE, **options) -> list:
+    saved = saved_model(dropout=dropout)
+    graphs, dev = (world(s).encode(saved.vocabularies) for s in ("train", "dev"))
+    return fit(saved, graphs, recipe, dev, out, progress=False, **options)
+
+
+def run_shared(out: str | Path, **options) -> None:
+    """Trains without dropout on batches whose images have texts in both halves, and writes the
+    gradients of the first step."""
+
+    def write_gradients(training: MatcherTraining, _: object) -> None:
+        if training.global_step == 0 and training.global_rank == 0:
+            grads = {n: p.grad for n, p in training.named_parameters() if p.grad is not None}
+            save_file(grads, Path(out) / "gradients.safetensors")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MatcherTraining, "on_before_optimizer_step", write_gradients)
+        run(out, 0.0, RECIPE.replace(images_per_batch=24, captions_per_image=1), **options)
+
+
+def state(out: Path) -> dict:
+    return torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def assert_same(a: object, b: object, where: str = "") -> None:
+    if isinstance(a, torch.Tensor):
+        assert isinstance(b, torch.Tensor)
+        assert torch.equal(a, b), where
+    elif isinstance(a, dict):
+        assert isinstance(b, dict)
+        assert list(a) == list(b), where
+        for key in a:
+            if key != "seconds":
+                assert_same(a[key], b[key], f"{where}/{key}")
+    elif isinstance(a, list):
+        assert isinstance(b, list)
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}/{i}")
+    else:
+        assert a == b, where
+
+
+def test_killed_and_resumed_is_never_killed(tmp_path: Path) -> None:
+    run(tmp_path / "whole")
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUCK, str(HERE), str(tmp_path / "killed")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "stuck\n"
+    process.kill()
+    process.wait()
+    assert len(state(tmp_path / "killed")["callbacks"]["Keeper"]["history"]) == 1
+    history = run(tmp_path / "killed", resume=True)
+    assert len(history) == RECIPE.epochs
+    whole, resumed = state(tmp_path / "whole"), state(tmp_path / "killed")
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "epoch"):
+        assert_same(whole[key], resumed[key], key)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
+    assert weights[0] == weights[1]
+
+
+def test_killed_before_the_first_epoch_ends(tmp_path: Path) -> None:
+    run(tmp_path / "whole")
+    run(tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").unlink()
+    run(tmp_path / "run", resume=True)
+    assert_same(state(tmp_path / "whole")["state_dict"], state(tmp_path / "run")["state_dict"])
+
+
+def test_two_devices_with_gathered_negatives_are_one(tmp_path: Path) -> None:
+    script = tmp_path / "two.py"  # a file, because Lightning starts it once more
+    script.write_text(TWO)
+    subprocess.run(
+        [sys.executable, str(script), str(HERE), str(tmp_path / "two")],
+        check=True,
+        capture_output=True,
+        timeout=600,
+    )
+    run_shared(tmp_path / "one")
+    for name, tolerance in (("gradients", 1e-5), ("model", 1e-3)):  # Adam amplifies roundings
+        one, two = (load_file(tmp_path / n / f"{name}.safetensors") for n in ("one", "two"))
+        assert one.keys() == two.keys()
+        assert max(value.abs().max() for value in one.values()) > 0.01
+        for key, value in one.items():
+            torch.testing.assert_close(two[key], value, rtol=1e-4, atol=tolerance, msg=key)
+
+
+def test_run_folder(tmp_path: Path) -> None:
+    history = run(tmp_path)
+    saved = load_model(tmp_path)
+    dev = world("dev").encode(saved.vocabularies)
+    best = max(epoch["dev_rsum"] for epoch in history)
+    assert evaluate(saved.model, dev)["rsum"] == pytest.approx(best)
+    with open(tmp_path / "logs" / "metrics.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["dev_rsum"]) for row in rows] == [epoch["dev_rsum"] for epoch in history]
+    assert {"epoch", "loss", "lr", "seconds", "dev_i2t_r1", "dev_t2i_medr"} <= set(rows[0])
+    assert list((tmp_path / "logs").glob("events.out.tfevents.*"))
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_same_seed_same_weights_and_no_folder_needed() -> None:
+    states = []
+    for seed in (0, 0, 1):
+        saved = saved_model(dropout=0.5)
+        torch.manual_seed(torch.initial_seed() + 1)
+        expected = torch.get_rng_state()
+        fit(saved, world().encode(saved.vocabularies), RECIPE, seed=seed, progress=False)
+        assert torch.equal(torch.get_rng_state(), expected)  # the caller's numbers stay
+        states.append(saved.model.state_dict())
+        assert not saved.model.training
+    assert_same(states[0], states[1])
+    assert any(not torch.equal(states[0][k], states[2][k]) for k in states[0])
+
+
+def test_finished_run_is_resumed_to_itself(tmp_path: Path) -> None:
+    history = run(tmp_path)
+    saved = saved_model(seed=5, dropout=0.5)
+    graphs, dev = (world(s).encode(saved.vocabularies) for s in ("train", "dev"))
+    assert fit(saved, graphs, RECIPE, dev, tmp_path, resume=True, progress=False) == history
+    best = load_file(tmp_path / "model.safetensors")
+    assert_same(dict(sorted(saved.model.state_dict().items())), dict(sorted(best.items())))
+
+
+def test_early_stopping(tmp_path: Path) -> None:
+    recipe = RECIPE.replace(epochs=30, patience=2, lr=1e-12)  # nothing is learned
+    history = run(tmp_path, recipe=recipe)
+    assert len(history) == 3
+    assert run(tmp_path, recipe=recipe, resume=True) == history
+
+
+def test_taken_folder_and_other_settings(tmp_path: Path) -> None:
+    run(tmp_path)
+    before = (tmp_path / "model.safetensors").read_bytes()
+    with pytest.raises(ValueError, match="holds a run already"):
+        run(tmp_path)
+    with pytest.raises(ValueError, match="started with recipe"):
+        run(tmp_path, recipe=RECIPE.replace(lr=1.0), resume=True)
+    with pytest.raises(ValueError, match="resume needs the folder"):
+        run(None, resume=True)
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+    run(tmp_path, recipe=RECIPE.replace(epochs=1), overwrite=True)
+    assert len(state(tmp_path)["callbacks"]["Keeper"]["history"]) == 1
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed"])
+@pytest.mark.parametrize("schedule", ["one-cycle", "step", "constant"])
+def test_recipes_run(precision: str, schedule: str) -> None:
+    history = run(None, recipe=RECIPE.replace(epochs=2, precision=precision, schedule=schedule))
+    assert all(epoch["loss"] > 0 for epoch in history)
+
+
+def test_collapse_is_reported() -> None:
+    # Weights of zero give equal scores, and hardest negatives at twice the margin a text.
+    saved = saved_model()
+    for parameter in saved.model.parameters():
+        parameter.data.zero_()
+    recipe = RECIPE.replace(
+        epochs=3, loss="triplet", loss_options={"patience": 3}, weight_decay=0.0
+    )
+    with pytest.warns(UserWarning, match="hardest-negative training has collapsed"):
+        fit(saved, world().encode(saved.vocabularies), recipe, progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        run(None, recipe=RECIPE.replace(epochs=1))
+
+
+def test_graphs_that_do_not_fit() -> None:
+    saved = saved_model()
+    bare = SceneWorld("train", num_images=8, feature_dim=0).encode(saved.vocabularies)
+    with pytest.raises(ValueError, match=r"object.x: no region features"):
+        fit(saved, bare, RECIPE, progress=False)
+
+
+def test_without_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
+    with pytest.raises(ImportError, match=r"pip install pyg_sgm\[train\]"):
+        run(None)
