@@ -7,5 +7,27 @@ from pyg_sgm.metrics.parser import (
     parser_f1,
     read_scene_graph,
 )
+from pyg_sgm.metrics.retrieval import (
+    DirectionMetrics,
+    RetrievalMetrics,
+    fold_metrics,
+    median_rank,
+    metrics_of_ranks,
+    recall_at_k,
+    retrieval_metrics,
+)
 
-__all__ = ["ParserScore", "TupleScore", "graph_tuples", "parser_f1", "read_scene_graph"]
+__all__ = [
+    "DirectionMetrics",
+    "ParserScore",
+    "RetrievalMetrics",
+    "TupleScore",
+    "fold_metrics",
+    "graph_tuples",
+    "median_rank",
+    "metrics_of_ranks",
+    "parser_f1",
+    "read_scene_graph",
+    "recall_at_k",
+    "retrieval_metrics",
+]
