@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pyg_sgm.ops.packed import select_rows
 
+Runs = list[tuple[int, int]]  # (nodes a graph, number of graphs)
 MAX_MEMORY = 512 * 2**20  # bytes that a scorer may use beside its inputs and its result
 
 
@@ -54,7 +55,7 @@ class Block:
 
     graphs: slice
     nodes: slice
-    runs: list[tuple[int, int]]
+    runs: Runs
 
     def sizes(self, device: torch.device) -> Tensor:
         """Nodes of every graph, ``[num_graphs]``."""
@@ -101,7 +102,7 @@ class SortedGraphs:
         A graph larger than ``max_nodes`` is a block of its own.
         """
         blocks: list[Block] = []
-        runs: list[tuple[int, int]] = []
+        runs: Runs = []
         graph = node = nodes = graphs = 0
 
         def close() -> None:
@@ -121,3 +122,12 @@ class SortedGraphs:
         if runs:
             close()
         return blocks
+
+
+def by_size(x: Tensor, runs: Runs, dim: int = 0) -> list[Tensor]:
+    """``x``, whose dimension ``dim`` is the nodes of a block, as one view for each size of graph.
+
+    In each view this dimension is two: the graphs of the size, and their nodes.
+    """
+    parts = x.split([size * count for size, count in runs], dim)
+    return [p.unflatten(dim, (count, size)) for p, (size, count) in zip(parts, runs, strict=True)]

@@ -1,8 +1,11 @@
 """All-pairs similarity of node sets by a smooth maximum."""
 
+import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
-from pyg_sgm.ops.segment import segment_logsumexp, segment_mean
+from pyg_sgm.ops.blocks import Block, SortedGraphs, by_size, check_sides, product_dtype, sum_dtype
+from pyg_sgm.ops.products import row_products
 
 
 def lsesim(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, sharpness: float = 6.0) -> Tensor:
@@ -33,6 +36,30 @@ def lsesim(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, sharpness: float 
         tensor([[1.],
                 [0.]])
     """
-    pooled = segment_logsumexp(sharpness * (x @ y.t()), x_ptr) / sharpness
-    pooled = pooled.masked_fill((x_ptr[1:] == x_ptr[:-1])[:, None], 0)
-    return segment_mean(pooled.t().contiguous(), y_ptr).t()
+    check_sides(x, x_ptr, y, y_ptr)
+    dtype = product_dtype(x, y)
+    x_side, y_side = SortedGraphs(x_ptr), SortedGraphs(y_ptr)
+    rows, columns = (1024, 2048) if x.device.type == "cpu" else (4096, 8192)
+    scores = x.new_zeros(x_ptr.numel() - 1, y_ptr.numel() - 1, dtype=sum_dtype(dtype))
+    x_blocks, y_blocks = x_side.blocks(rows), y_side.blocks(columns)
+    if not (x_blocks and y_blocks):
+        return scores
+    parts = []
+    with torch.autocast(x.device.type, enabled=False):
+        for c in y_blocks:
+            y_c = y_side.take(y, c).to(dtype)
+            column = []
+            for b in x_blocks:
+                x_b = x_side.take(x, b).to(dtype)
+                # The products are made again in the backward pass, not kept.
+                column.append(checkpoint(_pooled, x_b, y_c, b, c, sharpness, use_reentrant=False))
+            parts.append(torch.cat(column))
+    scores[x_side.order[:, None], y_side.order] = torch.cat(parts, 1)
+    return scores
+
+
+def _pooled(x: Tensor, y: Tensor, b: Block, c: Block, sharpness: float) -> Tensor:
+    """Scores ``[b_graphs, c_graphs]`` of a block."""
+    product = row_products(x, y).to(sum_dtype(x.dtype)) * sharpness  # [b_nodes, c_nodes]
+    pooled = torch.cat([view.logsumexp(1) for view in by_size(product, b.runs)])
+    return torch.cat([view.mean(2) for view in by_size(pooled, c.runs, dim=1)], 1) / sharpness

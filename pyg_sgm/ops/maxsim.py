@@ -10,14 +10,14 @@ from torch.nn.functional import embedding_bag
 from pyg_sgm.ops.blocks import (
     MAX_MEMORY,
     Block,
+    Runs,
     SortedGraphs,
+    by_size,
     check_sides,
     product_dtype,
     sum_dtype,
 )
 from pyg_sgm.ops.products import row_products
-
-Runs = list[tuple[int, int]]
 
 
 def maxsim(
@@ -170,27 +170,22 @@ def _bytes_of_block(rows: int, columns: int, dim: int, dtype: torch.dtype) -> in
 
 def _maxima(product: Tensor, runs: Runs) -> Tensor:
     """Maximum over the rows of every graph, ``[num_graphs, num_columns]``."""
-    parts = product.split([size * count for size, count in runs])
-    views = [part.unflatten(0, (-1, size)) for part, (size, _) in zip(parts, runs, strict=True)]
-    return torch.cat([view.amax(1) for view in views])
+    return torch.cat([view.amax(1) for view in by_size(product, runs)])
 
 
 def _winners(product: Tensor, best: Tensor, runs: Runs, dtype: torch.dtype) -> Tensor:
     """Node of every graph that has the maximum, the last among equals. Much faster than argmax."""
-    parts = product.split([size * count for size, count in runs])
-    bests = best.split([count for _, count in runs])
     winners = []
-    for part, top, (size, _) in zip(parts, bests, runs, strict=True):
-        node = torch.arange(size, dtype=dtype, device=part.device)[:, None]
-        winners.append(((part.unflatten(0, (-1, size)) == top[:, None]) * node).amax(1))
+    bests = best.split([count for _, count in runs])
+    for view, top in zip(by_size(product, runs), bests, strict=True):
+        node = torch.arange(view.size(1), dtype=dtype, device=view.device)[:, None]
+        winners.append(((view == top[:, None]) * node).amax(1))
     return torch.cat(winners)
 
 
 def _sums(values: Tensor, runs: Runs) -> Tensor:
     """Sum over the columns of every graph, ``[num_rows, num_graphs]``."""
-    parts = values.split([size * count for size, count in runs], dim=1)
-    views = [part.unflatten(1, (-1, size)) for part, (size, _) in zip(parts, runs, strict=True)]
-    return torch.cat([view.sum(2) for view in views], dim=1)
+    return torch.cat([view.sum(2) for view in by_size(values, runs, dim=1)], dim=1)
 
 
 def _weighted_rows(x: Tensor, row: Tensor, share: Tensor) -> Tensor:

@@ -30,3 +30,10 @@ def test_gradcheck() -> None:
     y, y_ptr = ragged(Y_SIZES, 4, 1)
     inputs = [x.requires_grad_(), y.requires_grad_()]
     assert torch.autograd.gradcheck(lambda x, y: lsesim(x, x_ptr, y, y_ptr), inputs)
+
+
+def test_empty_sides() -> None:
+    x, x_ptr = ragged([0, 0], 4, 0)
+    y, y_ptr = ragged([2, 1], 4, 1)
+    assert lsesim(x, x_ptr, y, y_ptr).tolist() == [[0, 0], [0, 0]]
+    assert lsesim(y, y_ptr, x, x_ptr).tolist() == [[0, 0], [0, 0]]
