@@ -18,7 +18,7 @@ except ImportError as error:
 from pyg_sgm.data import TextRecord, text_record
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
 from pyg_sgm.metrics.retrieval import RetrievalMetrics
-from pyg_sgm.retrieval import Explanation, SceneGraphMatcher
+from pyg_sgm.retrieval import Attention, Explanation, SceneGraphMatcher
 from pyg_sgm.training import Recipe, find_recipe
 from pyg_sgm.training.fit import is_first_process
 from pyg_sgm.training.folder import write_text
@@ -59,7 +59,7 @@ def train(
     schedule: Schedule | None = None,
     warmup: float | None = None,
     clip: float | None = None,
-    loss: Literal["contrastive", "triplet"] | None = None,
+    loss: Literal["contrastive", "hoad", "triplet"] | None = None,
     patience: int | None = None,
     precision: str | None = None,
     seed: int = 0,
@@ -158,6 +158,9 @@ def evaluate(
     data: Data,
     split: str = "test",
     dev_every: int = 0,
+    rerank: Literal["distraction"] | None = None,
+    gamma: float = 4e-3,
+    top: int = 10,
     json: Annotated[Path | None, Parameter(name="--json")] = None,
 ) -> None:
     """Print recall and median rank of a trained model in both directions.
@@ -168,15 +171,30 @@ def evaluate(
         Split of the data.
     dev_every
         If not 0, only the images that training with the same value keeps for choosing weights.
+    rerank
+        Re-rank the first of every query by distraction, and print both results.
+    gamma
+        Weight of the distraction score.
+    top
+        How many of every query are re-ranked.
     json
         File for the metrics: i2t and t2i with r1, r5, r10, medr, and rsum; recalls in percent.
+        Of a re-ranked result, with those of the first ranking under "first".
     """
     matcher = _open(run)
     dataset = open_dataset(data, split)
     if dev_every:
         dataset = dataset.split_every(dev_every)[1]
-    metrics = matcher.evaluate(dataset)
-    console.print(_table(metrics, f"{dataset}"))
+    metrics: dict[str, Any]
+    if rerank is None:
+        first = matcher.evaluate(dataset)
+        metrics = {**first}
+    else:
+        first, reranked = matcher.evaluate_reranked(dataset, top, gamma)
+        metrics = {**reranked, "first": first}
+    console.print(_table(first, f"{dataset}"))
+    if rerank is not None:
+        console.print(_table(reranked, f"{dataset}, re-ranked by {rerank}"))
     if json is not None:
         _write_json(json, metrics)
 
@@ -193,7 +211,8 @@ def explain(
     image_file: Path | None = None,
     out: Path | None = None,
 ) -> None:
-    """Show which word matched which object, and which triplet which relation.
+    """Show which word matched which object, and which triplet which relation; for HOAD, which node
+    of the text attends to which of the image.
 
     Parameters
     ----------
@@ -217,11 +236,19 @@ def explain(
         raise ValueError(f"--image: no {image!r} among {len(dataset.images)} images: {some}, ...")
     one = dataset.select_images([dataset.image_ids.index(image)])
     explanation = matcher.explain(one, _text(text, triplet or [], one, dataset))
-    _print_explanation(explanation)
+    if isinstance(explanation, Attention):
+        _print_attention(explanation)
+    else:
+        _print_explanation(explanation)
     if out is not None:
-        from pyg_sgm.viz import draw_match
+        if isinstance(explanation, Attention):
+            from pyg_sgm.viz_attention import draw_attention
 
-        draw_match(explanation, out, image_file)
+            draw_attention(explanation, out, image_file)
+        else:
+            from pyg_sgm.viz import draw_match
+
+            draw_match(explanation, out, image_file)
         console.print(f"The picture is in {out}")
 
 
@@ -338,3 +365,21 @@ def _print_explanation(explanation: Explanation) -> None:
     console.print(table)
     parts = " + ".join(f"{name} {value:.3f}" for name, value in explanation.levels.items())
     console.print(f"score {explanation.score:.3f} = {parts}")
+
+
+def _print_attention(attention: Attention) -> None:
+    """Where every node of the text looks first, and the nodes of the image with most votes."""
+    table = Table(title=attention.text.caption, title_justify="left")
+    for column in ("node of the text", "looks at"):
+        table.add_column(column)
+    for column in ("attention", "weight"):
+        table.add_column(column, justify="right")
+    for node, row, weight in zip(
+        attention.text_nodes, attention.weights, attention.text_weights.tolist(), strict=True
+    ):
+        best = int(row.argmax()) if row.numel() and float(row.max()) > 0 else None
+        name = "nothing" if best is None else attention.image_nodes[best].name
+        value = 0.0 if best is None else float(row[best])
+        table.add_row(node.name, name, f"{value:.3f}", f"{weight:.3f}")
+    console.print(table)
+    console.print(f"score {attention.score:.3f}, distraction {attention.image_distraction:.3f}")

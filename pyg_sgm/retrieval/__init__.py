@@ -1,7 +1,18 @@
 """Matching, ranking and explaining."""
 
+from pyg_sgm.retrieval.attention import Attention
 from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts
 from pyg_sgm.retrieval.explain import Explanation
 from pyg_sgm.retrieval.matcher import Candidate, SceneGraphMatcher
+from pyg_sgm.retrieval.rerank import Reranked, rerank_by_distraction
 
-__all__ = ["Candidate", "EncodedImages", "EncodedTexts", "Explanation", "SceneGraphMatcher"]
+__all__ = [
+    "Attention",
+    "Candidate",
+    "EncodedImages",
+    "EncodedTexts",
+    "Explanation",
+    "Reranked",
+    "SceneGraphMatcher",
+    "rerank_by_distraction",
+]

@@ -19,6 +19,7 @@ from pyg_sgm.data import Vocabularies, Vocabulary, read_word_vectors, word_vecto
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.metrics.retrieval import RetrievalMetrics
 from pyg_sgm.models import MODELS, GraphSizes, Matcher
+from pyg_sgm.retrieval.attention import Attention, explain_attention
 from pyg_sgm.retrieval.encoded import (
     EncodedImages,
     EncodedTexts,
@@ -28,6 +29,7 @@ from pyg_sgm.retrieval.encoded import (
     text_graphs,
 )
 from pyg_sgm.retrieval.explain import Explanation, explain, readable_image, readable_text
+from pyg_sgm.retrieval.rerank import evaluate_reranked
 from pyg_sgm.training import (
     Recipe,
     SavedModel,
@@ -239,8 +241,17 @@ class SceneGraphMatcher(
         saved = self._saved()
         return evaluate(saved.model, dataset.encode(saved.vocabularies))
 
-    def explain(self, image: Any, text: Any) -> Explanation:
-        """Which word matched which object, and which triplet which relation.
+    def evaluate_reranked(
+        self, dataset: SceneGraphDataset, k: int = 10, gamma: float = 4e-3
+    ) -> tuple[RetrievalMetrics, RetrievalMetrics]:
+        """Recalls before and after re-ranking by distraction; see
+        :func:`pyg_sgm.retrieval.rerank.evaluate_reranked`."""
+        saved = self._saved()
+        return evaluate_reranked(saved.model, dataset.encode(saved.vocabularies), k, gamma)
+
+    def explain(self, image: Any, text: Any) -> Explanation | Attention:
+        """Which word matched which object, and which triplet which relation; of HOAD, the
+        attention of the text's nodes on the image's.
 
         Args:
             image: One image: a graph, a record, or a dataset or collection of one.
@@ -252,11 +263,11 @@ class SceneGraphMatcher(
         saved = self._saved()
         images = image_graphs(image, saved.vocabularies)
         texts = text_graphs(text, saved.vocabularies)
-        return explain(
-            saved.model,
-            (images, readable_image(image, images, saved.vocabularies)),
-            (texts, readable_text(text, texts, saved.vocabularies)),
-        )
+        shown = (images, readable_image(image, images, saved.vocabularies))
+        told = (texts, readable_text(text, texts, saved.vocabularies))
+        if saved.name == "hoad":
+            return explain_attention(saved.model, shown, told)
+        return explain(saved.model, shown, told)
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
         """Writes ``config.json``, ``model.safetensors``, ``vocabularies.json`` and, where there is

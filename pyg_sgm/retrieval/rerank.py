@@ -150,9 +150,9 @@ def evaluate_reranked(
             have no nodes.
     """
     image, text = encode_images(model, graphs.images), encode_texts(model, graphs.texts)
-    nodes = attention_nodes(image), attention_nodes(text)
+    regions, words = attention_nodes(image).to("cpu"), attention_nodes(text).to("cpu")
     scores = score(model, image, text)
-    reranked = rerank_by_distraction(scores, *(n.to("cpu") for n in nodes), k=k, gamma=gamma)
+    reranked = rerank_by_distraction(scores, regions, words, k, gamma)
     return retrieval_metrics(scores, graphs.image_of_text), reranked_metrics(
         reranked, graphs.image_of_text
     )

@@ -1,0 +1,139 @@
+"""How do the models compare under one harness, and what does each part of HOAD give?
+
+Trains every row with several seeds on the SGM authors' Flickr30k graphs and evaluates the weights
+of the last epoch on the dev images (every fifth, by sorted name); nothing is chosen on dev. Tables:
+
+- `models`: every model with its recipe `default`;
+- `hoad`: the ablations of table 3 of the paper (Li et al., CVPR 2020), and its own loss.
+
+Models whose nodes attend also have a row with the ten best re-ranked by distraction. Rows that are
+already in the output are not trained again; with `--markdown` none is.
+
+    python benchmarks/compare_models.py --root FOLDER --word-vectors FILE
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from pyg_sgm.datasets import open_dataset
+from pyg_sgm.retrieval import SceneGraphMatcher
+from pyg_sgm.retrieval.rerank import evaluate_reranked
+from pyg_sgm.training import Recipe, find_recipe
+
+SCAN = {
+    "SCAN t-i AVG": {"pooling": "average"},
+    "SCAN t-i LSE": {},
+    "SCAN i-t AVG": {"direction": "image-text", "pooling": "average", "sharpness": 4.0},
+    "SCAN i-t LSE": {"direction": "image-text", "sharpness": 4.0, "pooling_sharpness": 5.0},
+}
+
+
+def tables() -> dict[str, dict[str, tuple[str, Recipe]]]:
+    hoad, scan = find_recipe("hoad"), find_recipe("scan")
+    paper = find_recipe("hoad", "paper")
+    own_loss = replace(hoad, loss=paper.loss, loss_options=paper.loss_options)
+    return {
+        "models": {
+            "VSE++": ("vse", find_recipe("vse")),
+            "DVSA": ("dvsa", find_recipe("dvsa")),
+            **{row: ("scan", scan.replace(**options)) for row, options in SCAN.items()},
+            "VSRN": ("vsrn", find_recipe("vsrn")),
+            "SGM": ("sgm", find_recipe("sgm")),
+            "HOAD": ("hoad", hoad),
+        },
+        "hoad": {
+            "o": ("hoad", hoad.replace(node_types="o")),
+            "or": ("hoad", hoad.replace(node_types="or")),
+            "ora": ("hoad", hoad),
+            "-CrossAtt": ("hoad", hoad.replace(cross_attention=False)),
+            "-NodeAtt": ("hoad", hoad.replace(node_attention=False)),
+            "the paper's loss": ("hoad", own_loss.replace(first_order=0.1, logits=False)),
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", required=True, help="folder of the Flickr30k graphs")
+    parser.add_argument("--word-vectors", help="GloVe or word2vec text file")
+    parser.add_argument("--tables", nargs="+", default=list(tables()), choices=list(tables()))
+    parser.add_argument("--rows", nargs="+", help="some rows only")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/compare_models.json"))
+    parser.add_argument("--save", type=Path, help="folder for the trained models")
+    parser.add_argument("--markdown", action="store_true", help="print what there is")
+    args = parser.parse_args()
+
+    train, dev = open_dataset(f"flickr30k-sgm:{args.root}", "val").split_every(5)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    for table in args.tables:
+        for row, (model, recipe) in tables()[table].items():
+            if args.rows and row not in args.rows:
+                continue
+            # Equal recipes of two tables are trained once.
+            key = json.dumps([model, recipe.to_dict()], sort_keys=True)
+            for seed in args.seeds:
+                results = json.loads(args.out.read_text()) if args.out.exists() else {}
+                if args.markdown or str(seed) in results.get(key, {}).get("runs", {}):
+                    continue
+                start = time.perf_counter()
+                matcher = SceneGraphMatcher(model).fit(
+                    train, recipe=recipe, word_vectors=args.word_vectors, seed=seed, progress=False
+                )
+                seconds = time.perf_counter() - start
+                if args.save:
+                    matcher.save_pretrained(args.save / f"{table}-{row}-{seed}".replace(" ", "_"))
+                run = {"seconds": seconds, **_evaluate(matcher, dev)}
+                entry = results.setdefault(
+                    key, {"model": model, "recipe": recipe.to_dict(), "runs": {}}
+                )
+                entry["runs"][str(seed)] = run
+                side = args.out.with_suffix(".tmp")
+                side.write_text(json.dumps(results, indent=1) + "\n")
+                os.replace(side, args.out)
+            results = json.loads(args.out.read_text()) if args.out.exists() else {}
+            runs = results.get(key, {}).get("runs", {})
+            runs = [runs[str(seed)] for seed in args.seeds if str(seed) in runs]
+            if runs:
+                _print_row(table, row, runs)
+                if "distraction" in runs[0]:
+                    again = [{**run["distraction"], "seconds": run["seconds"]} for run in runs]
+                    _print_row(table, f"{row} +Dist", again)
+    print(f"{torch.get_num_threads()} threads; {args.out}")
+
+
+def _evaluate(matcher: SceneGraphMatcher, dev: object) -> dict:
+    assert matcher.model is not None
+    assert matcher.vocabularies is not None
+    graphs = dev.encode(matcher.vocabularies)  # type: ignore[attr-defined]
+    if matcher.name != "hoad":
+        return dict(matcher.evaluate(dev))  # type: ignore[arg-type]
+    before, after = evaluate_reranked(matcher.model, graphs)
+    return {**before, "distraction": after}
+
+
+def _print_row(table: str, row: str, runs: list[dict]) -> None:
+    """Means over the seeds and the standard deviation of rsum, as a row of a Markdown table."""
+    cells = [
+        f"{statistics.mean(run[side][k] for run in runs):.1f}"
+        for side in ("i2t", "t2i")
+        for k in ("r1", "r5", "r10")
+    ]
+    sums = [run["rsum"] for run in runs]
+    spread = f"± {statistics.stdev(sums):.1f}" if len(sums) > 1 else "(one seed)"
+    seconds = statistics.mean(run["seconds"] for run in runs)
+    rsum = f"{statistics.mean(sums):.1f} {spread}"
+    print(f"| {table} | {row} | {' | '.join(cells)} | {rsum} | {seconds:.0f} s |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

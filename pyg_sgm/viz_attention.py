@@ -1,0 +1,204 @@
+"""Pictures of HOAD's attention and re-ranking: needs the extra ``viz``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+from torch import Tensor
+
+from pyg_sgm.data import ImageRecord
+from pyg_sgm.retrieval.attention import Attention, Kind, Node
+from pyg_sgm.viz import FAINT, GREY, INK, _grid, _pixels, _save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOR_MAP = "YlOrRd"
+MAX_BARS = 24
+TITLES = {"object": "objects", "relation": "relations", "attribute": "attributes"}
+
+
+def draw_attention(
+    attention: Attention,
+    path: str | os.PathLike[str] | None = None,
+    image: Any = None,
+) -> Figure:
+    """Draws what a text attends to in an image, as figures 4 and 5 of HOAD.
+
+    One canvas each for objects, relations and attributes: the box of a node (of a relation the
+    union of its two) is the warmer the more votes of the text's nodes it gets. Below stands the
+    distraction vector, the votes of all nodes, largest first.
+
+    Args:
+        attention: Of :meth:`~pyg_sgm.retrieval.SceneGraphMatcher.explain`.
+        path: Where to write the picture; the suffix names the format. (default: :obj:`None`)
+        image: The pixels: a file, or an array ``[height, width, 3]``. (default: a blank canvas)
+
+    Raises:
+        ValueError: If the format is unknown, or the file is no image.
+        ImportError: Without Matplotlib.
+
+    Example:
+        >>> import torch
+        >>> from pyg_sgm.data import image_record, text_record
+        >>> from pyg_sgm.retrieval.attention import nodes_of
+        >>> record = image_record(["dog"], [[0.1, 0.2, 0.5, 0.9]])
+        >>> text = text_record("a dog", objects=["dog"])
+        >>> one = torch.ones(1)
+        >>> attention = Attention(
+        ...     record, text, nodes_of(record), nodes_of(text), one[:, None], one, one, 0.5
+        ... )
+        >>> [axes.get_title(loc="left") for axes in draw_attention(attention).axes][:1]
+        ['objects']
+    """
+    figure = _figure(12.0, 7.6)
+    pixels = None if image is None else _pixels(image)
+    figure.suptitle(
+        f"{_short(attention.text.caption, 110)}\nscore {attention.score:.2f}, "
+        f"distraction score {attention.image_distraction:.2f}",
+        fontsize=12, color=INK, x=0.03, ha="left",
+    )  # fmt: skip
+    grid = figure.add_gridspec(2, 3, height_ratios=(1.5, 1), hspace=0.25, wspace=0.06)
+    grid.update(left=0.03, right=0.98, top=0.86, bottom=0.2)
+    votes = attention.image_votes
+    for column, kind in enumerate(get_args(Kind)):
+        axes = figure.add_subplot(grid[0, column])
+        _draw_canvas(axes, attention.image, attention.image_nodes, votes, kind, pixels)
+    _draw_votes(figure.add_subplot(grid[1, :]), attention.image_nodes, votes)
+    if path is not None:
+        _save(figure, Path(path))
+    return figure
+
+
+def draw_reranking(
+    query: str,
+    before: Sequence[tuple[str, float]],
+    after: Sequence[tuple[str, float]],
+    truth: Sequence[str],
+    path: str | os.PathLike[str] | None = None,
+) -> Figure:
+    """Draws a ranking before and after re-ranking by distraction, as figure 6 of HOAD.
+
+    Args:
+        query: A caption, or the name of an image.
+        before: Name and score of the references, best first.
+        after: The same references in their new order.
+        truth: Names of those that are right; they stand out.
+        path: Where to write the picture; the suffix names the format. (default: :obj:`None`)
+
+    Raises:
+        ValueError: If the two rankings are not of the same references, or the format is unknown.
+        ImportError: Without Matplotlib.
+
+    Example:
+        >>> before, after = [("1", 0.9), ("2", 0.8)], [("2", 0.9), ("1", 0.9)]
+        >>> figure = draw_reranking("a dog", before, after, truth=["2"])
+        >>> len(figure.axes[0].lines)
+        2
+    """
+    if sorted(name for name, _ in before) != sorted(name for name, _ in after):
+        raise ValueError("the rankings before and after are of different references")
+    rows = len(before)
+    figure = _figure(10.0, 1.2 + 0.42 * rows)
+    axes = figure.add_axes((0.02, 0.02, 0.96, 0.96))
+    axes.set_xlim(0, 10)
+    axes.set_ylim(-rows - 0.2, 1.4)
+    axes.axis("off")
+    axes.text(0.1, 1.1, _short(query, 100), fontsize=12, color=INK, va="center")
+    place = {name: row for row, (name, _) in enumerate(after)}
+    columns = ((4.2, "right", "before", before), (5.8, "left", "after", after))
+    for x, side, title, ranking in columns:
+        axes.text(x, 0.3, title, ha=side, color=GREY, fontsize=10, va="center")
+        for row, (name, score) in enumerate(ranking):
+            right = name in truth
+            parts = [str(row + 1), _short(name, 34), f"{score:.3f}"]
+            axes.text(
+                x, -0.5 - row, "   ".join(parts), ha=side, va="center", fontsize=10,
+                color="#00775a" if right else INK, fontweight="bold" if right else "normal",
+            )  # fmt: skip
+    for row, (name, _) in enumerate(before):
+        right = name in truth
+        color = "#00775a" if right else (FAINT if place[name] == row else GREY)
+        ends = [-0.5 - row, -0.5 - place[name]]
+        axes.plot([4.3, 5.7], ends, color=color, lw=2.2 if right else 1.0)
+    if path is not None:
+        _save(figure, Path(path))
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("pictures need Matplotlib: pip install pyg_sgm[viz]") from error
+    return Figure(figsize=(width, height), dpi=150)
+
+
+def _draw_canvas(
+    axes: Axes,
+    image: ImageRecord,
+    nodes: Sequence[Node],
+    votes: Tensor,
+    kind: Kind,
+    pixels: np.ndarray | None,
+) -> None:
+    """The boxes of the nodes of one kind, the strongest on top and named."""
+    from matplotlib import colormaps
+    from matplotlib.patches import Rectangle
+
+    width, height = image.size or (4.0, 3.0)
+    if pixels is not None:
+        height, width = pixels.shape[:2]
+        axes.imshow(pixels, extent=(0, width, height, 0), alpha=0.75)
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    axes.set_aspect("equal")
+    axes.set(xticks=[], yticks=[], facecolor="#f7f7f5")
+    axes.set_title(TITLES[kind], loc="left", fontsize=10, color=INK)
+    boxes = _grid(len(image.objects)) if image.boxes is None else np.asarray(image.boxes)
+    boxes = boxes * np.array([width, height, width, height])
+    chosen = [i for i, node in enumerate(nodes) if node.kind == kind]
+    top = max((float(votes[i]) for i in range(len(nodes))), default=0.0) or 1.0
+    order = sorted(chosen, key=lambda i: float(votes[i]))
+    for rank, i in enumerate(order):
+        own = boxes[list(nodes[i].objects)]
+        (x1, y1), (x2, y2) = own[:, :2].min(0), own[:, 2:].max(0)
+        share = float(votes[i]) / top
+        color = colormaps[COLOR_MAP](share)
+        fill = Rectangle((x1, y1), x2 - x1, y2 - y1, fc=color, ec="none", alpha=0.1 + 0.5 * share)
+        edge = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=GREY, lw=0.5 + 1.5 * share)
+        axes.add_patch(fill)
+        axes.add_patch(edge)
+        if rank >= len(order) - 3:
+            axes.text(
+                (x1 + x2) / 2, (y1 + y2) / 2, _short(nodes[i].name, 24), fontsize=7, ha="center",
+                va="center", color=INK, clip_on=True, bbox={"fc": "white", "ec": "none", "pad": 1},
+            )  # fmt: skip
+
+
+def _draw_votes(axes: Axes, nodes: Sequence[Node], votes: Tensor) -> None:
+    """The distraction vector, largest first."""
+    order = votes.argsort(descending=True).tolist()[:MAX_BARS]
+    colors = {"object": "#0072b2", "relation": "#c44e00", "attribute": "#00775a"}
+    axes.bar(
+        range(len(order)), [float(votes[i]) for i in order],
+        color=[colors[nodes[i].kind] for i in order],
+    )  # fmt: skip
+    names = [_short(nodes[i].name, 22) for i in order]
+    axes.set_xticks(range(len(order)), names, rotation=40, ha="right", fontsize=7)
+    axes.set_xlim(-0.6, max(len(order), 1) - 0.4)
+    axes.set_ylabel("share of votes", fontsize=9, color=INK)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    left = f", the {len(order)} largest of {len(nodes)}" if len(order) < len(nodes) else ""
+    title = f"votes for objects (blue), relations (orange) and attributes (green){left}"
+    axes.set_title(title, loc="left", fontsize=9, color=INK)
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
