@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from caption_table import CAPTIONS
+from caption_table import CAPTIONS, MISREAD
 
 from pyg_sgm.metrics.parser import parser_f1
 from pyg_sgm.text import ParsedCaption, parse, parse_batch
@@ -26,10 +26,12 @@ def as_dict(graph):
 
 
 def test_hand_written_captions():
-    predicted = parse_batch([caption for caption, _ in CAPTIONS])
+    """The rules' conventions are not FACTUAL's ("with", "in" for "wear"), so not every tuple is."""
+    table = [*CAPTIONS, *MISREAD]
+    predicted = parse_batch([caption for caption, _ in table])
     score = parser_f1(
         [as_dict(str(p).replace("\n", "; ")) for p in predicted],
-        [as_dict(graph) for _, graph in CAPTIONS],
+        [as_dict(graph) for _, graph in table],
     )
     assert score.objects.f1 > 0.93
     assert score.all.f1 > 0.85

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from caption_table import CAPTIONS
+from caption_table import CAPTIONS, MISREAD
 
 from pyg_sgm.text import parse, parse_batch
 from pyg_sgm.text._rules import load_pipeline
@@ -19,6 +19,12 @@ def parsed():
 @pytest.mark.parametrize(("caption", "graph"), CAPTIONS)
 def test_constructions(parsed, caption, graph):
     assert str(parsed[caption]).replace("\n", "; ") == graph
+
+
+@pytest.mark.xfail(reason="the tree of the small English pipeline is wrong here")
+@pytest.mark.parametrize(("caption", "graph"), MISREAD)
+def test_constructions_known_to_be_misread(caption, graph):
+    assert str(parse(caption, "rules")).replace("\n", "; ") == graph
 
 
 def test_spans_name_the_words_of_every_node(parsed):
