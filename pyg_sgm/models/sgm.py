@@ -27,8 +27,8 @@ class SGMEncoding(Encoding):
         objects: Object nodes of images, words of texts (with the relations or triplets in a variant
             that adds them to one side alone).
         relations: Relation nodes of images, triplets of texts; :obj:`None` but for ``"sgm"``.
-        object_weights: Weight of each word in its text; :obj:`None` for the mean, and for images.
-        relation_weights: Weight of each triplet in its text, likewise.
+        object_weights: Weight of each of ``objects`` in its graph; :obj:`None` for the mean.
+        relation_weights: Weight of each of ``relations``, likewise.
         summary: Embedding of each whole graph; :obj:`None` without the global level.
     """
 
@@ -51,8 +51,8 @@ class SGM(Matcher):
     of words :math:`w` with objects :math:`o`, and of triplets :math:`p` with relations :math:`r`
     (eq. 6, 7). An image without relations or a text without triplets has :math:`S^r = 0`.
 
-    With the defaults from ``normalize`` on, this is the paper's model. What they turn on was found
-    to help on small data; the recipe ``default`` of the training uses it, ``paper`` does not.
+    With the defaults this is the paper's model. What the options from ``normalize`` on turn on
+    helps on small data: the recipe ``default`` of the training uses it, ``paper`` does not.
 
     Args:
         sizes (GraphSizes): Sizes of the vocabularies and of the region features. Without region
@@ -69,10 +69,14 @@ class SGM(Matcher):
         share_labels (bool): Adds to every encoded node its label embedding (to a relation and to a
             triplet the mean of its parts) through one projection that both modalities share, so
             that equal names match from the start. (default: :obj:`False`)
-        weigh_words (bool): Learned weights of words and triplets, a softmax within each text,
-            instead of the mean. (default: :obj:`False`)
-        global_dim (int): If positive, adds a third level, the cosine of two embeddings of this
-            size of the whole graphs, pooled by attention from the encoded nodes.
+        weigh_nodes (bool): Learned weights of words and triplets (and of objects, with
+            ``both_ways``), a softmax within each graph, instead of the mean.
+            (default: :obj:`False`)
+        both_ways (bool): Adds a level that searches the other way round, the mean over the objects
+            of the best of all words, so that what an image holds beyond its text counts against
+            it. (default: :obj:`False`)
+        global_dim (int): If positive, adds a level that is the cosine of two embeddings of the whole
+            graphs, of this size, pooled by attention from the encoded nodes.
             (default: :obj:`0`)
         dropout (float): Dropout of embeddings, fused and pooled features. (default: :obj:`0.0`)
 
@@ -106,7 +110,8 @@ class SGM(Matcher):
         variant: Variant = "sgm",
         normalize: bool = False,
         share_labels: bool = False,
-        weigh_words: bool = False,
+        weigh_nodes: bool = False,
+        both_ways: bool = False,
         global_dim: int = 0,
         dropout: float = 0.0,
     ) -> None:
@@ -133,8 +138,10 @@ class SGM(Matcher):
             self.word_encoder = PackedGRU(embed, dim)
         self.path_encoder = PackedGRU(embed, dim) if self.text_relations else None
         self.shared = nn.Linear(embed, dim, bias=False) if share_labels else None
-        self.word_weight = nn.Linear(dim, 1) if weigh_words else None
-        self.path_weight = nn.Linear(dim, 1) if weigh_words and variant == "sgm" else None
+        self.both_ways = both_ways
+        self.word_weight = nn.Linear(dim, 1) if weigh_nodes else None
+        self.path_weight = nn.Linear(dim, 1) if weigh_nodes and variant == "sgm" else None
+        self.object_weight = nn.Linear(dim, 1) if weigh_nodes and both_ways else None
         self.image_summary = self.text_summary = None
         num_levels = 2 if variant == "sgm" else 1
         if global_dim:
@@ -191,9 +198,12 @@ class SGM(Matcher):
         return torch.stack(list(parts.values())).sum(dim=0)
 
     def levels(self, image: SGMEncoding, text: SGMEncoding) -> dict[str, Tensor]:
-        """The terms of the score, ``"object"``, ``"relation"`` and ``"global"`` where the model
-        has them, ``[num_images, num_texts]`` each."""
+        """The terms of the score, ``"object"``, and ``"reverse"`` (of ``both_ways``),
+        ``"relation"`` and ``"global"`` where the model has them, ``[num_images, num_texts]``
+        each."""
         out = {"object": _maxsim(image.objects, text.objects, text.object_weights)}
+        if self.both_ways:
+            out["reverse"] = _maxsim(text.objects, image.objects, image.object_weights).t()
         if image.relations is not None and text.relations is not None:
             out["relation"] = _maxsim(image.relations, text.relations, text.relation_weights)
         if image.summary is not None and text.summary is not None:
@@ -221,11 +231,11 @@ class SGM(Matcher):
             nodes, relations = join(nodes, relations), None
         pool = self.image_summary if modality == "image" else self.text_summary
         summary = None if pool is None else pool(nodes, relations)
-        node_weights = relation_weights = None
-        if modality == "text" and self.word_weight is not None:
-            node_weights = _weights(self.word_weight, nodes)
-            if relations is not None and self.path_weight is not None:
-                relation_weights = _weights(self.path_weight, relations)
+        of_nodes, of_relations = self.object_weight, None
+        if modality == "text":
+            of_nodes, of_relations = self.word_weight, self.path_weight
+        node_weights = _weights(of_nodes, nodes)
+        relation_weights = _weights(of_relations, relations)
         if self.normalize:
             nodes = Packed(F.normalize(nodes.x, dim=-1), nodes.ptr)
             if relations is not None:
@@ -249,10 +259,10 @@ class _Summary(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, *levels: Packed | None) -> Tensor:
-        pooled = [
-            segment_sum(_weights(attention, nodes).x[:, None] * nodes.x, nodes.ptr)
-            for attention, nodes in zip(self.attention, filter(None, levels), strict=True)
-        ]
+        pooled = []
+        for attention, nodes in zip(self.attention, filter(None, levels), strict=True):
+            weight = segment_softmax(attention(nodes.x), nodes.ptr)  # [num_nodes, 1]
+            pooled.append(segment_sum(weight * nodes.x, nodes.ptr))
         return F.normalize(self.lin(self.dropout(torch.cat(pooled, dim=-1))), dim=-1)
 
 
@@ -279,10 +289,13 @@ def triplet_paths(batch: HeteroData) -> tuple[Tensor, Tensor]:
     return words[rows], ptr
 
 
-def _weights(lin: nn.Module, nodes: Packed) -> Packed:
+def _weights(lin: nn.Module | None, nodes: Packed | None) -> Packed | None:
     """Softmax within each graph of a linear function of its nodes, ``x [num_nodes]``."""
+    if lin is None or nodes is None:
+        return None
     return Packed(segment_softmax(lin(nodes.x).squeeze(-1), nodes.ptr), nodes.ptr)
 
 
-def _maxsim(image: Packed, text: Packed, weights: Packed | None) -> Tensor:
-    return maxsim(image.x, image.ptr, text.x, text.ptr, None if weights is None else weights.x)
+def _maxsim(searched: Packed, query: Packed, weights: Packed | None) -> Tensor:
+    weight = None if weights is None else weights.x
+    return maxsim(searched.x, searched.ptr, query.x, query.ptr, weight)

@@ -15,7 +15,7 @@ from pyg_sgm.testing import (
 )
 
 VARIANTS = ["sgm", "oom", "oom-no-context", "oom-vrel", "oom-trel"]
-ADDITIONS = dict(normalize=True, share_labels=True, weigh_words=True, global_dim=6)
+ADDITIONS = dict(normalize=True, share_labels=True, weigh_nodes=True, both_ways=True, global_dim=6)
 
 
 def build(variant="sgm", **options):
@@ -152,12 +152,32 @@ def test_levels_add_up_to_the_score():
     image = model.encode_image(pairs.images.batch())
     text = model.encode_text(pairs.texts.batch())
     levels = model.levels(image, text)
-    assert list(levels) == ["object", "relation", "global"]
+    assert list(levels) == ["object", "reverse", "relation", "global"]
     torch.testing.assert_close(sum(levels.values()), model.score(image, text))
     # Texts 1 to 3 have no triplet, images 1 to 3 no relation: the relation level is silent.
     assert levels["relation"][:, 1:4].abs().max() == 0
     assert levels["relation"][1:].abs().max() == 0
     assert levels["relation"][0, [0, 4]].abs().min() > 0
+
+
+@torch.no_grad()
+def test_additions_by_hand():
+    model, pairs = build(**ADDITIONS)
+    image = model.encode_image(pairs.images.batch([0]))
+    text = model.encode_text(pairs.texts.batch([0]))
+    levels = {name: float(value) for name, value in model.levels(image, text).items()}
+    x, y = image.objects.x, text.objects.x
+    ones = torch.ones(len(x) + len(y)).double()
+    torch.testing.assert_close(torch.cat([x, y]).norm(dim=1), ones)
+    word_weights, object_weights = text.object_weights.x, image.object_weights.x
+    torch.testing.assert_close(word_weights.sum(), ones[0])
+    torch.testing.assert_close(object_weights.sum(), ones[0])
+    cosine = [[float(a @ b) for b in y] for a in x]
+    words = sum(float(w) * max(row[t] for row in cosine) for t, w in enumerate(word_weights))
+    objects = sum(float(w) * max(cosine[i]) for i, w in enumerate(object_weights))
+    assert levels["object"] == pytest.approx(words)
+    assert levels["reverse"] == pytest.approx(objects)
+    assert levels["global"] == pytest.approx(float(image.summary[0] @ text.summary[0]))
 
 
 @pytest.mark.parametrize("options", [{}, ADDITIONS], ids=["paper", "additions"])
