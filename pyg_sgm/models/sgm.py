@@ -75,9 +75,8 @@ class SGM(Matcher):
         both_ways (bool): Adds a level that searches the other way round, the mean over the objects
             of the best of all words, so that what an image holds beyond its text counts against
             it. (default: :obj:`False`)
-        global_dim (int): If positive, adds a level that is the cosine of two embeddings of the whole
-            graphs, of this size, pooled by attention from the encoded nodes.
-            (default: :obj:`0`)
+        global_dim (int): If positive, adds a level that is the cosine of embeddings of the whole
+            graphs, of this size, pooled by attention from the encoded nodes. (default: :obj:`0`)
         dropout (float): Dropout of embeddings, fused and pooled features. (default: :obj:`0.0`)
 
     Shapes:

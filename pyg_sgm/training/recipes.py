@@ -149,9 +149,9 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     "sgm": {
         "default": Recipe(
             epochs=20,
-            images_per_batch=64,
-            captions_per_image=5,
-            lr=3e-3,
+            images_per_batch=128,
+            captions_per_image=2,
+            lr=2e-3,
             weight_decay=1e-4,
             warmup=0.1,
             options={
