@@ -52,8 +52,8 @@ def tables() -> dict[str, dict[str, tuple[str, Recipe]]]:
             "o": ("hoad", hoad.replace(node_types="o")),
             "or": ("hoad", hoad.replace(node_types="or")),
             "ora": ("hoad", hoad),
-            "-CrossAtt": ("hoad", hoad.replace(cross_attention=False)),
-            "-NodeAtt": ("hoad", hoad.replace(node_attention=False)),
+            "w/o CrossAtt": ("hoad", hoad.replace(cross_attention=False)),
+            "w/o NodeAtt": ("hoad", hoad.replace(node_attention=False)),
             "the paper's loss": ("hoad", own_loss.replace(first_order=0.1, logits=False)),
         },
     }
