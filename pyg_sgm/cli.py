@@ -357,6 +357,8 @@ def _print_explanation(explanation: Explanation) -> None:
         table.add_column(column, justify="right")
     level = ""
     for match in explanation.matches:
+        if match.level == "reverse":  # one row an object, of little use to a reader
+            continue
         if level and match.level != level:
             table.add_section()
         level = match.level

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,8 @@ def draw_match(
     its match, the stronger the more it adds to the score. Relations are arrows from subject to
     object. An image without boxes has its objects in a grid.
 
+    What objects add that search for words is in the title alone.
+
     Args:
         explanation: Of :meth:`~pyg_sgm.retrieval.SceneGraphMatcher.explain`.
         path: Where to write the picture; the suffix names the format. (default: :obj:`None`)
@@ -61,6 +63,9 @@ def draw_match(
     except ImportError as error:
         raise ImportError("pictures need Matplotlib: pip install pyg_sgm[viz]") from error
     pixels = None if image is None else _pixels(image)
+    # Objects that search for words would be lines from every box.
+    matches = [match for match in explanation.matches if match.level != "reverse"]
+    explanation = replace(explanation, matches=matches)
     canvas = _Canvas.of(explanation.image, pixels)
     words = _rows_of_words(explanation)
     triplets = [m for m in explanation.matches if m.text_kind == "triplet"]

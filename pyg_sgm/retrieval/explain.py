@@ -19,7 +19,8 @@ class Match:
     """A node of the text and the node of the image that it takes its score from.
 
     Args:
-        level: Term of the score that it belongs to, ``"object"`` or ``"relation"``.
+        level: Term of the score that it belongs to, ``"object"``, ``"relation"``, or
+            ``"reverse"``, where an object takes its score from a word.
         text_kind: ``"word"`` or ``"triplet"``.
         text_index: Its position among the words, or the triplets, of the text.
         text_name: The word, or the triplet's words.
@@ -27,7 +28,7 @@ class Match:
         image_index: Its position among the objects, or the relations, of the image.
         image_name: Its label, or for a relation subject, predicate and object.
         similarity: Inner product (or cosine) of both.
-        weight: Weight of the word or triplet in its text; all of a level add up to one.
+        weight: Weight in its graph of the node that searched; all of a level add up to one.
     """
 
     level: str
@@ -53,10 +54,10 @@ class Explanation:
     Args:
         image: The image's graph in strings.
         text: The text's graph in strings.
-        levels: Terms of the score. Those of ``"object"`` and ``"relation"`` are the sums of the
-            contributions of their matches; ``"global"``, where the model has it, is of the graphs
-            as wholes.
-        matches: One match a word and a triplet, in the order of the text.
+        levels: Terms of the score, each the sum of the contributions of its matches;
+            ``"global"``, where the model has it, is of the graphs as wholes.
+        matches: One match a word and a triplet, in the order of the text; then one an object,
+            where the model searches both ways.
     """
 
     image: ImageRecord
@@ -94,6 +95,9 @@ def explain(
     matches = _matches("object", shown.objects, told.objects, told.object_weights)
     if shown.relations is not None and told.relations is not None:
         matches += _matches("relation", shown.relations, told.relations, told.relation_weights)
+    if "reverse" in levels:
+        back = _matches("reverse", told.objects, shown.objects, shown.object_weights)
+        matches += [(level, word, obj, best, weight) for level, obj, word, best, weight in back]
     return Explanation(
         image_record, record, levels, [_named(m, image_record, record) for m in matches]
     )
@@ -166,12 +170,12 @@ def _ends(graph: Any) -> list[tuple[int, int]]:
 
 
 def _matches(
-    level: str, image: Packed, text: Packed, weights: Packed | None
+    level: str, searched: Packed, query: Packed, weights: Packed | None
 ) -> list[tuple[str, int, int, float, float]]:
-    """Level, row of the text node, row of its image node, similarity and weight of each match."""
-    if image.x.size(0) == 0 or text.x.size(0) == 0:
+    """Level, row of the query node, row of its best node, similarity and weight of each match."""
+    if searched.x.size(0) == 0 or query.x.size(0) == 0:
         return []
-    best, row = (text.x @ image.x.t()).max(dim=1)  # [num_text_nodes]
+    best, row = (query.x @ searched.x.t()).max(dim=1)  # [num_query_nodes]
     weight = torch.full_like(best, 1 / len(best)) if weights is None else weights.x
     columns = (row.tolist(), best.tolist(), weight.tolist())
     return [(level, i, *rest) for i, rest in enumerate(zip(*columns, strict=True))]
@@ -183,8 +187,8 @@ def _named(
     """A match with its names. In some variants of SGM the relations of a side come after its
     objects (or words) at the object level."""
     level, i, j, similarity, weight = match
-    num_words = len(text.words) if level == "object" else 0
-    num_objects = len(image.objects) if level == "object" else 0
+    num_words = 0 if level == "relation" else len(text.words)
+    num_objects = 0 if level == "relation" else len(image.objects)
     if i < num_words:
         text_node: tuple[Literal["word", "triplet"], int, str] = ("word", i, text.words[i])
     else:
