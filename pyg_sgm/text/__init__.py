@@ -1,7 +1,8 @@
 """From a caption to a text graph."""
 
+from pyg_sgm.text._cache import parse_texts
 from pyg_sgm.text._draw import draw
 from pyg_sgm.text._parse import parse, parse_batch, parse_stream
 from pyg_sgm.text._parsed import ParsedCaption
 
-__all__ = ["ParsedCaption", "draw", "parse", "parse_batch", "parse_stream"]
+__all__ = ["ParsedCaption", "draw", "parse", "parse_batch", "parse_stream", "parse_texts"]
