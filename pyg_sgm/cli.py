@@ -28,6 +28,7 @@ app = App(
     name="pyg-sgm",
     help="Match images with captions by their scene graphs.",
     version_flags=[],
+    result_action="return_value",
 )
 console = Console()
 

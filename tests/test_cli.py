@@ -1,0 +1,186 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyg_sgm
+from pyg_sgm.cli import main
+from pyg_sgm.retrieval import SceneGraphMatcher
+
+WORLD = "scene-world:num_images=12,captions_per_image=2,feature_dim=0"
+SMALL = ["--set", "dim=8", "--set", "hidden=8", "--set", "embed=6", "--epochs", "2"]
+
+
+def train(out: Path, *more: str) -> None:
+    main(["train", "sgm", "--data", WORLD, "--out", str(out), *SMALL, *more])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "sgm"
+    train(out)
+    return out
+
+
+def fails(capsys: pytest.CaptureFixture[str], *tokens: str) -> str:
+    """The one line on stderr with which a command fails."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exit_:
+        main(tokens)
+    assert exit_.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("pyg-sgm: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_train(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = json.loads((run / "run.json").read_text())["recipe"]
+    assert recipe["epochs"] == 2
+    assert recipe["options"]["dim"] == 8
+    matcher = SceneGraphMatcher.from_pretrained(run)
+    assert matcher.model is not None
+    assert matcher.model.config["dim"] == 8
+
+
+def test_evaluate(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["evaluate", str(run), "--data", WORLD, "--json", str(tmp_path / "metrics.json")])
+    shown = capsys.readouterr().out
+    assert "R@1" in shown
+    assert "text to image" in shown
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert set(metrics) == {"i2t", "t2i", "rsum"}
+    for side in ("i2t", "t2i"):
+        assert set(metrics[side]) == {"r1", "r5", "r10", "medr"}
+    parts = [metrics[side][key] for side in ("i2t", "t2i") for key in ("r1", "r5", "r10")]
+    assert metrics["rsum"] == pytest.approx(sum(parts))
+    assert f"rsum {metrics['rsum']:.1f}" in shown
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_evaluate_the_dev_part(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["evaluate", str(run), "--data", WORLD, "--split", "train", "--dev-every", "5"])
+    assert "3 images, 6 texts" in capsys.readouterr().out
+
+
+def test_explain(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["explain", str(run), "--data", WORLD, "--image", "test-000001"]
+    picture = tmp_path / "match.png"
+    text = ["--text", "a dog chasing a cat"]
+    main([*common, *text, "--triplet", "dog, chase, cat", "--out", str(picture)])
+    shown = capsys.readouterr().out
+    assert "dog chase cat" in shown
+    assert "score" in shown
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in tmp_path.iterdir()] == ["match.png"]
+    main([*common, *text])
+    assert "dog chase cat" not in capsys.readouterr().out
+
+
+def test_a_caption_of_the_data_has_its_triplets(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pyg_sgm.datasets import open_dataset
+
+    text = next(t for t in open_dataset(WORLD, "test").texts if t.relations)
+    s, phrase, o = text.relations[0]
+    image = ["--image", "test-000000", "--text", text.caption]
+    main(["explain", str(run), "--data", WORLD, *image])
+    assert f"{text.objects[s]} {phrase} {text.objects[o]}" in capsys.readouterr().out
+
+
+def test_resume_and_overwrite(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "sgm"
+    train(out)
+    before = (out / "model.safetensors").read_bytes()
+    assert before == (run / "model.safetensors").read_bytes()  # same seed, same weights
+    command = ["train", "sgm", "--data", WORLD, "--out", str(out), *SMALL]
+    assert "holds a run already" in fails(capsys, *command)
+    train(out, "--resume")
+    assert (out / "model.safetensors").read_bytes() == before
+    assert "started with seed" in fails(capsys, *command, "--resume", "--seed", "1")
+    train(out, "--overwrite", "--seed", "1")
+    assert (out / "model.safetensors").read_bytes() != before
+
+
+def test_config_file_beneath_the_flags(tmp_path: Path) -> None:
+    config = tmp_path / "sgm.yaml"
+    config.write_text(
+        f"data: {WORLD}\nout: {tmp_path / 'run'}\nset: [dim=8, hidden=8, embed=6]\n"
+        "epochs: 5\ndev-split: dev\nloss: triplet\n"
+    )
+    main(["train", "sgm", "--config", str(config), "--epochs", "1"])
+    recipe = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]
+    assert (recipe["epochs"], recipe["loss"]) == (1, "triplet")
+
+
+def test_bad_config_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "sgm.yaml"
+    command = ["train", "sgm", "--data", WORLD, "--out", str(tmp_path / "x"), "--config"]
+    assert "sgm.yaml" in fails(capsys, *command, str(config))
+    for content in ("epoch: 3", "epochs: many", "- 1", "a: [", "lr: {a: 1}"):
+        config.write_text(content)
+        fails(capsys, *command, str(config))
+    assert not (tmp_path / "x").exists()
+
+
+TRAIN = f"train sgm --data {WORLD} --out x"
+EVALUATE = f"evaluate RUN --data {WORLD}"
+EXPLAIN = f"explain RUN --data {WORLD} --image test-000000 --text a"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train", "model"),
+        (f"train clip --data {WORLD} --out x", "no model 'clip'"),
+        ("train sgm --data coco --out x", "no dataset 'coco'"),
+        ("train sgm --data flickr30k-sgm:/nowhere --out x", "nowhere"),
+        (f"{TRAIN} --set dim", "NAME=VALUE"),
+        (f"{TRAIN} --set depth=1", "depth"),
+        (f"{TRAIN} --recipe fast", "fast"),
+        (f"{TRAIN} --epochs 0", "epochs"),
+        (f"{TRAIN} --epochs two", "epochs"),
+        (f"{TRAIN} --lr nan", "lr"),
+        (f"{TRAIN} --dev-every 1", "at least 2"),
+        (f"{TRAIN} --dev-every 5 --dev-split dev", "exclude each other"),
+        (f"{TRAIN} --word-vectors /no/file", "/no/file"),
+        (f"evaluate /nowhere --data {WORLD}", "no such folder"),
+        (f"{EVALUATE} --split weekend", "weekend"),
+        (f"{EVALUATE} --json /no/folder/m.json", "no folder"),
+        (f"{EVALUATE} --speed 9", "--speed"),
+        (f"explain RUN --data {WORLD} --image 7.jpg --text a", "7.jpg"),
+        (f"{EXPLAIN} --triplet man,ride", "subject,predicate,object"),
+        (f"{EXPLAIN} --out match.wav", "unknown format"),
+        ("dance", "dance"),
+    ],
+)
+def test_mistakes_are_one_line(
+    run: Path, capsys: pytest.CaptureFixture[str], line: str, message: str
+) -> None:
+    tokens = [str(run) if token == "RUN" else token for token in line.split()]
+    assert message.lower() in fails(capsys, *tokens).lower()
+    assert not Path("x").exists()
+
+
+def test_pickles_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    assert "never read" in fails(capsys, "evaluate", str(tmp_path), "--data", WORLD)
+
+
+@pytest.mark.parametrize("tokens", [["--help"], ["train", "--help"], ["explain", "--help"]])
+def test_help(tokens: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    main(tokens)
+    assert "Usage: pyg-sgm" in capsys.readouterr().out
+
+
+def test_as_a_module() -> None:
+    command = [sys.executable, "-m", "pyg_sgm", "evaluate", "/nowhere", "--data", "scene-world"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "pyg-sgm: /nowhere: there is no such folder of a training run\n"
+    assert pyg_sgm.__version__

@@ -1,0 +1,88 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyg_sgm.data import ImageRecord, TextRecord, image_record, text_record
+from pyg_sgm.retrieval import Explanation
+from pyg_sgm.retrieval.explain import Match
+from pyg_sgm.viz import draw_match
+
+BOXES = [[0.1, 0.2, 0.4, 0.9], [0.5, 0.5, 0.9, 0.9]]
+
+
+def explanation(
+    words: int = 5, boxes: bool = True, size: tuple[float, float] | None = (640.0, 480.0)
+) -> Explanation:
+    image = image_record(["man", "horse"], BOXES if boxes else None, [(0, "riding", 1)])
+    image = ImageRecord("1.jpg", image.objects, image.boxes, image.relations, size=size)
+    caption = " ".join(f"word{i}" for i in range(words))
+    text = text_record(caption, relations=[("man", "ride", "horse")])
+    matches = [
+        Match("object", "word", i, word, "object", i % 2, "man", 0.9 - 0.01 * i, 1 / words)
+        for i, word in enumerate(text.words)
+    ]
+    relation = ("relation", 0, "man riding horse", 0.8, 1.0)
+    matches.append(Match("relation", "triplet", 0, "man ride horse", *relation))  # type: ignore[arg-type]
+    return Explanation(image, text, {"object": 0.7, "relation": 0.8}, matches)
+
+
+def texts(figure: object) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]  # type: ignore[attr-defined]
+
+
+def test_everything_is_named() -> None:
+    shown = texts(draw_match(explanation()))
+    assert {"man", "horse", "riding", "word0", "word4"} <= set(shown)
+    assert "man ride horse  0.80" in shown
+
+
+def test_words_stay_in_the_picture() -> None:
+    figure = draw_match(explanation(words=500))
+    axes = figure.axes[0]
+    low, high = axes.get_xlim()
+    assert all(low <= text.get_position()[0] <= high for text in axes.texts)
+    assert "…" in texts(figure)
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+def test_files(tmp_path: Path, suffix: str) -> None:
+    draw_match(explanation(), tmp_path / f"match.{suffix}")
+    assert [path.name for path in tmp_path.iterdir()] == [f"match.{suffix}"]
+
+
+def test_pixels(tmp_path: Path) -> None:
+    from matplotlib.image import imsave
+
+    pixels = np.random.default_rng(0).random((30, 40, 3))
+    imsave(tmp_path / "photo.png", pixels)
+    for image in (pixels, tmp_path / "photo.png", str(tmp_path / "photo.png")):
+        assert draw_match(explanation(), image=image).axes[0].images
+
+
+def test_without_boxes_sizes_or_matches() -> None:
+    draw_match(explanation(boxes=False, size=None))
+    image = image_record([], np.zeros((0, 4)))
+    text: TextRecord = text_record("")
+    draw_match(Explanation(image, text, {"object": 0.0}, []))
+
+
+def test_wrong_files(tmp_path: Path) -> None:
+    (tmp_path / "note.png").write_text("no image")
+    with pytest.raises(ValueError, match=r"note.png: this is no image"):
+        draw_match(explanation(), image=tmp_path / "note.png")
+    with pytest.raises(FileNotFoundError):
+        draw_match(explanation(), image=tmp_path / "none.png")
+    with pytest.raises(ValueError, match="expected an array"):
+        draw_match(explanation(), image=np.zeros(3))
+    with pytest.raises(ValueError, match=r"match.wav: unknown format"):
+        draw_match(explanation(), tmp_path / "match.wav")
+    with pytest.raises(ValueError, match="there is no folder"):
+        draw_match(explanation(), tmp_path / "none" / "match.png")
+
+
+def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"pip install pyg_sgm\[viz\]"):
+        draw_match(explanation())
