@@ -73,8 +73,8 @@ def draw_match(
     # One unit is one inch: the canvas, then triplets above and words below it.
     top = canvas.height + 0.45 + 0.42 * len(triplets)
     bottom = -0.6 - 0.62 * max(len(words), 1)
-    figure = Figure(figsize=(WIDTH + 0.4, top - bottom + 0.8), dpi=150)
-    axes = figure.add_axes((0.02, 0.02, 0.96, 0.96 - 0.45 / (top - bottom + 0.8)))
+    figure = Figure(figsize=(WIDTH + 0.4, top - bottom + 0.6), dpi=150)
+    axes = figure.add_axes((0.02, 0.02, 0.96, 0.97 - 0.35 / (top - bottom + 0.6)))
     axes.set_xlim(-0.1, WIDTH + 0.1)
     axes.set_ylim(bottom, top)
     axes.axis("off")

@@ -76,6 +76,11 @@ def fit(
     from pyg_sgm.training.module import MatcherTraining, PairData
 
     check_features(saved.model, train.images)
+    if dev is not None:
+        check_features(saved.model, dev.images)
+        mute = (torch.bincount(dev.image_of_text, minlength=len(dev.images)) == 0).nonzero()
+        if mute.numel():
+            raise ValueError(f"dev: image {dev.images.ids[int(mute[0])]!r} has no text")
     folder = None if out is None else Path(out)
     checkpoint = None
     if resume and folder is None:

@@ -89,6 +89,10 @@ class MatcherTraining(pl.LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
+        if not torch.stack(self.losses).isfinite().all():
+            raise ValueError(
+                f"the loss became infinite or NaN in epoch {self.current_epoch}: lower lr, or clip"
+            )
         if isinstance(self.loss, TripletLoss) and self.loss.collapsed and not self._warned:
             self._warned = True
             warnings.warn(

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from small import RECIPE, saved_model, world
 
+from pyg_sgm.data import PairedGraphs
 from pyg_sgm.datasets import SceneWorld
 from pyg_sgm.training import Recipe, evaluate, fit, load_model
 from pyg_sgm.training.module import MatcherTraining
@@ -216,6 +217,22 @@ def test_graphs_that_do_not_fit() -> None:
     bare = SceneWorld("train", num_images=8, feature_dim=0).encode(saved.vocabularies)
     with pytest.raises(ValueError, match=r"object.x: no region features"):
         fit(saved, bare, RECIPE, progress=False)
+
+
+def test_images_without_a_text_cannot_choose_weights() -> None:
+    saved = saved_model()
+    graphs = world().encode(saved.vocabularies)
+    dev = PairedGraphs(graphs.images, graphs.texts.select([0]), graphs.image_of_text[:1])
+    with pytest.raises(ValueError, match=r"dev: image .* has no text"):
+        fit(saved, graphs, RECIPE, dev, progress=False)
+
+
+def test_a_loss_that_explodes_stops_the_training() -> None:
+    saved = saved_model()
+    with torch.no_grad():
+        saved.model.embeddings()["words"].weight.fill_(torch.inf)
+    with pytest.raises(ValueError, match="infinite or NaN in epoch 0"):
+        fit(saved, world().encode(saved.vocabularies), RECIPE, progress=False)
 
 
 def test_without_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
