@@ -1,8 +1,9 @@
 """The command ``pyg-sgm``: needs the extra ``train``."""
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +12,7 @@ try:
     from cyclopts import App, CycloptsError, Parameter
     from cyclopts.config import Yaml
     from rich.console import Console
+    from rich.progress import open as progress_open
     from rich.table import Table
 except ImportError as error:
     raise ImportError("the command line needs more: pip install pyg_sgm[train]") from error
@@ -18,11 +20,15 @@ except ImportError as error:
 from pyg_sgm.data import TextRecord, text_record
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
 from pyg_sgm.metrics.retrieval import RetrievalMetrics
-from pyg_sgm.retrieval import Attention, Explanation, SceneGraphMatcher
+from pyg_sgm.retrieval import Attention, Explanation, SceneGraphMatcher, with_parses
+from pyg_sgm.text import draw as draw_graph
+from pyg_sgm.text import parse as parse_caption
+from pyg_sgm.text import parse_stream
 from pyg_sgm.training import Recipe, find_recipe
 from pyg_sgm.training.fit import is_first_process
 from pyg_sgm.training.folder import write_text
 from pyg_sgm.training.recipes import Schedule
+from pyg_sgm.training.run_folder import PARSES
 
 app = App(
     name="pyg-sgm",
@@ -132,7 +138,7 @@ def train(
     settings = _options(options or [])
     matcher = SceneGraphMatcher(model, **settings)
     chosen = find_recipe(model, recipe).replace(**changes)
-    dataset, dev = _split(open_dataset(data, split), data, dev_every, dev_split)
+    dataset, dev = _split(data, split, dev_every, dev_split, out / PARSES)
     matcher.fit(
         dataset,
         dev,
@@ -183,7 +189,7 @@ def evaluate(
         Of a re-ranked result, with those of the first ranking under "first".
     """
     matcher = _open(run)
-    dataset = open_dataset(data, split)
+    dataset = with_parses(open_dataset(data, split), run / PARSES)
     if dev_every:
         dataset = dataset.split_every(dev_every)[1]
     metrics: dict[str, Any]
@@ -220,11 +226,12 @@ def explain(
     image
         Name of the image in the data.
     text
-        A caption. If it is one of the data, it has the triplets it has there.
+        A caption. If it is one of the data, it has the triplets it has there, else it is parsed.
     split
         Split of the data.
     triplet
-        A triplet of the caption, as "man,ride,horse"; may be given several times.
+        A triplet of the caption, as "man,ride,horse", instead of parsing it; may be given several
+        times.
     image_file
         The pixels, to draw the match on.
     out
@@ -251,6 +258,58 @@ def explain(
 
             draw_match(explanation, out, image_file)
         console.print(f"The picture is in {out}")
+
+
+@app.command
+def parse(
+    caption: str | None = None,
+    *,
+    file: Path | None = None,
+    out: Path | None = None,
+    backend: Literal["learned", "rules"] = "learned",
+    draw: Path | None = None,
+) -> None:
+    """Turn captions into scene graphs.
+
+    Parameters
+    ----------
+    caption
+        One caption, whose graph is printed.
+    file
+        Captions, one a line, instead.
+    out
+        File of the graphs of --file, one JSON object a line in the order of the captions: caption,
+        objects, attributes, relations.
+    backend
+        The network that comes with the package, or rules on spaCy's trees.
+    draw
+        File of a picture of the caption's graph, such as graph.png.
+    """
+    if (caption is None) == (file is None):
+        raise ValueError("give one caption, or --file")
+    if caption is not None:
+        parsed = parse_caption(caption, backend)
+        console.print(str(parsed) or "(nothing)", markup=False, highlight=False)
+        if draw is not None:
+            draw_graph(parsed, draw)
+            console.print(f"The picture is in {draw}")
+        return
+    assert file is not None
+    if out is None or draw is not None:
+        raise ValueError("--file goes with --out, and not with --draw")
+    if not out.parent.is_dir():
+        raise ValueError(f"{out}: there is no folder {out.parent}")
+    side, number = out.with_name(f"{out.name}.{os.getpid()}.tmp"), 0
+    try:
+        lines = (line.rstrip("\r\n") for line in _lines(file))
+        with side.open("w", encoding="utf-8") as graphs:
+            for parsed in parse_stream(lines, backend):
+                number += 1
+                graphs.write(json.dumps(parsed.to_dict(), ensure_ascii=False) + "\n")
+        os.replace(side, out)
+    finally:
+        side.unlink(missing_ok=True)
+    console.print(f"{number} graphs are in {out}")
 
 
 @app.meta.default
@@ -295,12 +354,13 @@ def _open(run: Path) -> SceneGraphMatcher:
 
 
 def _split(
-    dataset: SceneGraphDataset, data: str, dev_every: int | None, dev_split: str | None
+    data: str, split: str, dev_every: int | None, dev_split: str | None, parses: Path
 ) -> tuple[SceneGraphDataset, SceneGraphDataset | None]:
+    dataset = with_parses(open_dataset(data, split), parses)
     if dev_split is not None:
         if dev_every:
             raise ValueError("--dev-every and --dev-split exclude each other")
-        return dataset, open_dataset(data, dev_split)
+        return dataset, with_parses(open_dataset(data, dev_split), parses)
     if dev_every == 0:
         return dataset, None
     return dataset.split_every(5 if dev_every is None else dev_every)
@@ -324,8 +384,9 @@ def _text(
 ) -> TextRecord:
     if not triplets:
         for record in (*one.texts, *dataset.texts):
-            if record.caption == text:
+            if record.caption == text and record.objects:
                 return record
+        return parse_caption(text).to_record()
     relations = []
     for triplet in triplets:
         parts = [part.strip() for part in triplet.split(",")]
@@ -333,6 +394,15 @@ def _text(
             raise ValueError(f'--triplet: expected "subject,predicate,object", got {triplet!r}')
         relations.append((parts[0], parts[1], parts[2]))
     return text_record(text, relations=relations)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Lines of a text file, beneath a progress bar."""
+    with progress_open(path, encoding="utf-8", description="parsing", console=console) as file:
+        try:
+            yield from file
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: not UTF-8 text ({error})") from error
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -1,7 +1,7 @@
 """Matching, ranking and explaining."""
 
 from pyg_sgm.retrieval.attention import Attention
-from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts
+from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts, with_parses
 from pyg_sgm.retrieval.explain import Explanation
 from pyg_sgm.retrieval.matcher import Candidate, SceneGraphMatcher
 from pyg_sgm.retrieval.rerank import Reranked, rerank_by_distraction
@@ -15,4 +15,5 @@ __all__ = [
     "Reranked",
     "SceneGraphMatcher",
     "rerank_by_distraction",
+    "with_parses",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -15,10 +16,10 @@ from pyg_sgm.data import (
     Vocabularies,
     pack_images,
     pack_texts,
-    text_record,
 )
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.models import Encoding
+from pyg_sgm.text import parse_batch, parse_texts
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def image_graphs(images: Any, vocabularies: Vocabularies) -> GraphCollection:
 def text_graphs(texts: Any, vocabularies: Vocabularies) -> GraphCollection:
     """Text graphs of anything in :data:`Texts` that is not yet encoded."""
     if isinstance(texts, SceneGraphDataset):
-        return pack_texts(texts.texts, vocabularies.words)
+        return pack_texts(with_parses(texts).texts, vocabularies.words)
     if isinstance(texts, GraphCollection):
         return texts
     if isinstance(texts, (str, TextRecord, HeteroData)):
@@ -98,7 +99,29 @@ def text_graphs(texts: Any, vocabularies: Vocabularies) -> GraphCollection:
     texts = list(texts)
     if texts and all(isinstance(text, HeteroData) for text in texts):
         return GraphCollection.from_graphs(texts)
-    records = [text_record(text, id=text) if isinstance(text, str) else text for text in texts]
+    parses = iter(parse_batch([text for text in texts if isinstance(text, str)]))
+    records = [next(parses).to_record(text) if isinstance(text, str) else text for text in texts]
     if records and all(isinstance(record, TextRecord) for record in records):
         return pack_texts(records, vocabularies.words)
     raise ValueError("texts: expected a dataset, captions, or text graphs or records, at least one")
+
+
+def with_parses(
+    dataset: SceneGraphDataset, cache: str | os.PathLike[str] | None = None
+) -> SceneGraphDataset:
+    """The dataset itself if any of its texts has a graph, else the same with parsed captions.
+
+    Args:
+        dataset: Any dataset.
+        cache: File of parses that is read and added to; see :func:`pyg_sgm.text.parse_texts`.
+            (default: none)
+    """
+    if any(text.objects for text in dataset.texts):
+        return dataset
+    return SceneGraphDataset(
+        dataset.images,
+        parse_texts(dataset.texts, cache),
+        dataset.image_of_text,
+        dataset.labels,
+        dataset.features,
+    )

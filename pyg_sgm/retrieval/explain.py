@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import torch
 
-from pyg_sgm.data import GraphCollection, ImageRecord, TextRecord, Vocabularies, text_record
+from pyg_sgm.data import GraphCollection, ImageRecord, TextRecord, Vocabularies
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.models import Matcher, SGMEncoding
 from pyg_sgm.ops import Packed
+from pyg_sgm.text import parse
 from pyg_sgm.training import encode_images, encode_texts
 
 
@@ -142,7 +143,7 @@ def readable_text(text: Any, graphs: GraphCollection, vocabularies: Vocabularies
     if isinstance(text, (list, tuple)):
         text = text[0]
     if isinstance(text, str):
-        return text_record(text)
+        return parse(text).to_record()
     if isinstance(text, TextRecord):
         return text
     graph, known = graphs.batch(), vocabularies.words

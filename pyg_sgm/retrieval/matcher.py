@@ -27,6 +27,7 @@ from pyg_sgm.retrieval.encoded import (
     Texts,
     image_graphs,
     text_graphs,
+    with_parses,
 )
 from pyg_sgm.retrieval.explain import Explanation, explain, readable_image, readable_text
 from pyg_sgm.retrieval.rerank import evaluate_reranked
@@ -131,6 +132,8 @@ class SceneGraphMatcher(
     ) -> Self:
         """Trains from scratch. The metrics of every epoch are in :attr:`history` afterwards.
 
+        Captions of a dataset in which no text has a graph are parsed.
+
         Args:
             dataset: What is trained on; its words and labels make the vocabularies.
             dev: Where the best weights are chosen, by rsum. (default: :obj:`None`, the last ones)
@@ -149,6 +152,7 @@ class SceneGraphMatcher(
         if isinstance(recipe, str):
             recipe = find_recipe(self.name, recipe)
         recipe = recipe.replace(**self.options)
+        dataset = with_parses(dataset)
         vocabularies = dataset.vocabularies(recipe.min_count)
         vectors: dict[str, tuple[Tensor, Tensor]] = {}
         if word_vectors is not None:
@@ -167,7 +171,7 @@ class SceneGraphMatcher(
             SavedModel(self.name, model, vocabularies),
             graphs,
             recipe,
-            None if dev is None else dev.encode(vocabularies),
+            None if dev is None else with_parses(dev).encode(vocabularies),
             out,
             seed=seed,
             settings={"word_vectors": vector_file, **(settings or {})},
@@ -191,9 +195,8 @@ class SceneGraphMatcher(
     def encode_texts(self, texts: Texts) -> EncodedTexts:
         """Encodes a dataset, a collection, or a list of captions, text graphs or records.
 
-        A caption that is a string has words and no triplets; give a
-        :func:`~pyg_sgm.data.text_record` where they are known, or parse it with
-        :mod:`pyg_sgm.text`.
+        A caption that is a string is parsed by :func:`pyg_sgm.text.parse`; give a
+        :func:`~pyg_sgm.data.text_record` where its graph is known.
 
         Raises:
             ValueError: If there is no text.
@@ -239,7 +242,7 @@ class SceneGraphMatcher(
     def evaluate(self, dataset: SceneGraphDataset) -> RetrievalMetrics:
         """Recalls and median ranks in both directions; see :mod:`pyg_sgm.metrics.retrieval`."""
         saved = self._saved()
-        return evaluate(saved.model, dataset.encode(saved.vocabularies))
+        return evaluate(saved.model, with_parses(dataset).encode(saved.vocabularies))
 
     def evaluate_reranked(
         self, dataset: SceneGraphDataset, k: int = 10, gamma: float = 4e-3
@@ -247,7 +250,8 @@ class SceneGraphMatcher(
         """Recalls before and after re-ranking by distraction; see
         :func:`pyg_sgm.retrieval.rerank.evaluate_reranked`."""
         saved = self._saved()
-        return evaluate_reranked(saved.model, dataset.encode(saved.vocabularies), k, gamma)
+        graphs = with_parses(dataset).encode(saved.vocabularies)
+        return evaluate_reranked(saved.model, graphs, k, gamma)
 
     def explain(self, image: Any, text: Any) -> Explanation | Attention:
         """Which word matched which object, and which triplet which relation; of HOAD, the

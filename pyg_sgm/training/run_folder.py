@@ -6,6 +6,7 @@
     config.json, model.safetensors, vocabularies.json   the best model so far
     checkpoints/last.ckpt               everything needed to go on
     logs/metrics.csv, logs/events.*     one row an epoch, and TensorBoard
+    parses.jsonl                        parses of captions that came without a graph
 """
 
 import json
@@ -19,6 +20,7 @@ import torch
 from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS, read_json_object, write_text
 
 RUN = "run.json"
+PARSES = "parses.jsonl"  # true of any run on the same captions, so it outlives an overwritten one
 LAST = "checkpoints/last.ckpt"
 METRICS = "logs/metrics.csv"
 TENSORBOARD = ("logs/events.out.tfevents.*", "logs/hparams.yaml")
@@ -57,7 +59,7 @@ def claim(
         for pattern in WRITTEN:
             for written in folder.glob(pattern):
                 written.unlink()
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(path.name != PARSES for path in folder.iterdir()):
         raise ValueError(f"{folder} holds files that are no run; give another folder")
     (folder / LAST).parent.mkdir(parents=True, exist_ok=True)
     (folder / METRICS).parent.mkdir(exist_ok=True)
