@@ -47,23 +47,17 @@ def test_every_node_has_its_name(node_types: str) -> None:
         assert attention.score == pytest.approx(float(score), abs=1e-6)
 
 
-def command(*tokens: str) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(tokens)
-    assert end.value.code == 0
-
-
 def test_command_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     world = SceneWorld("test", num_images=8, captions_per_image=2, feature_dim=0)
     picture = tmp_path / "attention.png"
     data = ["--data", WORLD, "--split", "test"]
     pair = ["--image", world.image_ids[0], "--text", world.captions[0]]
-    command("explain", str(run), *data, *pair, "--out", str(picture))
+    main(["explain", str(run), *data, *pair, "--out", str(picture)])
     assert picture.stat().st_size > 1000
     assert "distraction" in capsys.readouterr().out
     figures = tmp_path / "metrics.json"
-    command("evaluate", str(run), *data, "--rerank", "distraction", "--json", str(figures))
+    main(["evaluate", str(run), *data, "--rerank", "distraction", "--json", str(figures)])
     assert capsys.readouterr().out.count("rsum") == 2
     assert '"first"' in figures.read_text()
 

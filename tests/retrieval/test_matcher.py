@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pyg_sgm.data import GraphCollection, text_record
+from pyg_sgm.data import GraphCollection
 from pyg_sgm.datasets import SceneWorld
 from pyg_sgm.models import Encoding
 from pyg_sgm.retrieval import SceneGraphMatcher
+from pyg_sgm.text import parse_batch
 from pyg_sgm.training import Recipe
 
 OPTIONS = {"dim": 8, "hidden": 8, "embed": 6}
@@ -53,9 +54,9 @@ def test_every_form_of_input_gives_the_same_scores(matcher: SceneGraphMatcher) -
         torch.testing.assert_close(matcher.score(image, text), scores)
 
 
-def test_plain_captions_have_no_triplet(matcher: SceneGraphMatcher) -> None:
+def test_plain_captions_are_parsed(matcher: SceneGraphMatcher) -> None:
     captions = world("dev").captions
-    records = [text_record(caption) for caption in captions]
+    records = [parsed.to_record() for parsed in parse_batch(captions)]
     expected = matcher.score(world("dev"), records)
     torch.testing.assert_close(matcher.score(world("dev"), captions), expected)
     assert matcher.encode_texts(captions).ids == captions
