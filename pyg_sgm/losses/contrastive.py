@@ -85,4 +85,4 @@ class ContrastiveLoss(nn.Module):
         return contrastive_loss(scores, image_of_text, self.temperature)
 
     def extra_repr(self) -> str:
-        return f"temperature={float(self.temperature):.4g}"
+        return f"temperature={self.temperature.item():.4g}"

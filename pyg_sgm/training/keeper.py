@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from pyg_sgm.data import PairedGraphs
 from pyg_sgm.training.evaluate import evaluate
 from pyg_sgm.training.folder import WEIGHTS, read_weights, save_weights, write_text
 from pyg_sgm.training.module import MatcherTraining
-from pyg_sgm.training.run_folder import LAST, METRICS
+from pyg_sgm.training.run_folder import LAST, LAST_SIDE, METRICS
 
 Epoch = dict[str, float]
 
@@ -64,7 +65,10 @@ class Keeper(Checkpoint):
         if self.folder:
             if trainer.is_global_zero:
                 write_text(self.folder / METRICS, _csv(self.history))
-            trainer.save_checkpoint(self.folder / LAST)
+            # Lightning's own temporary file may lie on another disk, from where it is copied.
+            trainer.save_checkpoint(self.folder / LAST_SIDE)
+            if trainer.is_global_zero:
+                os.replace(self.folder / LAST_SIDE, self.folder / LAST)
         trainer.should_stop = self.finished
 
     def _measure(self, trainer: pl.Trainer, module: MatcherTraining) -> Epoch:

@@ -22,9 +22,10 @@ from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS, read_json_obj
 RUN = "run.json"
 PARSES = "parses.jsonl"  # true of any run on the same captions, so it outlives an overwritten one
 LAST = "checkpoints/last.ckpt"
+LAST_SIDE = "checkpoints/last.ckpt.tmp"
 METRICS = "logs/metrics.csv"
 TENSORBOARD = ("logs/events.out.tfevents.*", "logs/hparams.yaml")
-WRITTEN = (CONFIG, WEIGHTS, VOCABULARIES, LAST, METRICS, *TENSORBOARD, RUN)
+WRITTEN = (CONFIG, WEIGHTS, VOCABULARIES, LAST, LAST_SIDE, METRICS, *TENSORBOARD, RUN)
 
 
 def claim(

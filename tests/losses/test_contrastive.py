@@ -76,7 +76,7 @@ def test_temperature_is_learned_within_bounds() -> None:
         optimizer.zero_grad()
         loss(torch.eye(3) * 0.1, torch.arange(3)).backward()
         optimizer.step()
-    assert float(loss.temperature) == pytest.approx(0.01)
+    assert loss.temperature.item() == pytest.approx(0.01)
     assert not list(
         filter(lambda p: p.requires_grad, ContrastiveLoss(learnable=False).parameters())
     )

@@ -1,4 +1,5 @@
 import csv
+import os
 import subprocess
 import sys
 import warnings
@@ -239,3 +240,24 @@ def test_without_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
     with pytest.raises(ImportError, match=r"pip install pyg_sgm\[train\]"):
         run(None)
+
+
+def test_killed_while_the_checkpoint_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last whole checkpoint is still there, and the run goes on from it."""
+    run(tmp_path / "whole")
+    replace = os.replace
+
+    def cut(source: str | Path, target: str | Path) -> None:
+        if Path(target).name == "last.ckpt" and Path(target).exists():
+            Path(source).write_bytes(Path(source).read_bytes()[:1000])
+            raise KeyError("killed")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", cut)
+    with pytest.raises(KeyError, match="killed"):
+        run(tmp_path / "killed")
+    monkeypatch.undo()
+    run(tmp_path / "killed", resume=True)
+    assert_same(state(tmp_path / "whole")["state_dict"], state(tmp_path / "killed")["state_dict"])
