@@ -398,7 +398,7 @@ def _text(
 
 def _lines(path: Path) -> Iterator[str]:
     """Lines of a text file, beneath a progress bar."""
-    with progress_open(path, encoding="utf-8", description="parsing", console=console) as file:
+    with progress_open(path, "r", encoding="utf-8", description="parsing", console=console) as file:
         try:
             yield from file
         except UnicodeDecodeError as error:
