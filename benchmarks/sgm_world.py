@@ -1,6 +1,6 @@
 """Does SGM read relations? True captions against false ones that differ in one thing.
 
-Trains SGM and OOM, which sees objects and words alone, on SceneWorld at the sizes of the quick start,
+Trains SGM and OOM, which sees objects and words alone, on SceneWorld at the quick start's sizes,
 and reports the share of pairs, on other scenes of the same world, in which the true caption scores
 higher. The false caption has subject and object swapped, another predicate, or another attribute.
 
