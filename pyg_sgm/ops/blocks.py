@@ -77,7 +77,8 @@ class SortedGraphs:
         self.rows: Tensor | None = None
         if not torch.equal(self.order, torch.arange(len(size), device=ptr.device)):
             self.rows, _ = select_rows(ptr, self.order)
-        sizes, counts = size[self.order].unique_consecutive(return_counts=True)
+        self.sizes = size[self.order]
+        sizes, counts = self.sizes.unique_consecutive(return_counts=True)
         self.runs = list(zip(sizes.tolist(), counts.tolist(), strict=True))
 
     @property
@@ -96,11 +97,8 @@ class SortedGraphs:
         """The user's numbers of the block's graphs."""
         return self.order[block.graphs]
 
-    def blocks(self, max_nodes: int, max_graphs: int | None = None) -> list[Block]:
-        """Blocks of at most ``max_nodes`` nodes and ``max_graphs`` graphs.
-
-        A graph larger than ``max_nodes`` is a block of its own.
-        """
+    def blocks(self, max_nodes: int) -> list[Block]:
+        """Blocks of at most ``max_nodes`` nodes, or of one graph that is larger."""
         blocks: list[Block] = []
         runs: Runs = []
         graph = node = nodes = graphs = 0
@@ -112,11 +110,9 @@ class SortedGraphs:
 
         for size, left in self.runs:
             while left:
-                if runs and (nodes + size > max_nodes or graphs == max_graphs):
+                if runs and nodes + size > max_nodes:
                     close()
                 taken = min(left, max(1, (max_nodes - nodes) // size))
-                if max_graphs is not None:
-                    taken = min(taken, max_graphs - graphs)
                 runs.append((size, taken))
                 nodes, graphs, left = nodes + taken * size, graphs + taken, left - taken
         if runs:

@@ -135,14 +135,15 @@ def cross_match(
         scores = head(none, none).expand(len(x), len(y)).clone()  # pairs that lack nodes keep it
         columns = []
         for panel in plan.panels if plan.x_blocks else ():
-            texts = [_texts(y, y_beta, graphs, y_square, x_square) for graphs in panel]
+            texts = [_texts(y, y_beta, *block, y_square, x_square) for block in panel]
             rows = []
-            for graphs in plan.x_blocks:
-                image = _side(x, x_beta, graphs, x_square)
+            for block in plan.x_blocks:
+                image = _side(x, x_beta, *block, x_square)
                 rows.append(torch.cat([_score(image, t, head, attention) for t in texts], 1))
             columns.append(torch.cat(rows))
         if columns:
-            scores[plan.x.order[:, None], plan.y.order] = torch.cat(columns, 1)
+            order = plan.x.order.flip(0)[:, None], plan.y.order.flip(0)
+            scores[order] = torch.cat(columns, 1)
     return scores
 
 
@@ -168,13 +169,31 @@ class _Plan:
             cells = max(min(cells, 2**21 // (size * dim)), largest)
         nodes = min(max(self.x.largest, isqrt(30 * cells)), cells)
         texts = max(1, cells // max(1, nodes))
-        images = max(1, cells // max(1, texts * self.y.largest))
         # A text kept ready has its nodes twice, their lengths and its matrices of inner products.
         ready = size * (2 * dim + num_perspectives * (4 + self.y.largest // 2))
         panel = max(1, max_memory // 4 // (ready * max(1, texts * self.y.largest)))
-        self.x_blocks = [self.x.graphs(b) for b in self.x.blocks(nodes, images)]
-        y_blocks = [self.y.graphs(b) for b in self.y.blocks(texts * self.y.largest, texts)]
+        self.x_blocks = _blocks(self.x, nodes, cells // max(1, texts * self.y.largest))
+        y_blocks = _blocks(self.y, texts * self.y.largest, texts)
         self.panels = [y_blocks[i : i + panel] for i in range(0, len(y_blocks), panel)]
+
+
+def _blocks(side: SortedGraphs, max_nodes: int, max_graphs: int) -> list[tuple[Tensor, int]]:
+    """Graphs from large to small, a block of them at a time, and the size to fill them up to.
+
+    Sizes are rounded up by an eighth at most, and the number of graphs depends on the size alone:
+    libraries that make a kernel for each shape meet few of them.
+    """
+    size = side.sizes.flip(0).tolist()
+    order = side.order.flip(0)
+    blocks = []
+    start = 0
+    while start < len(size):
+        step = 2 ** max(0, size[start].bit_length() - 4)
+        padded = -(-size[start] // step) * step
+        count = max(1, min(max_nodes // padded, max_graphs))
+        blocks.append((order[start : start + count], padded))
+        start += count
+    return blocks
 
 
 class _Side(NamedTuple):
@@ -188,16 +207,18 @@ class _Side(NamedTuple):
     gram: Tensor | None = None  # [num_graphs, num_pairs of nodes, num_perspectives], see _texts
 
 
-def _side(nodes: Packed, beta: Tensor, graphs: Tensor, square: Tensor) -> _Side:
-    x = nodes.padded(graphs)[0].to(square.dtype)
-    share = Packed(beta[:, None], nodes.ptr).padded(graphs)[0].flatten(0, 1)
+def _side(nodes: Packed, beta: Tensor, graphs: Tensor, size: int, square: Tensor) -> _Side:
+    x = nodes.padded(graphs, size)[0].to(square.dtype)
+    share = Packed(beta[:, None], nodes.ptr).padded(graphs, size)[0].flatten(0, 1)
     rows = x.flatten(0, 1)
     length = row_products(rows.square(), square).to(sum_dtype(square.dtype))
     inverse = inverse_root(length)
     return _Side(x, unit(rows), square, length * inverse, share * inverse)
 
 
-def _texts(nodes: Packed, beta: Tensor, graphs: Tensor, square: Tensor, x_square: Tensor) -> _Side:
+def _texts(
+    nodes: Packed, beta: Tensor, graphs: Tensor, size: int, square: Tensor, x_square: Tensor
+) -> _Side:
     """The texts' side. What an image's node sees is :math:`\sum_s \alpha_s y_s`, so its squared
     length under a perspective is a quadratic form in :math:`\alpha`, whose matrix of inner
     products of the text's nodes is the same for all images.
@@ -205,7 +226,7 @@ def _texts(nodes: Packed, beta: Tensor, graphs: Tensor, square: Tensor, x_square
     It pays while a text has few pairs of nodes. Half precision goes without: there the form could
     cancel.
     """
-    side = _side(nodes, beta, graphs, square)
+    side = _side(nodes, beta, graphs, size, square)
     first, second = _node_pairs(side.nodes)
     if 4 * len(first) > 3 * side.nodes.size(2) or square.dtype.itemsize < 4:
         return side

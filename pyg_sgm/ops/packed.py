@@ -84,17 +84,19 @@ class Packed:
             return Packed(self.x[first : first + rows.numel()], ptr)
         return Packed(self.x[rows], ptr)
 
-    def padded(self, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The graphs ``index`` (all of them by default) side by side, short ones filled with zeros.
+    def padded(self, index: Tensor | None = None, size: int | None = None) -> tuple[Tensor, Tensor]:
+        """The graphs ``index`` (all of them by default) side by side, filled up with zeros.
 
-        Returns the nodes ``[num_selected, max_size, dim]`` and which of them are real
-        ``[num_selected, max_size]``.
+        Returns the nodes ``[num_selected, width, dim]`` and which of them are real
+        ``[num_selected, width]``; the width is ``size``, or else that of the largest graph.
         """
-        start, size = self.ptr[:-1], self.sizes
+        start, count = self.ptr[:-1], self.sizes
         if index is not None:
-            start, size = start[index], size[index]
-        column = torch.arange(int(size.max()) if size.numel() else 0, device=size.device)
-        mask = column < size[:, None]  # [num_selected, max_size]
+            start, count = start[index], count[index]
+        if size is None:
+            size = int(count.max()) if count.numel() else 0
+        column = torch.arange(size, device=count.device)
+        mask = column < count[:, None]  # [num_selected, width]
         rows = (start[:, None] + column).masked_fill(~mask, 0)
         if self.x.size(0) == 0:
             return self.x.new_zeros(*mask.shape, *self.x.shape[1:]), mask
