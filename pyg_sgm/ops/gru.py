@@ -1,5 +1,6 @@
 """Recurrence of a GRU over packed sequences."""
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -48,63 +49,73 @@ class _GRU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor, alive: list[int]) -> Tensor:
         units, num_steps, dim = gates.size(0), gates.size(1), weight.size(2)
-        # Products run in the precision of the gates, the state is carried in at least float32.
-        product = gates.dtype
-        carry = torch.promote_types(product, torch.float32)
+        # Products and gates have the precision of the input, the state is carried in at least
+        # float32.
+        product, carry = gates.dtype, _carry(gates.dtype)
         u, b = weight.to(product).mT, bias.to(product)[:, None]
-        before, r, z, n, inner = (
-            torch.empty(units, num_steps, dim, dtype=carry, device=gates.device) for _ in range(5)
+        r_z_inner, n, out = (
+            gates.new_empty(units, num_steps, width) for width in (3 * dim, dim, dim)
         )
-        out = torch.empty_like(before)
-        h = before.new_zeros(units, alive[0] if alive else 0, dim)
+        h = gates.new_zeros(units, alive[0] if alive else 0, dim, dtype=carry)
+        before = h.to(product)
         start = 0
         for size in alive:
             rows = slice(start, start + size)
-            h = h[:, :size]
-            before[:, rows] = h
-            hidden = torch.baddbmm(b, h.to(product), u).to(carry)  # [units, size, 3 * dim]
-            g = gates[:, rows].to(carry)
-            rt, zt = (g[..., : 2 * dim] + hidden[..., : 2 * dim]).sigmoid_().chunk(2, dim=-1)
-            nt = torch.addcmul(g[..., 2 * dim :], rt, hidden[..., 2 * dim :]).tanh_()
-            h = torch.lerp(nt, h, zt)
-            r[:, rows], z[:, rows], n[:, rows] = rt, zt, nt
-            inner[:, rows] = hidden[..., 2 * dim :]
+            hidden, g = r_z_inner[:, rows], gates[:, rows]
+            torch.baddbmm(b, before[:, :size], u, out=hidden)
+            hidden[..., : 2 * dim].add_(g[..., : 2 * dim]).sigmoid_()
+            r, z, inner = hidden.chunk(3, dim=-1)
+            n[:, rows] = torch.addcmul(g[..., 2 * dim :], r, inner).tanh_()
+            h = torch.lerp(n[:, rows].to(carry), h[:, :size], z.to(carry))
             out[:, rows] = h
+            before = out[:, rows]
             start += size
-        ctx.alive, ctx.product = alive, product
-        ctx.save_for_backward(weight, before, r, z, n, inner)
-        return out.to(product)
+        ctx.alive = alive
+        ctx.save_for_backward(weight, r_z_inner, n, out)
+        return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        weight, before, r, z, n, inner = ctx.saved_tensors
-        u = weight.to(ctx.product)
-        d_gates = before.new_empty(*before.shape[:2], 3 * before.size(2))
-        d_hidden = torch.empty_like(d_gates)
+        weight, r_z_inner, n, out = ctx.saved_tensors
+        product, carry, dim = out.dtype, _carry(out.dtype), out.size(2)
+        u, before = weight.to(product), _before(out, ctx.alive)
         # All that needs no recurrence is done for all steps at once.
-        to_n = (1 - z) * (1 - n * n)
-        to_z = (before - n) * z * (1 - z)
+        r, z, inner = (part.to(carry) for part in r_z_inner.chunk(3, dim=-1))
+        state = n.to(carry)
+        to_n = (1 - z) * (1 - state * state)
+        to_z = (before - state) * z * (1 - z)
         to_r = inner * r * (1 - r)
-        dh = before.new_zeros(before.size(0), 0, before.size(2))
-        end = before.size(1)
+        d_gates, d_hidden = torch.empty_like(r_z_inner), torch.empty_like(r_z_inner)
+        dh = z.new_zeros(z.size(0), 0, dim)
+        end = z.size(1)
         for size in reversed(ctx.alive):
             rows = slice(end - size, end)
-            total = grad[:, rows].to(before.dtype)
-            if dh.size(1):
-                total = torch.cat([total[:, : dh.size(1)] + dh, total[:, dh.size(1) :]], dim=1)
+            total = grad[:, rows].to(carry, copy=True)
+            total[:, : dh.size(1)] += dh
             dn = total * to_n[:, rows]
-            dz = total * to_z[:, rows]
-            dr = dn * to_r[:, rows]
-            d_gates[:, rows] = torch.cat([dr, dz, dn], dim=-1)
-            step = torch.cat([dr, dz, dn * r[:, rows]], dim=-1)
-            d_hidden[:, rows] = step
-            dh = torch.addcmul(torch.bmm(step.to(ctx.product), u).to(total), total, z[:, rows])
+            step = d_hidden[:, rows]
+            step[..., :dim] = dn * to_r[:, rows]
+            step[..., dim : 2 * dim] = total * to_z[:, rows]
+            step[..., 2 * dim :] = dn * r[:, rows]
+            d_gates[:, rows, 2 * dim :] = dn
+            dh = torch.addcmul(torch.bmm(step, u).to(carry), total, z[:, rows])
             end -= size
-        d_weight = torch.bmm(d_hidden.mT.to(ctx.product), before.to(ctx.product))
-        return (
-            d_gates.to(ctx.product),
-            d_weight.to(weight.dtype),
-            d_hidden.sum(dim=1).to(weight.dtype),
-            None,
-        )
+        d_gates[..., : 2 * dim] = d_hidden[..., : 2 * dim]
+        d_weight = torch.bmm(d_hidden.mT, before)
+        d_bias = d_hidden.sum(dim=1, dtype=carry)
+        return d_gates, d_weight.to(weight.dtype), d_bias.to(weight.dtype), None
+
+
+def _carry(dtype: torch.dtype) -> torch.dtype:
+    return torch.promote_types(dtype, torch.float32)
+
+
+def _before(out: Tensor, alive: list[int]) -> Tensor:
+    """The state before every step: that of the same sequence one step earlier, zero at first."""
+    before = torch.zeros_like(out)
+    start = 0
+    for last, size in pairwise(alive):
+        before[:, start + last : start + last + size] = out[:, start : start + size]
+        start += last
+    return before
