@@ -13,17 +13,15 @@ import json
 from pathlib import Path
 from statistics import mean, stdev
 
+from pyg_sgm.data import text_record
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
-from pyg_sgm.retrieval import SceneGraphMatcher
-from pyg_sgm.text import parse_batch
+from pyg_sgm.retrieval import SceneGraphMatcher, with_parses
+from pyg_sgm.training import find_recipe
 
 
-def parsed(dataset: SceneGraphDataset) -> SceneGraphDataset:
-    """The dataset with its captions parsed anew."""
-    texts = [
-        p.to_record(id)
-        for p, id in zip(parse_batch(dataset.captions), dataset.text_ids, strict=True)
-    ]
+def without_graphs(dataset: SceneGraphDataset) -> SceneGraphDataset:
+    """The dataset with bare captions."""
+    texts = [text_record(text.caption, id=text.id) for text in dataset.texts]
     return SceneGraphDataset(
         dataset.images, texts, dataset.image_of_text, dataset.labels, dataset.features
     )
@@ -35,19 +33,24 @@ def main() -> None:
     arguments.add_argument("--vectors", type=Path, required=True)
     arguments.add_argument("--out", type=Path, required=True)
     arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--precision", default="32-true", help="as Lightning names it")
+    arguments.add_argument("--triplets", nargs="+", choices=["spice", "learned"])
     args = arguments.parse_args()
     spice = open_dataset(f"flickr30k-sgm:{args.root}", split="val")
-    results: dict = {}
-    for name, dataset in (("spice", spice), ("learned parser", parsed(spice))):
+    recipe = find_recipe("sgm").replace(precision=args.precision)
+    path = args.out / "parser_retrieval.json"
+    results: dict = json.loads(path.read_text()) if path.exists() else {}
+    for name in args.triplets or ("spice", "learned"):
+        dataset = spice if name == "spice" else with_parses(without_graphs(spice))
         train, dev = dataset.split_every(5)
         triplets = sum(len(text.relations) for text in dataset.texts)
         without = sum(not text.relations for text in dataset.texts)
         runs = []
         for seed in range(args.seeds):
             matcher = SceneGraphMatcher("sgm").fit(
-                train, dev, word_vectors=args.vectors, seed=seed, progress=False
+                train, recipe=recipe, word_vectors=args.vectors, seed=seed, progress=False
             )
-            runs.append(matcher.history[-1]["dev_rsum"])
+            runs.append(matcher.evaluate(dev)["rsum"])
             print(name, "seed", seed, round(runs[-1], 1), flush=True)
         results[name] = {
             "triplets_per_caption": round(triplets / len(dataset), 2),
@@ -58,7 +61,7 @@ def main() -> None:
         }
     args.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=1)
-    (args.out / "parser_retrieval.json").write_text(text + "\n")
+    path.write_text(text + "\n")
     print(text)
 
 
