@@ -9,7 +9,14 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from pyg_sgm.ops.attention import cross_attention, inverse_root, perspectives, unit
-from pyg_sgm.ops.blocks import MAX_MEMORY, SortedGraphs, check_sides, product_dtype, sum_dtype
+from pyg_sgm.ops.blocks import (
+    MAX_MEMORY,
+    SortedGraphs,
+    check_sides,
+    keep_freed_memory,
+    product_dtype,
+    sum_dtype,
+)
 from pyg_sgm.ops.packed import Packed
 from pyg_sgm.ops.products import row_products
 
@@ -127,6 +134,7 @@ def cross_match(
     check_sides(x.x, x.ptr, y.x, y.ptr)
     _check_match("x", x, x_beta, x_weight)
     _check_match("y", y, y_beta, y_weight)
+    keep_freed_memory(x.x)
     dtype = product_dtype(x.x, y.x)
     plan = _Plan(x, y, len(x_weight), dtype, max_memory)
     with torch.autocast(x.x.device.type, enabled=False):

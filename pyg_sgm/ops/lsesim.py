@@ -4,7 +4,15 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from pyg_sgm.ops.blocks import Block, SortedGraphs, by_size, check_sides, product_dtype, sum_dtype
+from pyg_sgm.ops.blocks import (
+    Block,
+    SortedGraphs,
+    by_size,
+    check_sides,
+    keep_freed_memory,
+    product_dtype,
+    sum_dtype,
+)
 from pyg_sgm.ops.products import row_products
 
 
@@ -37,6 +45,7 @@ def lsesim(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, sharpness: float 
                 [0.]])
     """
     check_sides(x, x_ptr, y, y_ptr)
+    keep_freed_memory(x)
     dtype = product_dtype(x, y)
     x_side, y_side = SortedGraphs(x_ptr), SortedGraphs(y_ptr)
     rows, columns = (1024, 2048) if x.device.type == "cpu" else (4096, 8192)

@@ -14,6 +14,7 @@ from pyg_sgm.ops.blocks import (
     SortedGraphs,
     by_size,
     check_sides,
+    keep_freed_memory,
     product_dtype,
     sum_dtype,
 )
@@ -66,6 +67,7 @@ def maxsim(
                 [-1.0000]])
     """
     check_sides(x, x_ptr, y, y_ptr)
+    keep_freed_memory(x)
     dtype = product_dtype(x, y)
     if weight is None:
         size = y_ptr[1:] - y_ptr[:-1]
