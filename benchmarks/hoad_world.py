@@ -105,7 +105,12 @@ def crowd_experiment(
         out[name] = {}
         for gamma in GAMMAS:
             first = rerank(scores, score, gamma=gamma).argmax(1)
-            out[name][str(gamma)] = round(100 * float((first == truth).float().mean()), 1)
+            out[name][str(gamma)] = {
+                "scene first": round(100 * float((first == truth).float().mean()), 1),
+                "its copy first": round(
+                    100 * float((first == truth + num_scenes).float().mean()), 1
+                ),
+            }
     return out
 
 
@@ -131,6 +136,8 @@ def main() -> None:
             start = time.perf_counter()
             matcher = SceneGraphMatcher("hoad").fit(train, recipe=recipe, seed=seed, progress=False)
             run: dict = {
+                "images": args.images,
+                "epochs": args.epochs,
                 "seconds": round(time.perf_counter() - start),
                 "rsum": round(matcher.evaluate(test)["rsum"], 1),
             }

@@ -30,9 +30,9 @@ def draw_attention(
 ) -> Figure:
     """Draws what a text attends to in an image, as figures 4 and 5 of HOAD.
 
-    One canvas each for objects, relations and attributes: the box of a node (of a relation the
-    union of its two) is the warmer the more votes of the text's nodes it gets. Below stands the
-    distraction vector, the votes of all nodes, largest first.
+    One canvas each for objects, relations and attributes, if there are any: the box of a node (of
+    a relation the union of its two) is the warmer the more votes of the text's nodes it gets. Below
+    stands the distraction vector, the votes of all nodes, largest first.
 
     Args:
         attention: Of :meth:`~pyg_sgm.retrieval.SceneGraphMatcher.explain`.
@@ -63,10 +63,14 @@ def draw_attention(
         f"distraction score {attention.image_distraction:.2f}",
         fontsize=12, color=INK, x=0.03, ha="left",
     )  # fmt: skip
-    grid = figure.add_gridspec(2, 3, height_ratios=(1.5, 1), hspace=0.25, wspace=0.06)
-    grid.update(left=0.03, right=0.98, top=0.86, bottom=0.2)
+    there = {node.kind for node in attention.image_nodes}
+    kinds: list[Kind] = [kind for kind in get_args(Kind) if kind in there]
+    grid = figure.add_gridspec(
+        2, max(1, len(kinds)), height_ratios=(1.6, 1), hspace=0.2, wspace=0.05,
+        left=0.06, right=0.98, top=0.88, bottom=0.17,
+    )  # fmt: skip
     votes = attention.image_votes
-    for column, kind in enumerate(get_args(Kind)):
+    for column, kind in enumerate(kinds):
         axes = figure.add_subplot(grid[0, column])
         _draw_canvas(axes, attention.image, attention.image_nodes, votes, kind, pixels)
     _draw_votes(figure.add_subplot(grid[1, :]), attention.image_nodes, votes)
