@@ -51,7 +51,7 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
 
 
 def lstm(w: Weights, steps: list[Tensor], suffix: str) -> list[Tensor]:
-    name, dim = "sentence_encoder.lstm", w["sentence_encoder.lstm.weight_hh_l0"].size(1)
+    name, dim = "sentence_encoder.rnn", w["sentence_encoder.rnn.weight_hh_l0"].size(1)
     weight, recurrent, bias_in, bias = (
         w[f"{name}.{part}_l0{suffix}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     )

@@ -37,9 +37,9 @@ def dense(weights, name, x):
 
 def gru_reference(weights, name, steps, suffix):
     """Last and all states of one direction."""
-    dim = weights[f"{name}.gru.weight_hh_l0"].size(1)
+    dim = weights[f"{name}.rnn.weight_hh_l0"].size(1)
     w = {
-        k: weights[f"{name}.gru.{k}_l0{suffix}"].tolist()
+        k: weights[f"{name}.rnn.{k}_l0{suffix}"].tolist()
         for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     }
     h, states = [0.0] * dim, []

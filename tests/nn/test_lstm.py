@@ -24,7 +24,7 @@ def test_equals_torch() -> None:
         if length == 0:
             expected_last.append(torch.zeros(6, dtype=torch.float64))
             continue
-        out, (h, _) = encoder.lstm(x[ptr[i] : ptr[i + 1]])
+        out, (h, _) = encoder.rnn(x[ptr[i] : ptr[i + 1]])
         expected.append((out[:, :6] + out[:, 6:]) / 2)
         expected_last.append((h[0] + h[1]) / 2)
     reference, reference_last = torch.cat(expected), torch.stack(expected_last)
