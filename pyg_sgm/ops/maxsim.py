@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag
 
+from pyg_sgm.ops import kernels
 from pyg_sgm.ops.blocks import (
     MAX_MEMORY,
     Block,
@@ -79,6 +80,10 @@ def maxsim(
         )
     weight = weight.to(sum_dtype(dtype))
     with torch.autocast(x.device.type, enabled=False):
+        if kernels.available(x, dtype):
+            from pyg_sgm.ops.kernels.maxsim import MaxSim
+
+            return MaxSim.apply(x.to(dtype), x_ptr, y.to(dtype), y_ptr, weight)
         return _MaxSim.apply(x, x_ptr, y, y_ptr, weight, dtype, max_memory)
 
 
