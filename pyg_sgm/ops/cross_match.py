@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from pyg_sgm.ops import kernels
 from pyg_sgm.ops.attention import cross_attention, inverse_root, perspectives, unit
 from pyg_sgm.ops.blocks import (
     MAX_MEMORY,
@@ -139,6 +140,19 @@ def cross_match(
     plan = _Plan(x, y, len(x_weight), dtype, max_memory)
     with torch.autocast(x.x.device.type, enabled=False):
         x_square, y_square = (w.to(dtype).square() for w in (x_weight, y_weight))
+        if kernels.available(x.x, dtype) and not torch.is_grad_enabled():
+            from pyg_sgm.ops.kernels.cross_match import fits, match
+
+            if fits(x, y, len(x_weight)):
+                x, y = x.to(dtype), y.to(dtype)
+                beta = Packed(x_beta[:, None], x.ptr)
+                vectors = 8 * max(1, len(y)) * len(x_weight)  # bytes, of an image with all texts
+                rows = []
+                for part in torch.arange(len(x)).split(max(1, max_memory // 2 // vectors)):
+                    part = part.to(x.ptr.device)
+                    sides = x.select(part), y, beta.select(part).x[:, 0], y_beta
+                    rows.append(head(*match(*sides, x_square, y_square, attention)))
+                return torch.cat(rows)
         none = x.x.new_zeros(1, 1, len(x_weight), dtype=sum_dtype(dtype))
         scores = head(none, none).expand(len(x), len(y)).clone()  # pairs that lack nodes keep it
         columns = []

@@ -9,7 +9,8 @@ import torch
 from packed_graphs import ragged
 from torch import Tensor
 
-from pyg_sgm.ops import maxsim
+from pyg_sgm.ops import Packed, cross_match, cross_match_pairs, maxsim
+from pyg_sgm.ops.kernels.cross_match import match
 from pyg_sgm.ops.kernels.maxsim import MaxSim
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -51,3 +52,42 @@ def test_nan_is_not_passed_over() -> None:
     y[0] = torch.nan
     scores = MaxSim.apply(*(t.to(DEVICE) for t in (x, x_ptr, y, y_ptr, torch.ones(3))))
     assert scores.isnan().tolist() == [[True, False], [True, False]]
+
+
+@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("dtype", list(TOLERANCE))
+def test_cross_match(dtype: torch.dtype, attention: bool) -> None:
+    dim, perspectives = 40, 5
+    generator = torch.Generator().manual_seed(2)
+    x = Packed(*ragged([40, 0, 3], dim, 0, dtype))
+    y = Packed(*ragged([2, 0, 18, 7], dim, 1, dtype))
+    x.x[0] = 0
+    betas = [torch.rand(len(side.x), generator=generator) for side in (x, y)]
+    weights = torch.rand(2, perspectives, dim, generator=generator).to(dtype)
+    x_index, y_index = torch.cartesian_prod(torch.arange(3), torch.arange(4)).unbind(1)
+    exact = [Packed(side.x.float(), side.ptr) for side in (x, y)]
+    expected = cross_match_pairs(*exact, x_index, y_index, *betas, *weights.float(), attention)
+    nodes = [side.to(DEVICE) for side in (x, y)]
+    betas = [beta.to(DEVICE) for beta in betas]
+    out = match(*nodes, *betas, *weights.to(DEVICE).square(), attention)
+    for a, b in zip(out, expected, strict=True):
+        tolerance = 10 * TOLERANCE[dtype]
+        torch.testing.assert_close(a.cpu().flatten(0, 1), b, atol=tolerance, rtol=tolerance)
+
+
+def test_the_operations_take_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = Packed(*ragged([20, 0, 3], 24, 0, torch.float32)).to(DEVICE)
+    y = Packed(*ragged([2, 0, 7], 24, 1, torch.float32)).to(DEVICE)
+    weight = torch.rand(2, 5, 24, device=DEVICE)
+    side = torch.rand(len(x.x), device=DEVICE), torch.rand(len(y.x), device=DEVICE), *weight
+
+    def scores() -> list[Tensor]:
+        with torch.inference_mode():
+            few = cross_match(x, y, *side, lambda a, b: (a + b).sum(-1), max_memory=200_000)
+            return [few, maxsim(x.x, x.ptr, y.x, y.ptr)]
+
+    monkeypatch.setenv("PYG_SGM_KERNELS", "0")
+    expected = scores()
+    monkeypatch.setattr("pyg_sgm.ops.kernels.available", lambda *_: True)
+    for a, b in zip(scores(), expected, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)

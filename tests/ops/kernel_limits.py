@@ -14,16 +14,32 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from pyg_sgm.ops.kernels import maxsim
+from pyg_sgm.ops.kernels import cross_match, maxsim
 
 CHIPS = {80: 163 * 1024, 90: 227 * 1024}  # compute capability -> bytes of shared memory of a block
 POINTERS = {"float32": "*fp32", "bfloat16": "*bf16"}
-BLOCKS = {
+MAXSIM = {
     "BLOCK_X": maxsim.BLOCK_X,
     "BLOCK_Y": maxsim.BLOCK_Y,
     "BLOCK_D": maxsim.BLOCK_D,
     "KEEP": True,
 }
+INTEGERS = maxsim.INTEGERS | cross_match.INTEGERS
+SUMS = maxsim.SUMS | cross_match.SUMS
+
+
+def blocks(kernel: triton.JITFunction, dtype: str) -> tuple[dict[str, object], int]:
+    """The largest blocks that a kernel is used with, and its warps."""
+    if kernel is not cross_match.match_kernel:
+        return MAXSIM, maxsim.NUM_WARPS
+    own, columns = cross_match.BLOCKS[4 if dtype == "float32" else 2]
+    return {
+        "BLOCK_OWN": own,
+        "BLOCK_OTHER": cross_match.MAX_OTHER,
+        "BLOCK_D": columns,
+        "BLOCK_L": cross_match.MAX_PERSPECTIVES,
+        "ATTENTION": True,
+    }, cross_match.NUM_WARPS
 
 
 def signature(
@@ -34,13 +50,15 @@ def signature(
     for name in kernel.arg_names:
         if name in constants:
             types[name] = "constexpr"
-        elif name.startswith("num_") or name in ("dim", "size", "width"):
+        elif name.startswith("num_") or name == "dim":
             types[name] = "i32"
-        elif name in maxsim.INTEGERS:
+        elif name == "tiny":
+            types[name] = "fp32"
+        elif name in INTEGERS:
             types[name] = "*i64"
-        elif name in ("winners",):
+        elif name == "winners":
             types[name] = "*i32"
-        elif name in maxsim.SUMS:
+        elif name in SUMS:
             types[name] = "*fp32"
         else:
             types[name] = POINTERS[dtype]
@@ -49,14 +67,15 @@ def signature(
 
 def compiled(kernel: triton.JITFunction, dtype: str, capability: int) -> tuple[int, int]:
     """Bytes of shared memory of a block, and bytes of registers that the assembler spilled."""
-    constants = {name: BLOCKS[name] for name in kernel.arg_names if name in BLOCKS}
+    values, num_warps = blocks(kernel, dtype)
+    constants = {name: values[name] for name in kernel.arg_names if name in values}
     source = ASTSource(kernel, signature(kernel, dtype, constants), constants)
     log = io.StringIO()
     with contextlib.redirect_stdout(log):
         result = triton.compile(
             source,
             target=GPUTarget("cuda", capability, 32),
-            options={"num_warps": maxsim.NUM_WARPS},
+            options={"num_warps": num_warps},
         )
     assert result.asm["cubin"]
     assert "spill stores" in log.getvalue()
@@ -68,7 +87,12 @@ def main() -> int:
     triton.knobs.nvidia.dump_ptxas_log = True
     triton.knobs.compilation.always_compile = True
     over = 0
-    for kernel in (maxsim.forward_kernel, maxsim.x_grad_kernel, maxsim.y_grad_kernel):
+    for kernel in (
+        maxsim.forward_kernel,
+        maxsim.x_grad_kernel,
+        maxsim.y_grad_kernel,
+        cross_match.match_kernel,
+    ):
         for dtype in POINTERS:
             for capability, limit in CHIPS.items():
                 shared, spilled = compiled(kernel, dtype, capability)
