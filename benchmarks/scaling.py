@@ -9,7 +9,9 @@ blocks. Peak memory is beside the inputs and the result.
 """
 
 import argparse
+import multiprocessing
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
@@ -27,43 +29,45 @@ def stream(collection: SGM | HOAD, images: int, captions: int) -> None:
     stream_ranks(score, images, image_of_text)
 
 
+def measure(args: argparse.Namespace, size: str, threads: int) -> dict[str, float]:
+    torch.set_num_threads(threads)
+    images, captions = (int(number) for number in size.split("x"))
+    collection = MODELS[args.model].random(images, captions)
+    collection = collection.to(args.device, DTYPES[args.dtype])
+    few = torch.arange(min(64, images, captions), device=args.device)
+    times = []
+
+    def once() -> None:
+        start = time.perf_counter()
+        if args.stream:
+            stream(collection, images, captions)
+        else:
+            collection.score()
+        if args.device != "cpu":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+
+    with torch.inference_mode():
+        collection.images(few).texts(few).score()
+        memory = peak_memory(once, args.device)
+    result = 0 if args.stream else collection.result_bytes() / 2**20
+    return {
+        "images": images,
+        "captions": captions,
+        "seconds": times[0],
+        "microseconds_per_pair": 1e6 * times[0] / (images * captions),
+        "tflops": collection.flops() / times[0] / 1e12,
+        "peak_memory_mib": max(0.0, memory - result),
+    }
+
+
 def run(args: argparse.Namespace) -> list[dict[str, float]]:
+    """Every size in a process of its own, so that none finds memory that another left."""
     rows: list[dict[str, float]] = []
+    context = multiprocessing.get_context("spawn")
     for size in args.sizes:
-        images, captions = (int(number) for number in size.split("x"))
-        collection = MODELS[args.model].random(images, captions)
-        collection = collection.to(args.device, DTYPES[args.dtype])
-        first = torch.arange(min(64, images, captions), device=args.device)
-        with torch.inference_mode():
-            for _ in range(2):
-                collection.images(first).texts(first).score()
-            times = []
-
-            def once(
-                collection: SGM | HOAD = collection,
-                images: int = images,
-                captions: int = captions,
-                times: list[float] = times,
-            ) -> None:
-                start = time.perf_counter()
-                if args.stream:
-                    stream(collection, images, captions)
-                else:
-                    collection.score()
-                if args.device != "cpu":
-                    torch.cuda.synchronize()
-                times.append(time.perf_counter() - start)
-
-            memory = peak_memory(once, args.device)
-        result = 0 if args.stream else collection.result_bytes() / 2**20
-        row: dict[str, float] = {
-            "images": images,
-            "captions": captions,
-            "seconds": times[0],
-            "microseconds_per_pair": 1e6 * times[0] / (images * captions),
-            "tflops": collection.flops() / times[0] / 1e12,
-            "peak_memory_mib": max(0.0, memory - result),
-        }
+        with ProcessPoolExecutor(1, mp_context=context) as process:
+            row = process.submit(measure, args, size, torch.get_num_threads()).result()
         rows.append(row)
         row["ratio_to_first"] = row["microseconds_per_pair"] / rows[0]["microseconds_per_pair"]
         print("  ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
