@@ -172,3 +172,55 @@ def test_votes_of_nobody() -> None:
     vector = votes(torch.zeros(3, 4))
     assert vector.tolist() == [0, 0, 0, 0]
     assert distraction(vector).isfinite()
+
+
+def test_blocks_equal_the_whole() -> None:
+    generator = torch.Generator().manual_seed(0)
+    sizes = [torch.randint(0, high, (30,), generator=generator).tolist() for high in (12, 5)]
+    sides = [Packed(*ragged(size, DIM, seed)) for seed, size in enumerate(sizes)]
+    beta = [torch.rand(len(side.x), generator=generator, dtype=torch.float64) for side in sides]
+    weight = torch.rand(2, PERSPECTIVES, DIM, generator=generator, dtype=torch.float64)
+    whole = cross_match(*sides, *beta, *weight, head)
+    few = cross_match(*sides, *beta, *weight, head, max_memory=60_000)
+    torch.testing.assert_close(few, whole)
+    with pytest.raises(ValueError, match="too small for one pair") as error:
+        cross_match(*sides, *beta, *weight, head, max_memory=1000)
+    needed = int(str(error.value).split(": ")[1].split()[0])
+    least = cross_match(*sides, *beta, *weight, head, max_memory=needed)
+    torch.testing.assert_close(least, whole)
+    i, j = torch.randperm(30, generator=generator), torch.randperm(30, generator=generator)
+    shuffled = [side.select(index) for side, index in zip(sides, (i, j), strict=True)]
+    betas = [
+        Packed(b[:, None], side.ptr).select(index).x[:, 0]
+        for b, side, index in zip(beta, sides, (i, j), strict=True)
+    ]
+    scores = cross_match(*shuffled, *betas, *weight, head)
+    torch.testing.assert_close(scores, whole[i][:, j])
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.02), (torch.float16, 1e-5)])
+def test_half_precision_sums_in_float32(dtype: torch.dtype, tolerance: float) -> None:
+    t = setup(dtype)
+    scores = all_scores(t)
+    assert scores.dtype == torch.float32
+    torch.testing.assert_close(scores.double(), reference_scores(t), atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize(("x_sizes", "y_sizes"), [([], []), ([2], []), ([], [3]), ([0, 0], [0])])
+def test_empty_collections(x_sizes: list[int], y_sizes: list[int]) -> None:
+    x, y = Packed(*ragged(x_sizes, DIM, 0)), Packed(*ragged(y_sizes, DIM, 1))
+    weight = torch.ones(2, PERSPECTIVES, DIM, dtype=torch.float64)
+    scores = cross_match(x, y, torch.ones(len(x.x)), torch.ones(len(y.x)), *weight, head)
+    assert scores.shape == (len(x), len(y))
+    assert (scores == 0.5).all()
+
+
+def test_inputs_that_do_not_fit() -> None:
+    graph, beta = Packed(*ragged([2, 3], DIM, 0)), torch.ones(5)
+    weight = torch.ones(PERSPECTIVES, DIM)
+    with pytest.raises(ValueError, match="y_beta has shape"):
+        cross_match(graph, graph, beta, beta[:4], weight, weight, head)
+    with pytest.raises(ValueError, match="x_weight has shape"):
+        cross_match(graph, graph, beta, beta, weight[:, :2], weight, head)
+    with pytest.raises(ValueError, match="several devices"):
+        cross_match(graph, graph, beta.to("meta"), beta, weight, weight, head)
