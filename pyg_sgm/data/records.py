@@ -1,8 +1,10 @@
 """Scene graphs as strings and numbers: what readers and parsers produce."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,6 +24,7 @@ class ImageRecord:
         attributes: (object index, label).
         scores: Confidence of the nodes, ``{node type: [num_nodes]}``.
         size: Width and height of the image in pixels, or :obj:`None` if unknown.
+        file: File of the pixels, or :obj:`None` if unknown.
     """
 
     id: str
@@ -31,6 +34,7 @@ class ImageRecord:
     attributes: Sequence[tuple[int, str]] = ()
     scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
     size: tuple[float, float] | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ def image_record(
     size: tuple[float, float] | None = None,
     scores: Mapping[str, Sequence[float]] | None = None,
     id: str = "",
+    file: str | os.PathLike[str] | None = None,
 ) -> ImageRecord:
     """Checks the graph of one image.
 
@@ -82,6 +87,7 @@ def image_record(
         scores: Confidence of the nodes, ``{"object" | "relation" | "attribute": [num_nodes]}``.
             (default: none)
         id: Name of the image. (default: ``""``)
+        file: File of the pixels, which is not opened here. (default: :obj:`None`, unknown)
 
     Raises:
         ValueError: Naming image and field, for a relation or attribute of an object that is not
@@ -105,6 +111,7 @@ def image_record(
         attributes=attributes,
         scores=scores or {},
         size=size,
+        file=None if file is None else Path(file),
     )
 
 
