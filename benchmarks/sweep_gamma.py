@@ -11,9 +11,11 @@ import json
 from pathlib import Path
 
 from pyg_sgm.datasets import open_dataset
-from pyg_sgm.metrics.retrieval import RetrievalMetrics, retrieval_metrics
-from pyg_sgm.retrieval import SceneGraphMatcher, rerank_by_distraction
-from pyg_sgm.retrieval.rerank import attention_nodes, reranked_metrics
+from pyg_sgm.metrics.retrieval import RetrievalMetrics, metrics_of_ranks
+from pyg_sgm.models import Matcher
+from pyg_sgm.retrieval import SceneGraphMatcher
+from pyg_sgm.retrieval.rerank import attention_nodes, reranked_metrics, top_distractions
+from pyg_sgm.training import rank
 
 GAMMAS = [-0.1, -0.03, -0.01, -4e-3, 1e-3, 4e-3, 0.01, 0.03, 0.1, 0.3, 1.0]
 
@@ -37,12 +39,14 @@ def main() -> None:
     for run in args.run:
         matcher = SceneGraphMatcher.from_pretrained(run)
         images, texts = matcher.encode_images(dataset), matcher.encode_texts(dataset)
-        scores = matcher.score(images, texts)
+        assert isinstance(matcher.model, Matcher)
+        truth = dataset.image_of_text
+        ranking = rank(matcher.model, images.encoding, texts.encoding, truth, args.top)
         nodes = attention_nodes(images.encoding), attention_nodes(texts.encoding)
-        rows = results[run.name] = {"no": retrieval_metrics(scores, dataset.image_of_text)}
+        distractions = top_distractions(ranking, *nodes)
+        rows = results[run.name] = {"no": metrics_of_ranks(ranking.image_ranks, ranking.text_ranks)}
         for gamma in args.gammas:
-            reranked = rerank_by_distraction(scores, *nodes, args.top, gamma)
-            rows[str(gamma)] = reranked_metrics(reranked, dataset.image_of_text)
+            rows[str(gamma)] = reranked_metrics(ranking, distractions, truth, gamma)
         print(f"\n{run}\n\n| gamma | i2t R@1 | R@5 | t2i R@1 | R@5 | rsum |")
         print("|---|---|---|---|---|---|")
         for gamma_name, m in rows.items():

@@ -87,7 +87,7 @@ def stream_ranks(
         block (tuple): Images and texts to score at a time. (default: :obj:`(2048, 2048)`)
 
     Raises:
-        ValueError: If a score is NaN, or an image has no text.
+        ValueError: If a score is NaN, an image has no text, or ``k`` is less than 1.
 
     Example:
         >>> import torch
@@ -96,6 +96,8 @@ def stream_ranks(
         >>> ranking.image_ranks, ranking.top_images.t()
         (tensor([1, 3]), tensor([[0, 0, 0]]))
     """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
     num_texts = image_of_text.numel()
     _check_ground_truth(image_of_text, num_images, num_texts)
     truth = _ground_truth_scores(score, num_images, image_of_text)

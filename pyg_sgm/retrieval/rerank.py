@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.data import PairedGraphs
-from pyg_sgm.metrics.retrieval import RetrievalMetrics, metrics_of_ranks, retrieval_metrics
+from pyg_sgm.metrics.retrieval import RetrievalMetrics, metrics_of_ranks
 from pyg_sgm.models import Encoding, Matcher
-from pyg_sgm.ops import Packed, distraction_pairs, ranks
-from pyg_sgm.training import encode_images, encode_texts, score
+from pyg_sgm.ops import Packed, Ranking, distraction_pairs
+from pyg_sgm.training import encode_images, encode_texts, rank
 
 PAIRS_PER_BLOCK = 512
 
@@ -63,18 +63,10 @@ def rerank(scores: Tensor, distraction: Distraction, k: int = 10, gamma: float =
         raise ValueError(f"k must be at least 1, got {k}")
     if scores.isnan().any():
         raise ValueError("a score is NaN")
-    num_queries, num_references = scores.shape
     if scores.numel() == 0:
         return scores
-    first, reference = scores.topk(min(k, num_references), dim=1)  # [num_queries, k]
-    query = torch.arange(num_queries, device=scores.device)[:, None].expand_as(reference)
-    parts = zip(
-        query.flatten().split(PAIRS_PER_BLOCK),
-        reference.flatten().split(PAIRS_PER_BLOCK),
-        strict=True,
-    )
-    shift = torch.cat([distraction(q, r) for q, r in parts]).to(scores).view_as(first)
-    fused = first + gamma * shift
+    first, reference = scores.topk(min(k, scores.size(1)), dim=1)  # [num_queries, k]
+    fused = first + gamma * _of_references(distraction, reference).to(first)
     overtaken = (first[:, -1:] - fused.amin(dim=1, keepdim=True)).clamp(min=0)
     return (scores - overtaken).scatter(1, reference, fused)
 
@@ -150,21 +142,66 @@ def evaluate_reranked(
             have no nodes.
     """
     image, text = encode_images(model, graphs.images), encode_texts(model, graphs.texts)
-    regions, words = attention_nodes(image).to("cpu"), attention_nodes(text).to("cpu")
-    scores = score(model, image, text)
-    reranked = rerank_by_distraction(scores, regions, words, k, gamma)
-    return retrieval_metrics(scores, graphs.image_of_text), reranked_metrics(
-        reranked, graphs.image_of_text
+    nodes = attention_nodes(image), attention_nodes(text)
+    ranking = rank(model, image, text, graphs.image_of_text, k)
+    image_of_text = graphs.image_of_text.to(ranking.text_ranks.device)
+    after = reranked_metrics(ranking, top_distractions(ranking, *nodes), image_of_text, gamma)
+    return metrics_of_ranks(ranking.image_ranks, ranking.text_ranks), after
+
+
+def top_distractions(ranking: Ranking, image: Packed, text: Packed) -> tuple[Tensor, Tensor]:
+    """Distraction scores of the first of every query; the nodes of the query vote.
+
+    Args:
+        ranking (Ranking): The first ranking.
+        image (Packed): Nodes of the images.
+        text (Packed): Nodes of the texts, in the same space.
+
+    Returns:
+        Those of ``ranking.top_texts``, ``[num_images, k]``, and of ``ranking.top_images``,
+        ``[num_texts, k]``.
+    """
+    return (
+        _of_references(lambda q, r: distraction_pairs(image, text, q, r), ranking.top_texts),
+        _of_references(lambda q, r: distraction_pairs(text, image, q, r), ranking.top_images),
     )
 
 
-def reranked_metrics(reranked: Reranked, image_of_text: Tensor) -> RetrievalMetrics:
-    """Recalls of both directions, each from its own matrix.
+def reranked_metrics(
+    ranking: Ranking, distractions: tuple[Tensor, Tensor], image_of_text: Tensor, gamma: float
+) -> RetrievalMetrics:
+    """Recalls of both directions after the first of every query are put in the order of
+    :math:`S_m + \\gamma S_d`; a ground truth that is not among them keeps its rank.
 
     Args:
-        reranked (Reranked): Scores of both directions.
+        ranking (Ranking): The first ranking, and :math:`S_m`.
+        distractions (tuple): :math:`S_d`, of :func:`top_distractions`.
         image_of_text (LongTensor): Image of every text, ``[num_texts]``.
+        gamma (float): :math:`\\gamma`.
     """
-    image_ranks, _ = ranks(reranked.image_to_text, image_of_text)
-    _, text_ranks = ranks(reranked.text_to_image, image_of_text)
-    return metrics_of_ranks(image_ranks, text_ranks)
+    of_texts, of_images = distractions
+    images = torch.arange(len(ranking.image_ranks), device=image_of_text.device)
+    right_texts = image_of_text[ranking.top_texts] == images[:, None]
+    right_images = ranking.top_images == image_of_text[:, None]
+    return metrics_of_ranks(
+        _new_ranks(ranking.image_ranks, ranking.top_text_scores + gamma * of_texts, right_texts),
+        _new_ranks(ranking.text_ranks, ranking.top_image_scores + gamma * of_images, right_images),
+    )
+
+
+def _new_ranks(old: Tensor, scores: Tensor, right: Tensor) -> Tensor:
+    """Rank of the best-scored right reference among the first of every query, the worst among its
+    equals; the old rank where none is right."""
+    best = scores.masked_fill(~right, -torch.inf).amax(1, keepdim=True)  # [num_queries, 1]
+    return torch.where(right.any(1), 1 + (~right & (scores >= best)).sum(1), old)
+
+
+def _of_references(distraction: Distraction, reference: Tensor) -> Tensor:
+    """Distraction scores of every query with its references, ``[num_queries, k]``."""
+    query = torch.arange(len(reference), device=reference.device)[:, None].expand_as(reference)
+    parts = zip(
+        query.flatten().split(PAIRS_PER_BLOCK),
+        reference.flatten().split(PAIRS_PER_BLOCK),
+        strict=True,
+    )
+    return torch.cat([distraction(q, r) for q, r in parts]).view(reference.shape)

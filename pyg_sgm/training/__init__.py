@@ -1,6 +1,6 @@
 """Training with Lightning, evaluation, and models on disk."""
 
-from pyg_sgm.training.evaluate import encode_images, encode_texts, evaluate, score
+from pyg_sgm.training.evaluate import encode_images, encode_texts, evaluate, rank, score
 from pyg_sgm.training.fit import fit
 from pyg_sgm.training.folder import SavedModel, build_model, load_model, save_model
 from pyg_sgm.training.recipes import RECIPES, Recipe, find_recipe
@@ -16,6 +16,7 @@ __all__ = [
     "find_recipe",
     "fit",
     "load_model",
+    "rank",
     "save_model",
     "score",
 ]

@@ -8,8 +8,9 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import GraphCollection, PairedGraphs
-from pyg_sgm.metrics.retrieval import RetrievalMetrics, retrieval_metrics
+from pyg_sgm.metrics.retrieval import RetrievalMetrics, metrics_of_ranks
 from pyg_sgm.models import Encoding, Matcher
+from pyg_sgm.ops import Ranking, stream_ranks
 
 IMAGES_PER_BLOCK = 256
 TEXTS_PER_BLOCK = 1024
@@ -53,8 +54,33 @@ def score(model: Matcher, image: Encoding, text: Encoding) -> Tensor:
     return scores
 
 
+def rank(
+    model: Matcher, image: Encoding, text: Encoding, image_of_text: Tensor, k: int = 10
+) -> Ranking:
+    """Ranks of the ground truth and the best of both directions; no score matrix is made.
+
+    Args:
+        model: Any matcher.
+        image: Encoded images.
+        text: Encoded texts.
+        image_of_text: Image of every text, ``[num_texts]``.
+        k: See :func:`pyg_sgm.ops.stream_ranks`. (default: ``10``)
+
+    Raises:
+        ValueError: If a score is NaN, or an image has no text.
+    """
+
+    def block(images: Tensor, texts: Tensor) -> Tensor:
+        return model.score(image.select(images), text.select(texts))
+
+    with _evaluating(model):
+        sizes = (IMAGES_PER_BLOCK, TEXTS_PER_BLOCK)
+        device = next(model.parameters()).device
+        return stream_ranks(block, len(image), image_of_text.to(device), k, sizes)
+
+
 def evaluate(model: Matcher, graphs: PairedGraphs) -> RetrievalMetrics:
-    """Recalls of a model in both directions.
+    """Recalls of a model in both directions, from blocks of scores.
 
     Args:
         model: Any matcher.
@@ -64,7 +90,8 @@ def evaluate(model: Matcher, graphs: PairedGraphs) -> RetrievalMetrics:
         ValueError: If the graphs do not fit the model, an image has no text, or a score is NaN.
     """
     images, texts = encode_images(model, graphs.images), encode_texts(model, graphs.texts)
-    return retrieval_metrics(score(model, images, texts), graphs.image_of_text)
+    ranking = rank(model, images, texts, graphs.image_of_text, k=1)
+    return metrics_of_ranks(ranking.image_ranks, ranking.text_ranks)
 
 
 def check_features(model: Matcher, images: GraphCollection) -> None:

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.datasets import SceneWorld
-from pyg_sgm.metrics.retrieval import retrieval_metrics
+from pyg_sgm.metrics.retrieval import metrics_of_ranks, retrieval_metrics
 from pyg_sgm.models import HOAD, VSE, GraphSizes
-from pyg_sgm.ops import Packed
+from pyg_sgm.ops import Packed, ranks, stream_ranks
 from pyg_sgm.retrieval.rerank import (
-    Reranked,
     evaluate_reranked,
     rerank,
     rerank_by_distraction,
     reranked_metrics,
+    top_distractions,
 )
 
 IMAGE_SIZES, TEXT_SIZES = [3, 0, 5, 1, 2], [2, 1, 0, 4]
@@ -88,11 +88,28 @@ def test_bad_input() -> None:
         rerank_by_distraction(torch.zeros(5, 4), image, text, k=0)
 
 
-def test_metrics_take_each_direction_from_its_own_matrix() -> None:
-    image_of_text = torch.tensor([0, 0, 1])
-    good, bad = torch.tensor([[2.0, 2, 1], [1, 1, 2]]), torch.tensor([[1.0, 1, 2], [2, 2, 1]])
-    metrics = reranked_metrics(Reranked(good, bad), image_of_text)
-    assert (metrics["i2t"]["r1"], metrics["t2i"]["r1"]) == (100.0, 0.0)
+@pytest.mark.parametrize("gamma", [0.0, 0.5, -0.5])
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_metrics_from_the_first_are_those_of_the_matrices(k: int, gamma: float) -> None:
+    image, text = graphs([3, 2, 5, 1, 2], 0), graphs([2, 1, 3, 4, 2, 1, 5], 1)
+    image_of_text = torch.tensor([0, 0, 1, 2, 3, 4, 4])
+    scores = torch.rand(5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    ranking = stream_ranks(lambda i, t: scores[i][:, t], 5, image_of_text, k, (2, 3))
+    metrics = reranked_metrics(
+        ranking, top_distractions(ranking, image, text), image_of_text, gamma
+    )
+    both = rerank_by_distraction(scores, image, text, k, gamma)
+    image_ranks, _ = ranks(both.image_to_text, image_of_text)
+    _, text_ranks = ranks(both.text_to_image, image_of_text)
+    assert metrics == metrics_of_ranks(image_ranks, text_ranks)
+
+
+def test_a_right_one_among_equals_is_last() -> None:
+    image_of_text = torch.tensor([0, 1, 2])
+    ranking = stream_ranks(lambda i, t: torch.eye(3)[i][:, t], 3, image_of_text, k=3)
+    even = 1 - torch.eye(3).gather(1, ranking.top_texts)
+    metrics = reranked_metrics(ranking, (even, torch.zeros(3, 3)), image_of_text, gamma=1.0)
+    assert (metrics["i2t"]["medr"], metrics["t2i"]["medr"]) == (3.0, 1.0)
 
 
 def test_evaluation_before_and_after() -> None:
@@ -109,5 +126,7 @@ def test_evaluation_before_and_after() -> None:
     assert after != before
     assert after["t2i"]["r5"] == before["t2i"]["r5"]  # the same five are only put in order
     assert after["i2t"]["r5"] == before["i2t"]["r5"]
+    with pytest.raises(ValueError, match="k must be at least 1"):
+        evaluate_reranked(model, graphs, k=0)
     with pytest.raises(ValueError, match="no nodes to attend with"):
         evaluate_reranked(VSE(sizes, dim=8, embed=8), graphs)
