@@ -14,7 +14,7 @@ LAYERS = [
     {"typing"},
     {"ops"},
     {"nn", "losses", "metrics", "data"},
-    {"models", "datasets", "text"},
+    {"models", "datasets", "text", "vision"},
     {"testing"},
     {"training"},
     {"retrieval"},
@@ -24,7 +24,7 @@ LAYERS = [
     {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-OPTIONAL = ("lightning", "tensorboard", "rich", "cyclopts", "matplotlib", "spacy")
+OPTIONAL = ("lightning", "tensorboard", "rich", "cyclopts", "matplotlib", "spacy", "PIL", "onnxruntime")
 FILES = sorted(ROOT.rglob("*.py"))
 
 

@@ -1,0 +1,42 @@
+"""What the commands share: the app, its console, parameters, and helpers."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+try:
+    from cyclopts import App, Parameter
+    from rich.console import Console
+except ImportError as error:
+    raise ImportError("the command line needs more: pip install pyg_sgm[train]") from error
+
+from pyg_sgm.retrieval import SceneGraphMatcher
+from pyg_sgm.training.folder import write_text
+
+app = App(
+    name="pyg-sgm",
+    help="Match images with captions by their scene graphs.",
+    version_flags=[],
+    result_action="return_value",
+)
+console = Console()
+
+Data = Annotated[
+    str,
+    Parameter(help="Dataset: flickr30k-sgm:ROOT, scene-world, or scene-world:num_images=200,..."),
+]
+Run = Annotated[Path, Parameter(help="Folder of a training run or of a saved matcher.")]
+
+
+def open_run(run: Path) -> SceneGraphMatcher:
+    """The trained matcher of a folder."""
+    if not run.is_dir():
+        raise ValueError(f"{run}: there is no such folder of a training run")
+    return SceneGraphMatcher.from_pretrained(run)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes to the side and renames."""
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}")
+    write_text(path, json.dumps(value, indent=2) + "\n")

@@ -1,0 +1,59 @@
+"""``pyg-sgm evaluate``"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from pyg_sgm.cli._app import Data, Run, console, open_run, write_json
+from pyg_sgm.cli._metrics import metrics_table
+from pyg_sgm.datasets import open_dataset
+from pyg_sgm.retrieval import with_parses
+from pyg_sgm.training.run_folder import PARSES
+
+
+def evaluate(
+    run: Run,
+    *,
+    data: Data,
+    split: str = "test",
+    dev_every: int = 0,
+    rerank: Literal["distraction"] | None = None,
+    gamma: float = 4e-3,
+    top: int = 10,
+    json: Annotated[Path | None, Parameter(name="--json")] = None,
+) -> None:
+    """Print recall and median rank of a trained model in both directions.
+
+    Parameters
+    ----------
+    split
+        Split of the data.
+    dev_every
+        If not 0, only the images that training with the same value keeps for choosing weights.
+    rerank
+        Re-rank the first of every query by distraction, and print both results.
+    gamma
+        Weight of the distraction score.
+    top
+        How many of every query are re-ranked.
+    json
+        File for the metrics: i2t and t2i with r1, r5, r10, medr, and rsum; recalls in percent.
+        Of a re-ranked result, with those of the first ranking under "first".
+    """
+    matcher = open_run(run)
+    dataset = with_parses(open_dataset(data, split), run / PARSES)
+    if dev_every:
+        dataset = dataset.split_every(dev_every)[1]
+    metrics: dict[str, Any]
+    if rerank is None:
+        first = matcher.evaluate(dataset)
+        metrics = {**first}
+    else:
+        first, reranked = matcher.evaluate_reranked(dataset, top, gamma)
+        metrics = {**reranked, "first": first}
+    console.print(metrics_table(first, f"{dataset}"))
+    if rerank is not None:
+        console.print(metrics_table(reranked, f"{dataset}, re-ranked by {rerank}"))
+    if json is not None:
+        write_json(json, metrics)

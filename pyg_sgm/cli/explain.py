@@ -1,0 +1,122 @@
+"""``pyg-sgm explain``"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.table import Table
+
+from pyg_sgm.cli._app import Data, Run, console, open_run
+from pyg_sgm.data import TextRecord, text_record
+from pyg_sgm.datasets import SceneGraphDataset, open_dataset
+from pyg_sgm.retrieval import Attention, Explanation
+from pyg_sgm.text import parse as parse_caption
+
+
+def explain(
+    run: Run,
+    *,
+    data: Data,
+    image: str,
+    text: str,
+    split: str = "test",
+    triplet: Annotated[list[str] | None, Parameter(negative="")] = None,
+    image_file: Path | None = None,
+    out: Path | None = None,
+) -> None:
+    """Show which word matched which object, and which triplet which relation; for HOAD, which node
+    of the text attends to which of the image.
+
+    Parameters
+    ----------
+    image
+        Name of the image in the data.
+    text
+        A caption. If it is one of the data, it has the triplets it has there, else it is parsed.
+    split
+        Split of the data.
+    triplet
+        A triplet of the caption, as "man,ride,horse", instead of parsing it; may be given several
+        times.
+    image_file
+        The pixels, to draw the match on.
+    out
+        File of the picture, such as match.png.
+    """
+    matcher = open_run(run)
+    dataset = open_dataset(data, split)
+    if image not in dataset.image_ids:
+        some = ", ".join(dataset.image_ids[:3])
+        raise ValueError(f"--image: no {image!r} among {len(dataset.images)} images: {some}, ...")
+    one = dataset.select_images([dataset.image_ids.index(image)])
+    explanation = matcher.explain(one, _text(text, triplet or [], one, dataset))
+    if isinstance(explanation, Attention):
+        _print_attention(explanation)
+    else:
+        _print_explanation(explanation)
+    if out is not None:
+        if isinstance(explanation, Attention):
+            from pyg_sgm.viz_attention import draw_attention
+
+            draw_attention(explanation, out, image_file)
+        else:
+            from pyg_sgm.viz import draw_match
+
+            draw_match(explanation, out, image_file)
+        console.print(f"The picture is in {out}")
+
+
+def _text(
+    text: str, triplets: Sequence[str], one: SceneGraphDataset, dataset: SceneGraphDataset
+) -> TextRecord:
+    if not triplets:
+        for record in (*one.texts, *dataset.texts):
+            if record.caption == text and record.objects:
+                return record
+        return parse_caption(text).to_record()
+    relations = []
+    for triplet in triplets:
+        parts = [part.strip() for part in triplet.split(",")]
+        if len(parts) != 3 or not all(parts):
+            raise ValueError(f'--triplet: expected "subject,predicate,object", got {triplet!r}')
+        relations.append((parts[0], parts[1], parts[2]))
+    return text_record(text, relations=relations)
+
+
+def _print_explanation(explanation: Explanation) -> None:
+    table = Table(title=explanation.text.caption, title_justify="left")
+    for column in ("word or triplet", "object or relation"):
+        table.add_column(column)
+    for column in ("similarity", "weight", "adds"):
+        table.add_column(column, justify="right")
+    level = ""
+    for match in explanation.matches:
+        if match.level == "reverse":  # one row an object, of little use to a reader
+            continue
+        if level and match.level != level:
+            table.add_section()
+        level = match.level
+        numbers = (match.similarity, match.weight, match.contribution)
+        table.add_row(match.text_name, match.image_name, *(f"{number:.3f}" for number in numbers))
+    console.print(table)
+    parts = " + ".join(f"{name} {value:.3f}" for name, value in explanation.levels.items())
+    console.print(f"score {explanation.score:.3f} = {parts}")
+
+
+def _print_attention(attention: Attention) -> None:
+    """Where every node of the text looks first, and the nodes of the image with most votes."""
+    table = Table(title=attention.text.caption, title_justify="left")
+    for column in ("node of the text", "looks at"):
+        table.add_column(column)
+    for column in ("attention", "weight"):
+        table.add_column(column, justify="right")
+    for node, row, weight in zip(
+        attention.text_nodes, attention.weights, attention.text_weights.tolist(), strict=True
+    ):
+        best = int(row.argmax()) if row.numel() and float(row.max()) > 0 else None
+        name = "nothing" if best is None else attention.image_nodes[best].name
+        value = 0.0 if best is None else float(row[best])
+        table.add_row(node.name, name, f"{value:.3f}", f"{weight:.3f}")
+    console.print(table)
+    console.print(f"score {attention.score:.3f}, distraction {attention.image_distraction:.3f}")

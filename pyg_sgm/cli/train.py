@@ -1,0 +1,157 @@
+"""``pyg-sgm train``"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from pyg_sgm.cli._app import Data, console
+from pyg_sgm.cli._metrics import metrics_table
+from pyg_sgm.datasets import SceneGraphDataset, open_dataset
+from pyg_sgm.retrieval import SceneGraphMatcher, with_parses
+from pyg_sgm.training import Recipe, find_recipe
+from pyg_sgm.training.fit import is_first_process
+from pyg_sgm.training.recipes import Schedule
+from pyg_sgm.training.run_folder import PARSES
+
+Model = Annotated[str, Parameter(help="Model, such as sgm.")]
+
+
+def train(
+    model: Model,
+    *,
+    data: Data,
+    out: Path,
+    split: str = "train",
+    dev_every: int | None = None,
+    dev_split: str | None = None,
+    word_vectors: Path | None = None,
+    recipe: str = "default",
+    options: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    epochs: int | None = None,
+    images_per_batch: int | None = None,
+    captions_per_image: int | None = None,
+    lr: float | None = None,
+    weight_decay: float | None = None,
+    schedule: Schedule | None = None,
+    warmup: float | None = None,
+    clip: float | None = None,
+    loss: Literal["contrastive", "hoad", "triplet"] | None = None,
+    patience: int | None = None,
+    precision: str | None = None,
+    seed: int = 0,
+    devices: int = 1,
+    accelerator: str = "auto",
+    gather_negatives: Annotated[bool, Parameter(negative="")] = False,
+    resume: Annotated[bool, Parameter(negative="")] = False,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Train a model and keep its best weights, a checkpoint and logs in a folder.
+
+    Parameters
+    ----------
+    out
+        Folder of the run. It must be new, unless --resume or --overwrite is given.
+    split
+        Split of the data to train on.
+    dev_every
+        Keep every so many-th image of the split, by sorted name, for choosing the best weights;
+        0 for none. [default: 5, or 0 with --dev-split]
+    dev_split
+        Another split for choosing the best weights.
+    word_vectors
+        Text file of word vectors that the embeddings start from.
+    recipe
+        Settings to start from: default, or paper.
+    options
+        Option of the model as NAME=VALUE, such as dim=256; may be given several times.
+    epochs
+        Passes over all texts.
+    images_per_batch
+        Images a batch, over all devices together.
+    captions_per_image
+        Texts of each image in a batch.
+    lr
+        Largest learning rate.
+    weight_decay
+        Weight decay of matrices and embeddings.
+    schedule
+        Course of the learning rate.
+    warmup
+        Share of all steps in which the learning rate rises.
+    clip
+        Largest norm of the gradient; 0 for any.
+    loss
+        Loss on the score matrix.
+    patience
+        Epochs without a better dev rsum after which training stops; 0 for never.
+    precision
+        Such as 32-true or bf16-mixed.
+    seed
+        Initial weights, order of the batches, dropout.
+    devices
+        Processes that share each batch.
+    accelerator
+        Such as cpu or cuda.
+    gather_negatives
+        Let every device see the batches of all of them.
+    resume
+        Go on with an interrupted run from its last whole epoch.
+    overwrite
+        Replace the run that is there.
+    """
+    changes = {
+        name: value
+        for name, value in locals().items()
+        if name in {field.name for field in fields(Recipe)} - {"options"} and value is not None
+    }
+    settings = _options(options or [])
+    matcher = SceneGraphMatcher(model, **settings)
+    chosen = find_recipe(model, recipe).replace(**changes)
+    dataset, dev = _split(data, split, dev_every, dev_split, out / PARSES)
+    matcher.fit(
+        dataset,
+        dev,
+        chosen,
+        word_vectors,
+        out,
+        seed=seed,
+        devices=devices,
+        accelerator=accelerator,
+        gather_negatives=gather_negatives,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    if is_first_process():
+        if dev is not None:
+            console.print(metrics_table(matcher.evaluate(dev), f"{dev}, best epoch"))
+        console.print(f"The model is in {out}")
+
+
+def _split(
+    data: str, split: str, dev_every: int | None, dev_split: str | None, parses: Path
+) -> tuple[SceneGraphDataset, SceneGraphDataset | None]:
+    dataset = with_parses(open_dataset(data, split), parses)
+    if dev_split is not None:
+        if dev_every:
+            raise ValueError("--dev-every and --dev-split exclude each other")
+        return dataset, with_parses(open_dataset(data, dev_split), parses)
+    if dev_every == 0:
+        return dataset, None
+    return dataset.split_every(5 if dev_every is None else dev_every)
+
+
+def _options(pairs: Sequence[str]) -> dict[str, Any]:
+    options = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--set: expected NAME=VALUE, got {pair!r}")
+        try:
+            options[name] = json.loads(value.lower() if value in ("True", "False") else value)
+        except ValueError:
+            options[name] = value
+    return options
