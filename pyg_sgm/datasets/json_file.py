@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +43,40 @@ def read_json(path: str | os.PathLike[str], kind: type) -> Any:
         expected = "an object" if kind is dict else "a list"
         raise ValueError(f"{path}: expected {expected}, got {type(value).__name__}")
     return value
+
+
+def field(where: str, entry: Any, name: str, kind: type) -> Any:
+    """A field of an object in a JSON file.
+
+    Args:
+        where: File and record, for messages.
+        entry: The object.
+        name: The field.
+        kind: Its type; an ``int`` is a ``float`` too.
+
+    Raises:
+        ValueError: If it is not there, or of another type.
+    """
+    value = entry.get(name) if isinstance(entry, dict) else None
+    if not isinstance(value, (int, float) if kind is float else kind):
+        raise ValueError(f"{where}: {name}: expected {kind.__name__}")
+    return value
+
+
+def names(where: str, entry: Any, name: str) -> list[str]:
+    """A field that is a list of strings."""
+    value = field(where, entry, name, list)
+    if not all(isinstance(part, str) for part in value):
+        raise ValueError(f"{where}: {name}: expected strings")
+    return value
+
+
+def pick(where: str, labels: Sequence[str], index: Any) -> str:
+    """The label of an index.
+
+    Raises:
+        ValueError: If it is no index of a label.
+    """
+    if not isinstance(index, int) or not 0 <= index < len(labels):
+        raise ValueError(f"{where}: no label {index!r} of {len(labels)}")
+    return labels[index]

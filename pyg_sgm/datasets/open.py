@@ -1,12 +1,20 @@
 """Datasets by a name on the command line."""
 
+import re
 from collections.abc import Callable
 
 from pyg_sgm.datasets.base import SceneGraphDataset
+from pyg_sgm.datasets.bottom_up import BottomUp
+from pyg_sgm.datasets.factual import Factual
+from pyg_sgm.datasets.flickr8k import Flickr8k
 from pyg_sgm.datasets.flickr30k_sgm import Flickr30kSGM
+from pyg_sgm.datasets.image_folder import ImageFolder
 from pyg_sgm.datasets.karpathy import KarpathyCaptions
+from pyg_sgm.datasets.open_psg import OpenPSG
 from pyg_sgm.datasets.precomputed_regions import PrecomputedRegions
+from pyg_sgm.datasets.scene_graph_benchmark import SceneGraphBenchmark
 from pyg_sgm.datasets.scene_world import SceneWorld
+from pyg_sgm.datasets.visual_genome import VisualGenome
 
 _WORLD_OPTIONS: dict[str, Callable[[str], object]] = {
     "num_images": int,
@@ -19,6 +27,25 @@ _WORLD_OPTIONS: dict[str, Callable[[str], object]] = {
     "invented": int,
     "distractors": lambda text: tuple(int(part) for part in text.split("-")),
 }
+# What each name is written with, and what opens it with the path, the split and the options.
+_READERS: dict[str, tuple[str, Callable[..., SceneGraphDataset]]] = {
+    "flickr8k": ("ROOT", Flickr8k),
+    "images": ("FOLDER[,captions=FILE]", lambda path, split, **o: ImageFolder(path, **o)),
+    "karpathy": ("FILE[,images=FOLDER][,features=FOLDER]", KarpathyCaptions),
+    "flickr30k-sgm": ("ROOT[,features=FOLDER]", Flickr30kSGM),
+    "precomputed-regions": ("ROOT", PrecomputedRegions),
+    "bottom-up": ("FILE[,captions=FILE]", lambda path, split, **o: BottomUp(path, **o)),
+    "scene-graph-benchmark": (
+        "ROOT,images=FOLDER[,captions=FILE]",
+        lambda path, split, **o: SceneGraphBenchmark(path, **o),
+    ),
+    "visual-genome": (
+        "ROOT[,images=FOLDER][,captions=FILE]",
+        lambda path, split, **o: VisualGenome(path, **o),
+    ),
+    "openpsg": ("FILE[,images=FOLDER][,captions=FILE]", OpenPSG),
+    "factual": ("FILE[,images=FOLDER]", lambda path, split, **o: Factual(path, **o)),
+}
 
 
 def open_dataset(spec: str, split: str) -> SceneGraphDataset:
@@ -27,12 +54,21 @@ def open_dataset(spec: str, split: str) -> SceneGraphDataset:
     Args:
         spec: One of
 
-            * ``flickr30k-sgm:ROOT`` or ``flickr30k-sgm:ROOT,features=FOLDER``,
+            * ``flickr8k:ROOT``,
+            * ``images:FOLDER``, a folder of images, with ``,captions=FILE``,
+            * ``karpathy:FILE`` with ``,images=FOLDER`` or ``,features=FOLDER``,
+            * ``flickr30k-sgm:ROOT``, optionally with ``,features=FOLDER``,
             * ``precomputed-regions:ROOT``,
-            * ``karpathy:FILE`` or ``karpathy:FILE,features=FOLDER``,
+            * ``bottom-up:FILE``, optionally with ``,captions=FILE``,
+            * ``scene-graph-benchmark:ROOT,images=FOLDER``, optionally with ``,captions=FILE``,
+            * ``visual-genome:ROOT`` or ``openpsg:FILE``, optionally with ``,images=FOLDER`` and
+              ``,captions=FILE``,
+            * ``factual:FILE``, optionally with ``,images=FOLDER``,
             * ``scene-world``, optionally with arguments of :class:`SceneWorld` as in
               ``scene-world:num_images=200,seed=3,distractors=2-5``.
-        split: ``"train"``, ``"val"``, ``"test"`` ..., as the dataset has them.
+        split: ``"train"``, ``"val"``, ``"test"`` ..., as the dataset has them. Those without
+            splits (``images``, ``bottom-up``, ``scene-graph-benchmark``, ``visual-genome``,
+            ``factual``) have all their images in any.
 
     Raises:
         ValueError: If there is no dataset of that name or it has no such argument.
@@ -44,17 +80,19 @@ def open_dataset(spec: str, split: str) -> SceneGraphDataset:
     name, _, argument = spec.partition(":")
     if name == "scene-world":
         return SceneWorld(split, **_world_options(spec, argument))
-    path, _, features = argument.partition(",features=")
-    if name == "flickr30k-sgm" and path:
-        return Flickr30kSGM(path, split, features or None)
-    if name == "precomputed-regions" and path and not features:
-        return PrecomputedRegions(path, split)
-    if name == "karpathy" and path:
-        return KarpathyCaptions(path, split, features or None)
-    raise ValueError(
-        f"no dataset {spec!r}; known: flickr30k-sgm:ROOT[,features=FOLDER], "
-        "precomputed-regions:ROOT, karpathy:FILE[,features=FOLDER], scene-world[:NAME=VALUE,...]"
-    )
+    path, *parts = re.split(r",(?=\w+=)", argument)  # a comma may also stand in a path
+    if name not in _READERS or not path:
+        forms = [f"{name}:{form}" for name, (form, _) in _READERS.items()]
+        raise ValueError(
+            f"no dataset {spec!r}; known: {', '.join(forms)}, scene-world[:NAME=VALUE,...]"
+        )
+    form, reader = _READERS[name]
+    options = dict(part.split("=", 1) for part in parts)
+    known = set(re.findall(r"(\w+)=", form))
+    needed = set(re.findall(r"(\w+)=", re.sub(r"\[.*?\]", "", form)))
+    if len(options) < len(parts) or not needed <= options.keys() <= known:
+        raise ValueError(f"{spec!r}: expected {name}:{form}")
+    return reader(path, split, **options)
 
 
 def _world_options(spec: str, argument: str) -> dict:

@@ -1,0 +1,38 @@
+"""Captions with the text graphs that people wrote."""
+
+import os
+
+from pyg_sgm.data import image_record
+from pyg_sgm.datasets.base import SceneGraphDataset
+from pyg_sgm.datasets.captions import read_captions
+from pyg_sgm.datasets.image_files import find_image
+
+
+class Factual(SceneGraphDataset):
+    """Captions and text graphs of `FACTUAL <https://arxiv.org/abs/2305.17497>`_, a CSV file of
+    ``image_id``, ``caption`` and ``scene_graph``. Images are known by their Visual Genome number
+    and have no graphs; to join the two, open Visual Genome with this file as ``captions``. There
+    are no splits, each is a file.
+
+    Args:
+        path: The file, gzipped if its name ends in ``.gz``.
+        images: Folder of the images, ``2325192.jpg`` ... (default: :obj:`None`)
+
+    Raises:
+        FileNotFoundError: If a file is absent.
+        ValueError: See :func:`~pyg_sgm.datasets.captions.read_captions`; or if an image is not
+            there.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], images: str | os.PathLike[str] | None = None
+    ) -> None:
+        rows = read_captions(path)
+        position: dict[str, int] = {}
+        records = []
+        for row in rows:
+            if row.image not in position:
+                position[row.image] = len(records)
+                file = find_image(images, [f"{row.image}.jpg"], row.where)
+                records.append(image_record([], [], id=row.image, file=file))
+        super().__init__(records, [row.text for row in rows], [position[row.image] for row in rows])

@@ -1,0 +1,74 @@
+"""Files of pixels by their names in a dataset; they are not opened here."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
+def list_images(folder: str | os.PathLike[str]) -> dict[str, Path]:
+    """The image files in a folder and the folders below it, by their path within it, sorted.
+
+    What counts is the ending of the name. Hidden files and folders are passed over.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it has no image.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: there is no such folder of images")
+    found = {}
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                path = Path(place, name)
+                found[path.relative_to(folder).as_posix()] = path
+    if not found:
+        raise ValueError(f"{folder}: there is no image ({', '.join(SUFFIXES)})")
+    return dict(sorted(found.items()))
+
+
+def find_image(
+    folder: str | os.PathLike[str] | None, names: Sequence[str], where: str
+) -> Path | None:
+    """The file of an image: the first of the names that the folder has.
+
+    Args:
+        folder: Folder of images. (:obj:`None`: there is none, and no file)
+        names: Paths within the folder, from the most exact one on.
+        where: File and record that name the image, for messages.
+
+    Raises:
+        FileNotFoundError: If the folder is absent.
+        ValueError: If it has no such file.
+    """
+    if folder is None:
+        return None
+    folder = Path(folder)
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: there is no such folder of images")
+    raise ValueError(f"{where}: there is no image {folder / names[0]}")
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels, from the header of the file.
+
+    Raises:
+        ValueError: Naming the file, if it is no image.
+        ImportError: If Pillow is not installed.
+    """
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise ImportError("sizes of images need Pillow: pip install pyg_sgm[vision]") from error
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+        raise ValueError(f"{path}: cut short or no image") from error

@@ -1,0 +1,131 @@
+"""Visual Genome's own scene graphs."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyg_sgm.data import ImageRecord, image_record
+from pyg_sgm.datasets.base import SceneGraphDataset
+from pyg_sgm.datasets.captions import captioned
+from pyg_sgm.datasets.image_files import find_image
+from pyg_sgm.datasets.json_file import field, names, read_json
+
+Size = tuple[float, float]
+
+
+class VisualGenome(SceneGraphDataset):
+    """Graphs of `Visual Genome <https://arxiv.org/abs/1602.07332>`_ as people drew them.
+
+    Files in the folder: ``scene_graphs.json``; optional ``attributes.json``, and
+    ``image_data.json`` with the sizes of the images. Without the latter the furthest right and
+    lower edge of an image's boxes stand for its width and height.
+
+    The files are noisy, so boxes are clipped to the image, and left out are objects without a name
+    or whose box is empty, and relations and attributes of objects that are not there. Names are
+    lower-case; an object has the first of its names. Images are known by their number. There are
+    no splits.
+
+    Args:
+        root: Folder of the files.
+        images: Folder of the images, ``2325192.jpg`` ... (default: :obj:`None`)
+        captions: CSV file of captions, such as FACTUAL's, see
+            :func:`~pyg_sgm.datasets.captions.captioned`. (default: :obj:`None`, images alone)
+
+    Raises:
+        FileNotFoundError: If a file is absent.
+        ValueError: Naming file, record and field, for a file that is cut short or of another
+            shape.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        images: str | os.PathLike[str] | None = None,
+        captions: str | os.PathLike[str] | None = None,
+    ) -> None:
+        root = Path(root)
+        attributes = _attributes(root / "attributes.json")
+        sizes = _sizes(root / "image_data.json")
+        path = root / "scene_graphs.json"
+        records = []
+        for i, entry in enumerate(read_json(path, list)):
+            where = f"{path}: [{i}]"
+            name = str(field(where, entry, "image_id", int))
+            file = find_image(images, [f"{name}.jpg"], where)
+            records.append(_record(where, entry, attributes, sizes.get(name), file))
+        super().__init__(**captioned(records, captions))
+
+
+def _record(
+    where: str,
+    entry: Any,
+    attributes: Mapping[tuple[str, int], list[str]],
+    size: Size | None,
+    file: Path | None,
+) -> ImageRecord:
+    name = str(entry["image_id"])
+    labels, ids, corners = [], [], []
+    for i, thing in enumerate(field(where, entry, "objects", list)):
+        here = f"{where}: objects[{i}]"
+        words = names(here, thing, "names")
+        if words and words[0].strip():
+            x, y, w, h = (field(here, thing, key, float) for key in "xywh")
+            labels.append(words[0].strip().lower())
+            ids.append(field(here, thing, "object_id", int))
+            corners.append((x, y, x + w, y + h))
+    boxes = np.array(corners, dtype=np.float64).reshape(-1, 4)
+    if size is None and len(boxes) and (boxes[:, 2:].max(axis=0) > 0).all():
+        size = (float(boxes[:, 2].max()), float(boxes[:, 3].max()))
+    if size is not None:
+        boxes = boxes.clip(0, [*size, *size])
+    whole = ((boxes[:, 2:] > boxes[:, :2]).all(axis=1)).nonzero()[0].tolist()
+    row_of = {ids[i]: row for row, i in enumerate(whole)}
+    relations = []
+    for i, relation in enumerate(field(where, entry, "relationships", list)):
+        here = f"{where}: relationships[{i}]"
+        predicate = field(here, relation, "predicate", str).strip().lower()
+        ends = [field(here, relation, f"{end}_id", int) for end in ("subject", "object")]
+        if predicate and all(end in row_of for end in ends):
+            relations.append((row_of[ends[0]], predicate, row_of[ends[1]]))
+    described = [
+        (row, word) for id, row in row_of.items() for word in attributes.get((name, id), ())
+    ]
+    try:
+        return image_record(
+            [labels[i] for i in whole],
+            boxes[whole],
+            relations,
+            described,
+            size=size,
+            id=name,
+            file=file,
+        )
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _attributes(path: Path) -> dict[tuple[str, int], list[str]]:
+    """Attributes of every object, by image and number."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for i, entry in enumerate(read_json(path, list) if path.exists() else ()):
+        image = str(field(f"{path}: [{i}]", entry, "image_id", int))
+        for j, thing in enumerate(field(f"{path}: [{i}]", entry, "attributes", list)):
+            where = f"{path}: [{i}]: attributes[{j}]"
+            key = (image, field(where, thing, "object_id", int))
+            words = names(where, thing, "attributes") if "attributes" in thing else []
+            known = found.setdefault(key, [])
+            cleaned = (word.strip().lower() for word in words)
+            known += [word for word in dict.fromkeys(cleaned) if word and word not in known]
+    return found
+
+
+def _sizes(path: Path) -> dict[str, Size]:
+    sizes = {}
+    for i, entry in enumerate(read_json(path, list) if path.exists() else ()):
+        where = f"{path}: [{i}]"
+        width, height = (field(where, entry, side, float) for side in ("width", "height"))
+        sizes[str(field(where, entry, "image_id", int))] = (width, height)
+    return sizes
