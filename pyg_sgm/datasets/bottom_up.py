@@ -78,9 +78,9 @@ class BottomUp(SceneGraphDataset):
                 start += len(line)
         if not images:
             raise ValueError(f"{path}: there is no image")
-        count = torch.tensor([len(image.objects) for image in images.values()])
-        spans = Spans.packed(count)
-        rows = Base64Rows(path, places, torch.cat([spans.start, count.sum()[None]]), dim)
+        spans = Spans.packed(torch.tensor([len(image.objects) for image in images.values()]))
+        ptr = torch.cat([spans.start, spans.count.sum()[None]])
+        rows = Base64Rows(path, places, ptr, dim)
         features = {"object": Ragged(rows, spans)}
         super().__init__(**captioned(list(images.values()), captions, features))
 
@@ -118,7 +118,7 @@ class Base64Rows:
                 file.seek(start)
                 where = f"{self._path}: image {image}"
                 values = _numbers(f"{where}: features", file.read(length), "<f4")
-                part = torch.from_numpy(values.reshape(-1, self._dim)[rows - self._ptr[image]])
+                part = torch.from_numpy(values.reshape(-1, self._dim))[rows - self._ptr[image]]
                 if first_bad_row(part) is not None:
                     raise ValueError(f"{where}: features: NaN or infinity")
                 parts.append(part)

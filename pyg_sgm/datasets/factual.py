@@ -2,7 +2,7 @@
 
 import os
 
-from pyg_sgm.data import image_record
+from pyg_sgm.data import ImageRecord, image_record
 from pyg_sgm.datasets.base import SceneGraphDataset
 from pyg_sgm.datasets.captions import read_captions
 from pyg_sgm.datasets.image_files import find_image
@@ -29,10 +29,12 @@ class Factual(SceneGraphDataset):
     ) -> None:
         rows = read_captions(path)
         position: dict[str, int] = {}
-        records = []
+        records: list[ImageRecord] = []
         for row in rows:
             if row.image not in position:
                 position[row.image] = len(records)
-                file = find_image(images, [f"{row.image}.jpg"], row.where)
+                file = (
+                    None if images is None else find_image(images, [f"{row.image}.jpg"], row.where)
+                )
                 records.append(image_record([], [], id=row.image, file=file))
         super().__init__(records, [row.text for row in rows], [position[row.image] for row in rows])

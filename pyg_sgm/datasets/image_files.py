@@ -31,13 +31,11 @@ def list_images(folder: str | os.PathLike[str]) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def find_image(
-    folder: str | os.PathLike[str] | None, names: Sequence[str], where: str
-) -> Path | None:
+def find_image(folder: str | os.PathLike[str], names: Sequence[str], where: str) -> Path:
     """The file of an image: the first of the names that the folder has.
 
     Args:
-        folder: Folder of images. (:obj:`None`: there is none, and no file)
+        folder: Folder of images.
         names: Paths within the folder, from the most exact one on.
         where: File and record that name the image, for messages.
 
@@ -45,8 +43,6 @@ def find_image(
         FileNotFoundError: If the folder is absent.
         ValueError: If it has no such file.
     """
-    if folder is None:
-        return None
     folder = Path(folder)
     for name in names:
         if (folder / name).is_file():

@@ -58,7 +58,10 @@ class KarpathyCaptions(SceneGraphDataset):
                     image_of_text.append(len(ids))
                 name = field(where, entry, "filename", str)
                 below = f"{field(where, entry, 'filepath', str)}/" if "filepath" in entry else ""
-                files.append(find_image(images, [below + name, name], f"{where}: filename"))
+                here = f"{where}: filename"
+                files.append(
+                    None if images is None else find_image(images, [below + name, name], here)
+                )
                 ids.append(name)
         if not ids:
             raise ValueError(f"{path}: no image of the split {split!r}")

@@ -87,7 +87,7 @@ def _record(
             relations,
             size=(field(where, entry, "width", float), field(where, entry, "height", float)),
             id=name,
-            file=find_image(images, [path, name], where),
+            file=None if images is None else find_image(images, [path, name], where),
         )
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error

@@ -104,7 +104,8 @@ def _record(
                 )
     labels = [pick(f"{where}: bbox_labels", classes, i) for i in columns["bbox_labels"]]
     count = min(len(labels), most[0])
-    relations, scores = [], []
+    relations: list[tuple[int, str, int]] = []
+    scores = []
     triplets = zip(columns["rel_pairs"], columns["rel_labels"], columns["rel_scores"], strict=True)
     for pair, label, score in triplets:
         if not (isinstance(pair, list) and len(pair) == 2 and all(type(i) is int for i in pair)):

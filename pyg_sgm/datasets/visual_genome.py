@@ -54,7 +54,7 @@ class VisualGenome(SceneGraphDataset):
         for i, entry in enumerate(read_json(path, list)):
             where = f"{path}: [{i}]"
             name = str(field(where, entry, "image_id", int))
-            file = find_image(images, [f"{name}.jpg"], where)
+            file = None if images is None else find_image(images, [f"{name}.jpg"], where)
             records.append(_record(where, entry, attributes, sizes.get(name), file))
         super().__init__(**captioned(records, captions))
 
@@ -81,7 +81,7 @@ def _record(
         size = (float(boxes[:, 2].max()), float(boxes[:, 3].max()))
     if size is not None:
         boxes = boxes.clip(0, [*size, *size])
-    whole = ((boxes[:, 2:] > boxes[:, :2]).all(axis=1)).nonzero()[0].tolist()
+    whole = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1)).tolist()
     row_of = {ids[i]: row for row, i in enumerate(whole)}
     relations = []
     for i, relation in enumerate(field(where, entry, "relationships", list)):

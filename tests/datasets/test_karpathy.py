@@ -69,3 +69,19 @@ def test_bad_files(tmp_path: Path, change: Callable, message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
         KarpathyCaptions(write(tmp_path, content), "val")
     assert "dataset.json" in str(error.value)
+
+
+def test_images(tmp_path: Path) -> None:
+    content = copy.deepcopy(CONTENT)
+    content["images"][1]["filepath"] = "val2014"
+    path = write(tmp_path, content)
+    (tmp_path / "val2014").mkdir()
+    for name in ("val2014/b.jpg", "a.jpg"):
+        (tmp_path / name).touch()
+    data = open_dataset(f"karpathy:{path},images={tmp_path}", "dev")
+    assert data.images[0].file == tmp_path / "val2014" / "b.jpg"
+    assert data.image_ids == ["b.jpg"]
+    (tmp_path / "val2014" / "b.jpg").rename(tmp_path / "b.jpg")
+    assert open_dataset(f"karpathy:{path},images={tmp_path}", "val").images[0].file is not None
+    with pytest.raises(ValueError, match=r"images\[2\]: filename: there is no image .*c.jpg"):
+        open_dataset(f"karpathy:{path},images={tmp_path}", "train")

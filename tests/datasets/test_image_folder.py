@@ -1,0 +1,62 @@
+import warnings
+from pathlib import Path
+
+import pytest
+
+from pyg_sgm.datasets import ImageFolder, open_dataset
+
+
+def make(root: Path) -> Path:
+    (root / "photos" / "far").mkdir(parents=True)
+    for name in ("b.JPG", "a.png", "far/c.webp", "notes.txt", ".d.jpg"):
+        (root / "photos" / name).touch()
+    return root / "photos"
+
+
+def captions(root: Path, *rows: str) -> Path:
+    path = root / "captions.csv"
+    path.write_text("\n".join(["image,caption", *rows]))
+    return path
+
+
+def test_images_alone(tmp_path: Path) -> None:
+    data = open_dataset(f"images:{make(tmp_path)}", "any")
+    assert data.image_ids == ["a.png", "b.JPG", "far/c.webp"]
+    assert data.images[2].file == tmp_path / "photos" / "far" / "c.webp"
+    assert len(data) == 0
+
+
+def test_captions(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    path = captions(tmp_path, "far/c.webp,A hill .", "a.png,A dog .", "b.JPG,x", "a.png,Snow .")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = open_dataset(f"images:{folder},captions={path}", "train")
+    assert data.image_ids == ["a.png", "b.JPG", "far/c.webp"]
+    assert data.text_ids == ["far/c.webp#0", "a.png#0", "b.JPG#0", "a.png#1"]
+    assert data.image_of_text.tolist() == [2, 0, 1, 0]
+
+
+def test_an_image_without_a_caption_is_left_out_and_reported(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    with pytest.warns(UserWarning, match=r"captions.csv: 1 of 3 images have no caption.*'b.JPG'"):
+        data = ImageFolder(folder, captions(tmp_path, "far/c.webp,A hill .", "a.png,A dog ."))
+    assert data.image_ids == ["a.png", "far/c.webp"]
+    assert data.image_of_text.tolist() == [1, 0]
+
+
+def test_bad_input(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"captions.csv: line 3: image: there is no image 'c.webp'"
+    ):
+        ImageFolder(folder, captions(tmp_path, "a.png,A dog .", "c.webp,A hill ."))
+    with pytest.raises(ValueError, match=r"captions.csv: there is no caption"):
+        ImageFolder(folder, captions(tmp_path))
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        ImageFolder(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="there is no image"):
+        ImageFolder(tmp_path / "empty")
+    with pytest.raises(ValueError, match=r"expected images:FOLDER\[,captions=FILE\]"):
+        open_dataset(f"images:{folder},caption=x", "train")

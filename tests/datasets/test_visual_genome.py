@@ -1,0 +1,106 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from pyg_sgm.datasets import open_dataset
+
+
+def thing(number: int, name: str, *box: int) -> dict:
+    x, y, w, h = box
+    return {"object_id": number, "x": x, "y": y, "w": w, "h": h, "names": [name], "synsets": []}
+
+
+def relation(number: int, subject: int, predicate: str, target: int) -> dict:
+    ends = {"subject_id": subject, "object_id": target}
+    return {"relationship_id": number, "predicate": predicate, **ends, "synsets": []}
+
+
+GRAPHS = [
+    {
+        "image_id": 7,
+        "objects": [
+            thing(70, "Man ", 0, 0, 50, 80),
+            thing(71, "horse", 20, -4, 90, 100),
+            thing(72, "dot", 30, 30, 0, 5),
+        ],
+        "relationships": [
+            relation(1, 70, "RIDES", 71),
+            relation(2, 70, "has", 72),
+            relation(3, 99, "on", 71),
+        ],
+    },
+    {"image_id": 8, "objects": [], "relationships": []},
+]
+ATTRIBUTES = [
+    {
+        "image_id": 7,
+        "attributes": [
+            {**thing(71, "horse", 20, 0, 80, 90), "attributes": ["Brown", "brown", "big"]},
+            thing(70, "man", 0, 0, 50, 80),
+            {**thing(99, "cat", 0, 0, 1, 1), "attributes": ["lost"]},
+        ],
+    }
+]
+
+
+def write(root: Path, name: str, content: object) -> None:
+    (root / f"{name}.json").write_text(json.dumps(content))
+
+
+def test_graphs(tmp_path: Path) -> None:
+    write(tmp_path, "scene_graphs", GRAPHS)
+    write(tmp_path, "attributes", ATTRIBUTES)
+    write(tmp_path, "image_data", [{"image_id": 7, "width": 100, "height": 160, "url": ""}])
+    data = open_dataset(f"visual-genome:{tmp_path}", "train")
+    first, second = data.images
+    assert first.id == "7"
+    assert first.objects == ["man", "horse"]
+    assert first.relations == [(0, "rides", 1)]
+    assert first.attributes == [(1, "brown"), (1, "big")]
+    assert first.boxes is not None
+    assert first.boxes.tolist() == [[0, 0, 0.5, 0.5], [0.2, 0, 1, 0.6]]
+    assert (second.id, second.objects, len(data)) == ("8", [], 0)
+
+
+def test_sizes_from_boxes(tmp_path: Path) -> None:
+    write(tmp_path, "scene_graphs", GRAPHS)
+    image = open_dataset(f"visual-genome:{tmp_path}", "train").images[0]
+    assert image.size == (110, 96)
+    assert image.attributes == []
+
+
+def test_with_the_text_graphs_of_factual(tmp_path: Path) -> None:
+    write(tmp_path, "scene_graphs", GRAPHS)
+    (tmp_path / "7.jpg").touch()
+    (tmp_path / "8.jpg").touch()
+    rows = 'image_id,caption,scene_graph\n7,man rides a horse,"( man , ride , horse )"\n8,snow,\n'
+    (tmp_path / "c.csv").write_text(rows)
+    spec = f"visual-genome:{tmp_path},images={tmp_path},captions={tmp_path / 'c.csv'}"
+    data = open_dataset(spec, "train")
+    assert data.images[0].file == tmp_path / "7.jpg"
+    assert data.texts[0].relations == [(0, "ride", 1)]
+    assert data.image_of_text.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "expected a list"),
+        ([{"objects": []}], r"\[0\]: image_id: expected int"),
+        ([{"image_id": 1, "objects": []}], r"\[0\]: relationships: expected list"),
+        ([{**GRAPHS[0], "objects": [{"names": [1]}]}], r"\[0\]: objects\[0\]: names: expected str"),
+        (
+            [{**GRAPHS[0], "objects": [{**thing(1, "a", 0, 0, 1, 1), "w": None}]}],
+            r"\[0\]: objects\[0\]: w: expected float",
+        ),
+        (
+            [{**GRAPHS[0], "relationships": [{}]}],
+            r"\[0\]: relationships\[0\]: predicate: expected str",
+        ),
+    ],
+)
+def test_bad_files(tmp_path: Path, content: object, message: str) -> None:
+    write(tmp_path, "scene_graphs", content)
+    with pytest.raises(ValueError, match=f"scene_graphs.json: {message}"):
+        open_dataset(f"visual-genome:{tmp_path}", "train")
