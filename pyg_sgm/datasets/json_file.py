@@ -3,12 +3,15 @@
 import gzip
 import json
 import os
+import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 _PICKLE_SUFFIXES = (".joblib", ".pkl", ".pickle", ".p")
+_CHUNK = 1 << 20  # characters
+_NEXT = re.compile(r"[\s,]*")  # what stands between two objects of a list
 
 
 def read_json(path: str | os.PathLike[str], kind: type) -> Any:
@@ -43,6 +46,38 @@ def read_json(path: str | os.PathLike[str], kind: type) -> Any:
         expected = "an object" if kind is dict else "a list"
         raise ValueError(f"{path}: expected {expected}, got {type(value).__name__}")
     return value
+
+
+def read_json_list(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Reads the objects of a JSON file that is a list one by one, however large the file is.
+
+    Raises:
+        FileNotFoundError: If the file is absent.
+        ValueError: Naming the file, if it is cut short, not JSON, or no list of objects.
+    """
+    decode = json.JSONDecoder().raw_decode
+    with Path(path).open(encoding="utf-8") as file:
+        try:
+            text, start = file.read(_CHUNK).lstrip(), 1
+            if not text.startswith("["):
+                raise ValueError(f"{path}: expected a list")
+            while True:
+                start = _NEXT.match(text, start).end()  # type: ignore[union-attr]
+                if text.startswith("]", start):
+                    return
+                try:
+                    value, start = decode(text, start)
+                except ValueError as error:  # it may reach beyond what was read
+                    more = file.read(max(_CHUNK, len(text)))
+                    if not more:
+                        raise ValueError(f"{path}: cut short or not JSON ({error})") from error
+                    text, start = text[start:] + more, 0
+                    continue
+                if not isinstance(value, dict):
+                    raise ValueError(f"{path}: expected a list of objects")
+                yield value
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: cut short or not JSON ({error})") from error
 
 
 def field(where: str, entry: Any, name: str, kind: type) -> Any:

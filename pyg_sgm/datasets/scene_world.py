@@ -21,6 +21,7 @@ from pyg_sgm.datasets.world_captions import (
 )
 from pyg_sgm.datasets.world_images import detect, features_of, twins
 from pyg_sgm.datasets.world_words import ATTRIBUTES, OBJECTS, PREDICATES
+from pyg_sgm.metrics import pair_accuracy
 
 SPLITS = ("train", "dev", "test")
 KINDS = ("swapped_relation", "replaced_predicate", "replaced_attribute")
@@ -172,10 +173,7 @@ class HardNegatives:
             scores = scores[self.dataset.image_of_text.to(scores.device), torch.arange(count)]
         if scores.shape != (count,):
             raise ValueError(f"accuracy: expected scores of {count} texts, got {scores.shape}")
-        if scores.isnan().any():
-            raise ValueError("accuracy: a score is NaN")
-        true, false = scores[::2], scores[1::2]
-        return float(((true > false).double() + 0.5 * (true == false).double()).mean())
+        return pair_accuracy(scores[::2], scores[1::2])
 
 
 def _falsify(plan: Plan, kind: str, random: Random) -> Plan | None:

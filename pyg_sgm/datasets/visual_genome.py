@@ -11,7 +11,7 @@ from pyg_sgm.data import ImageRecord, image_record
 from pyg_sgm.datasets.base import SceneGraphDataset
 from pyg_sgm.datasets.captions import captioned
 from pyg_sgm.datasets.image_files import find_image
-from pyg_sgm.datasets.json_file import field, names, read_json
+from pyg_sgm.datasets.json_file import field, names, read_json_list
 
 Size = tuple[float, float]
 
@@ -51,7 +51,7 @@ class VisualGenome(SceneGraphDataset):
         sizes = _sizes(root / "image_data.json")
         path = root / "scene_graphs.json"
         records = []
-        for i, entry in enumerate(read_json(path, list)):
+        for i, entry in enumerate(read_json_list(path)):
             where = f"{path}: [{i}]"
             name = str(field(where, entry, "image_id", int))
             file = None if images is None else find_image(images, [f"{name}.jpg"], where)
@@ -110,7 +110,7 @@ def _record(
 def _attributes(path: Path) -> dict[tuple[str, int], list[str]]:
     """Attributes of every object, by image and number."""
     found: dict[tuple[str, int], list[str]] = {}
-    for i, entry in enumerate(read_json(path, list) if path.exists() else ()):
+    for i, entry in enumerate(read_json_list(path) if path.exists() else ()):
         image = str(field(f"{path}: [{i}]", entry, "image_id", int))
         for j, thing in enumerate(field(f"{path}: [{i}]", entry, "attributes", list)):
             where = f"{path}: [{i}]: attributes[{j}]"
@@ -124,7 +124,7 @@ def _attributes(path: Path) -> dict[tuple[str, int], list[str]]:
 
 def _sizes(path: Path) -> dict[str, Size]:
     sizes = {}
-    for i, entry in enumerate(read_json(path, list) if path.exists() else ()):
+    for i, entry in enumerate(read_json_list(path) if path.exists() else ()):
         where = f"{path}: [{i}]"
         width, height = (field(where, entry, side, float) for side in ("width", "height"))
         sizes[str(field(where, entry, "image_id", int))] = (width, height)

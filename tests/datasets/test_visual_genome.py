@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from pyg_sgm.datasets import open_dataset
+from pyg_sgm.datasets.json_file import read_json_list
 
 
 def thing(number: int, name: str, *box: int) -> dict:
@@ -81,6 +82,19 @@ def test_with_the_text_graphs_of_factual(tmp_path: Path) -> None:
     assert data.images[0].file == tmp_path / "7.jpg"
     assert data.texts[0].relations == [(0, "ride", 1)]
     assert data.image_of_text.tolist() == [0, 1]
+
+
+def test_files_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "scene_graphs", GRAPHS)
+    path = tmp_path / "scene_graphs.json"
+    text = path.read_text()
+    for size in (1, 7, len(text)):
+        monkeypatch.setattr("pyg_sgm.datasets.json_file._CHUNK", size)
+        assert list(read_json_list(path)) == GRAPHS
+    for broken in (text[:-1], text[:-20], text.replace(":", "", 1), "", "[3]", "[}"):
+        path.write_text(broken)
+        with pytest.raises(ValueError, match=r"scene_graphs.json"):
+            list(read_json_list(path))
 
 
 @pytest.mark.parametrize(
