@@ -14,9 +14,10 @@ from cyclopts.config import Yaml
 from pyg_sgm.cli.evaluate import evaluate
 from pyg_sgm.cli.explain import explain
 from pyg_sgm.cli.parse import parse
+from pyg_sgm.cli.probe import probe
 from pyg_sgm.cli.train import train
 
-for command in (train, evaluate, explain, parse):
+for command in (train, evaluate, explain, probe, parse):
     app.command(command)
 
 

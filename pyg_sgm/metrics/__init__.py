@@ -13,6 +13,7 @@ from pyg_sgm.metrics.retrieval import (
     fold_metrics,
     median_rank,
     metrics_of_ranks,
+    pair_accuracy,
     recall_at_k,
     retrieval_metrics,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "graph_tuples",
     "median_rank",
     "metrics_of_ranks",
+    "pair_accuracy",
     "parser_f1",
     "read_scene_graph",
     "recall_at_k",

@@ -131,3 +131,27 @@ def fold_metrics(scores: Tensor, image_of_text: Tensor, num_folds: int = 5) -> R
     return RetrievalMetrics(
         i2t=i2t, t2i=t2i, rsum=sum(fold["rsum"] for fold in all_ranks) / num_folds
     )
+
+
+def pair_accuracy(true: Tensor, false: Tensor) -> float:
+    """Share of the pairs whose first score is higher; equal ones, up to rounding, count half.
+
+    Args:
+        true (Tensor): Scores of what is right, ``[num_pairs]``.
+        false (Tensor): Scores of what is wrong, ``[num_pairs]``.
+
+    Raises:
+        ValueError: If a score is NaN, there is no pair, or the shapes differ.
+
+    Example:
+        >>> import torch
+        >>> pair_accuracy(torch.tensor([0.9, 0.3, 0.5]), torch.tensor([0.1, 0.3, 0.6]))
+        0.5
+    """
+    if true.shape != false.shape or true.dim() != 1 or not len(true):
+        raise ValueError(f"expected two vectors of scores, got {[*true.shape]}, {[*false.shape]}")
+    if true.isnan().any() or false.isnan().any():
+        raise ValueError("a score is NaN")
+    # The same numbers summed in another order are not the same to the last bit.
+    tie = true.isclose(false, rtol=1e-5, atol=1e-6)
+    return float((~tie & (true > false)).double().add(0.5 * tie.double()).mean())

@@ -4,6 +4,7 @@ from pyg_sgm.retrieval.attention import Attention
 from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts, with_parses
 from pyg_sgm.retrieval.explain import Explanation
 from pyg_sgm.retrieval.matcher import Candidate, SceneGraphMatcher
+from pyg_sgm.retrieval.probe import Probe, probe_relations
 from pyg_sgm.retrieval.rerank import Reranked, rerank_by_distraction
 
 __all__ = [
@@ -12,8 +13,10 @@ __all__ = [
     "EncodedImages",
     "EncodedTexts",
     "Explanation",
+    "Probe",
     "Reranked",
     "SceneGraphMatcher",
+    "probe_relations",
     "rerank_by_distraction",
     "with_parses",
 ]

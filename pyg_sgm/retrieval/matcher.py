@@ -43,6 +43,7 @@ from pyg_sgm.training import (
     load_model,
     save_model,
     score,
+    score_pairs,
 )
 from pyg_sgm.training.evaluate import feature_width
 from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS
@@ -211,6 +212,16 @@ class SceneGraphMatcher(
         """Scores of all images with all texts, ``[num_images, num_texts]``, on the CPU."""
         image, text = self.encode_images(images), self.encode_texts(texts)
         return score(self._saved().model, image.encoding, text.encoding)
+
+    def score_pairs(self, images: Images, texts: Texts, image_of_text: Tensor) -> Tensor:
+        """Score of every text with one image, ``[num_texts]``, on the CPU.
+
+        Args:
+            images, texts: See :meth:`encode_images` and :meth:`encode_texts`.
+            image_of_text: Position of each text's image, ``[num_texts]``.
+        """
+        image, text = self.encode_images(images), self.encode_texts(texts)
+        return score_pairs(self._saved().model, image.encoding, text.encoding, image_of_text)
 
     def rank(self, query: Any, candidates: Any, k: int = 10) -> list[Candidate]:
         """The best candidates for one query, best first; equal scores keep their order.

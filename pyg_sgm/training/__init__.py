@@ -1,6 +1,13 @@
 """Training with Lightning, evaluation, and models on disk."""
 
-from pyg_sgm.training.evaluate import encode_images, encode_texts, evaluate, rank, score
+from pyg_sgm.training.evaluate import (
+    encode_images,
+    encode_texts,
+    evaluate,
+    rank,
+    score,
+    score_pairs,
+)
 from pyg_sgm.training.fit import fit
 from pyg_sgm.training.folder import SavedModel, build_model, load_model, save_model
 from pyg_sgm.training.recipes import RECIPES, Recipe, find_recipe
@@ -19,4 +26,5 @@ __all__ = [
     "rank",
     "save_model",
     "score",
+    "score_pairs",
 ]

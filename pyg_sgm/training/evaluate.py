@@ -14,6 +14,7 @@ from pyg_sgm.ops import Ranking, stream_ranks
 
 IMAGES_PER_BLOCK = 256
 TEXTS_PER_BLOCK = 1024
+PAIRS_PER_BLOCK = 64
 
 
 def encode_images(model: Matcher, images: GraphCollection) -> Encoding:
@@ -51,6 +52,25 @@ def score(model: Matcher, image: Encoding, text: Encoding) -> Tensor:
             for j in torch.arange(len(text)).split(TEXTS_PER_BLOCK):
                 block = model.score(rows, text.select(j))
                 scores[int(i[0]) : int(i[-1]) + 1, int(j[0]) : int(j[-1]) + 1] = block.cpu()
+    return scores
+
+
+def score_pairs(model: Matcher, image: Encoding, text: Encoding, image_of_text: Tensor) -> Tensor:
+    """Score of every text with one image, ``[num_texts]`` on the CPU; texts of an image are scored
+    together, and few pairs that nobody asked for.
+
+    Args:
+        model: Any matcher.
+        image: Encoded images.
+        text: Encoded texts.
+        image_of_text: The image of every text, ``[num_texts]``.
+    """
+    scores = torch.empty(len(text))
+    with _evaluating(model):
+        for texts in image_of_text.argsort(stable=True).split(PAIRS_PER_BLOCK):
+            images, row = image_of_text[texts].unique(return_inverse=True)
+            block = model.score(image.select(images), text.select(texts)).cpu()
+            scores[texts] = block[row, torch.arange(len(texts))]
     return scores
 
 

@@ -1,0 +1,86 @@
+"""Does a matcher read relations? True captions against false ones of the same image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyg_sgm.data import TextRecord
+from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.metrics import pair_accuracy
+from pyg_sgm.retrieval.encoded import EncodedImages, with_parses
+from pyg_sgm.text import EDITS, EditKind, edit_texts
+
+if TYPE_CHECKING:
+    from pyg_sgm.retrieval.matcher import SceneGraphMatcher
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How often a matcher prefers true captions to false ones; chance is 50.
+
+    Args:
+        kind: What the false captions get wrong; see :func:`pyg_sgm.text.edit_texts`.
+        accuracy: Percent of the cases in which the true caption scores higher with its image; a
+            tie counts half. :obj:`None` without a case.
+        elsewhere: The same with another image in place of its own: what the captions give away by
+            themselves, because one of them sounds odd. :obj:`None` without another image.
+        cases: The true and the false caption of every case.
+    """
+
+    kind: EditKind
+    accuracy: float | None
+    elsewhere: float | None
+    cases: list[tuple[TextRecord, TextRecord]]
+
+
+def probe_relations(
+    matcher: SceneGraphMatcher, dataset: SceneGraphDataset, seed: int = 0
+) -> list[Probe]:
+    """Scores true captions against false ones that differ from them in one thing.
+
+    A model that takes a caption for a bag of words gets 50 on swapped relations, exactly: both
+    captions have the same words, and both scores are the same.
+
+    Args:
+        matcher: A trained matcher.
+        dataset: Captions without graphs are parsed.
+        seed: Of the edits. (default: ``0``)
+
+    Returns:
+        One result a kind of edit.
+
+    Example:
+        >>> from pyg_sgm.retrieval import SceneGraphMatcher
+        >>> from pyg_sgm.datasets import SceneWorld
+        >>> from pyg_sgm.training import Recipe
+        >>> world = SceneWorld("train", num_images=24, captions_per_image=2)
+        >>> matcher = SceneGraphMatcher("sgm", dim=16, hidden=16, embed=8)
+        >>> matcher = matcher.fit(world, recipe=Recipe(epochs=1), progress=False)
+        >>> [probe.kind for probe in probe_relations(matcher, world)]
+        ['swapped_relation', 'replaced_predicate', 'replaced_attribute']
+    """
+    dataset = with_parses(dataset)
+    images = matcher.encode_images(dataset)
+    return [_probe(matcher, images, dataset, kind, seed) for kind in EDITS]
+
+
+def _probe(
+    matcher: SceneGraphMatcher,
+    images: EncodedImages,
+    dataset: SceneGraphDataset,
+    kind: EditKind,
+    seed: int,
+) -> Probe:
+    edits = edit_texts(dataset.texts, dataset.image_of_text.tolist(), kind, seed)
+    cases = [(dataset.texts[i], false) for i, false in edits.items()]
+    if not cases:
+        return Probe(kind, None, None, cases)
+    texts = matcher.encode_texts([text for case in cases for text in case])
+    # [num_cases * 2], true and false in turn
+    own = dataset.image_of_text[list(edits)].repeat_interleave(2)
+    # Half the images away: images beside each other may be alike.
+    others = (own + len(images) // 2) % len(images)
+    scores = [matcher.score_pairs(images, texts, image) for image in (own, others)]
+    accuracy, elsewhere = (100 * pair_accuracy(each[::2], each[1::2]) for each in scores)
+    return Probe(kind, accuracy, elsewhere if len(images) > 1 else None, cases)
