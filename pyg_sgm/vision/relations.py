@@ -1,0 +1,334 @@
+"""Relations between the objects of an image, from their labels and boxes."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pyg_sgm.data.vocabulary import UNKNOWN, Vocabulary
+from pyg_sgm.data.word_vectors import word_vectors
+from pyg_sgm.vision.relation_network import RelationNetwork
+
+WEIGHTS = Path(__file__).parent / "weights" / "relations.safetensors"
+Relation = tuple[int, str, int, float]
+_PAIRS = 16_384  # that the network sees at once
+_TOLERANCE = 1e-3  # how far beyond the image rounding may place a box
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """All ordered pairs of objects of some images, and what the head says of them.
+
+    Args:
+        image: Index of the image, ascending, ``[num_pairs]``.
+        subject: Index of the subject among the objects of its image, ``[num_pairs]``.
+        object: The same of the object, ``[num_pairs]``.
+        predicate: Probability of each predicate if there is a relation,
+            ``[num_pairs, num_predicates]``.
+        related: Probability that there is a relation, ``[num_pairs]``.
+    """
+
+    image: Tensor
+    subject: Tensor
+    object: Tensor
+    predicate: Tensor
+    related: Tensor
+
+
+class RelationHead:
+    r"""Predicts the relations of an image from labels and boxes of its objects.
+
+    The confidence of (subject, predicate, object) is the probability that the pair is related,
+    times that of its likeliest predicate, times the scores of both objects where they are given.
+
+    Only objects that the head knows a word vector of (:attr:`labels`) have relations: a region
+    without a label (``<unk>``, as those of a grid) or with an unknown one has none, for what is
+    between a region and anything is geometry that says little, and would crowd out real pairs.
+    :meth:`extended` teaches it more labels.
+
+    Args:
+        network: The network.
+        labels: The labels that have a word vector; the first of them are those with a vector of
+            their own in the network.
+        vectors: Word vectors ``[len(labels), vector_channels]``.
+        predicates: The predicates by class.
+
+    Example:
+        >>> head = RelationHead.load()
+        >>> boxes = [[0.3, 0.1, 0.7, 0.7], [0.2, 0.4, 0.8, 1.0], [0, 0, 1, 1]]
+        >>> relations = head.relations([["man", "horse", "<unk>"]], [boxes])
+        >>> [relation[:3] for relation in relations[0]]
+        [(0, 'on', 1), (1, 'next to', 0)]
+    """
+
+    def __init__(
+        self,
+        network: RelationNetwork,
+        labels: Sequence[str],
+        vectors: Tensor,
+        predicates: Sequence[str],
+    ) -> None:
+        self.network = network
+        self.labels = list(labels)
+        self.vectors = vectors
+        self.predicates = list(predicates)
+        self._index = {label: at for at, label in enumerate(self.labels, start=1)}
+        self._table = torch.cat([vectors.new_zeros(1, vectors.size(1)), vectors])
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str] = WEIGHTS) -> "RelationHead":
+        """Reads a file of :meth:`save`.
+
+        Args:
+            path: The file. (default: the weights of the library, trained on Visual Genome)
+
+        Raises:
+            ValueError: Naming the file, if it is not one of a relation head.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                lists = json.loads(file.metadata()["relations"])
+                weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            vectors = weights.pop("vectors")
+            network = RelationNetwork(
+                num_labels=weights["own.weight"].size(0),
+                num_predicates=len(lists["predicates"]),
+                vector_channels=vectors.size(1),
+                channels=weights["hidden.weight"].size(0),
+                feature_channels=weights["feature.weight"].size(1) // 2
+                if "feature.weight" in weights
+                else 0,
+            )
+            network.load_state_dict(weights)
+            return cls(network.eval(), lists["labels"], vectors, lists["predicates"])
+        except (SafetensorError, KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{os.fspath(path)}: no relation head ({error})") from error
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes weights and word vectors in half precision, the names in the metadata."""
+        weights = {name: w.half().contiguous() for name, w in self.network.state_dict().items()}
+        weights["vectors"] = self.vectors.half().contiguous()
+        lists = {"labels": self.labels, "predicates": self.predicates}
+        save_file(weights, path, {"relations": json.dumps(lists)})
+
+    @property
+    def key(self) -> str:
+        """Tells heads apart by what they answer, for caches of their relations."""
+        digest = hashlib.sha256(json.dumps([self.labels, self.predicates]).encode())
+        for weight in (self.vectors, *self.network.state_dict().values()):
+            digest.update(weight.cpu().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def extended(self, labels: Sequence[str], path: str | os.PathLike[str]) -> "RelationHead":
+        """A head that knows more labels, by their word vectors.
+
+        Args:
+            labels: The labels; of several words the mean is taken. Those known already, and those
+                without a vector in the file, are passed over.
+            path: File of word vectors of the length the head was trained with
+                (:func:`pyg_sgm.data.read_word_vectors`).
+
+        Raises:
+            ValueError: Naming the file, if it is not one or has vectors of another length.
+        """
+        plain = dict.fromkeys(_plain(label) for label in labels)
+        new = [label for label in plain if label not in self._index and label != UNKNOWN]
+        vectors, found = word_vectors(Vocabulary(new), path)
+        if vectors.size(1) != self.vectors.size(1):
+            lengths = (
+                f"expected word vectors of length {self.vectors.size(1)}, got {vectors.size(1)}"
+            )
+            raise ValueError(f"{os.fspath(path)}: {lengths}")
+        names = [label for label, has in zip(new, found[1:].tolist(), strict=True) if has]
+        vectors = torch.cat([self.vectors, vectors[found]])
+        return RelationHead(self.network, self.labels + names, vectors, self.predicates)
+
+    def relations(
+        self,
+        labels: Sequence[Sequence[str]],
+        boxes: Sequence[ArrayLike],
+        scores: Sequence[ArrayLike] | None = None,
+        features: Sequence[ArrayLike] | None = None,
+        limit: int = 25,
+    ) -> list[list[Relation]]:
+        """The best relations of each image, at most one a pair of objects.
+
+        Args:
+            labels: Labels of the objects of each image.
+            boxes: Their boxes x1, y1, x2, y2 in ``[0, 1]``, ``[num_objects, 4]`` an image.
+            scores: Their confidence, ``[num_objects]`` an image. (default: 1 each)
+            features: Region features, ``[num_objects, feature_channels]`` an image, for a network
+                that was trained with them. (default: :obj:`None`)
+            limit: How many relations an image has at most. (default: :obj:`25`)
+
+        Returns:
+            For each image (subject index, predicate, object index, confidence), best first.
+
+        Raises:
+            ValueError: Naming image and field, for boxes that are empty, outside or not finite, or
+                lists that are not one an object.
+        """
+        score, start = (None, None) if scores is None else _flat_scores(labels, scores)
+        out: list[list[Relation]] = [[] for _ in labels]
+        for pairs in self._score(labels, boxes, features):
+            best, predicate = pairs.predicate.max(dim=1)
+            confidence = pairs.related * best
+            if score is not None:
+                begin = start[pairs.image]
+                confidence *= score[begin + pairs.subject] * score[begin + pairs.object]
+            chosen = _best(confidence, pairs.image, limit)
+            columns = (pairs.image, pairs.subject, predicate, pairs.object, confidence)
+            for image, s, name, o, value in zip(
+                *(c[chosen].tolist() for c in columns), strict=True
+            ):
+                out[image].append((s, self.predicates[name], o, value))
+        return out
+
+    def pair_scores(
+        self,
+        labels: Sequence[Sequence[str]],
+        boxes: Sequence[ArrayLike],
+        features: Sequence[ArrayLike] | None = None,
+    ) -> PairScores:
+        """All probabilities of all ordered pairs; arguments and errors as :meth:`relations`."""
+        parts = list(self._score(labels, boxes, features))
+        if not parts:
+            none = torch.zeros(0, dtype=torch.long)
+            return PairScores(
+                none, none, none, torch.zeros(0, len(self.predicates)), torch.zeros(0)
+            )
+        return PairScores(
+            *(torch.cat(column) for column in zip(*map(_columns, parts), strict=True))
+        )
+
+    @torch.inference_mode()
+    def _score(
+        self,
+        labels: Sequence[Sequence[str]],
+        boxes: Sequence[ArrayLike],
+        features: Sequence[ArrayLike] | None,
+    ) -> Iterator[PairScores]:
+        """Groups of images with pairs, about as many pairs each as the network sees at once."""
+        lists = {"boxes": boxes} | ({} if features is None else {"features": features})
+        for name, values in lists.items():
+            if len(values) != len(labels):
+                raise ValueError(f"{name}: expected one an image, {len(labels)}, got {len(values)}")
+        group: list[tuple[int, list[int], Tensor, Tensor]] = []
+        num_pairs = 0
+        for image, (names, box) in enumerate(zip(labels, boxes, strict=True)):
+            index = [self._index.get(_plain(name), 0) for name in names]
+            known = torch.tensor([at for at, i in enumerate(index) if i], dtype=torch.long)
+            checked = _checked(box, len(names), image)
+            if len(known) > 1:
+                group.append((image, index, known, checked))
+                num_pairs += len(known) * (len(known) - 1)
+            if num_pairs >= _PAIRS:
+                yield self._group(group, features)
+                group, num_pairs = [], 0
+        if group:
+            yield self._group(group, features)
+
+    def _group(
+        self,
+        group: list[tuple[int, list[int], Tensor, Tensor]],
+        features: Sequence[ArrayLike] | None,
+    ) -> PairScores:
+        place = torch.cat([known for *_, known, _ in group])  # of an object in its image
+        label = torch.cat([torch.tensor(index)[known] for _, index, known, _ in group])
+        boxes = torch.cat([box[known] for *_, known, box in group])
+        size = torch.tensor([len(known) for *_, known, _ in group])
+        image, subject, other = _ordered_pairs(size)
+        rows = None
+        if features is not None and self.network.feature is not None:
+            wanted = self.network.feature.in_features // 2
+            rows = torch.cat(
+                [_features(features[at], len(i), wanted, at)[known] for at, i, known, _ in group]
+            )
+        x = self.network.embed(
+            label * (label < self.network.own.num_embeddings), self._table[label]
+        )
+        parts = [
+            self.network(x, boxes, s, o, rows)
+            for s, o in zip(subject.split(_PAIRS), other.split(_PAIRS), strict=True)
+        ]
+        logits, related = (torch.cat(column) for column in zip(*parts, strict=True))
+        number = torch.tensor([at for at, *_ in group])
+        return PairScores(
+            number[image], place[subject], place[other], logits.softmax(dim=1), related.sigmoid()
+        )
+
+
+def _columns(scores: PairScores) -> tuple[Tensor, ...]:
+    return scores.image, scores.subject, scores.object, scores.predicate, scores.related
+
+
+def _plain(label: str) -> str:
+    return re.sub(r"[\s_-]+", " ", label).strip().lower()
+
+
+def _ordered_pairs(size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Image, first and second object ``[num_pairs]`` of all pairs of different objects.
+
+    Args:
+        size: Objects of each image; they are numbered through.
+    """
+    start = size.cumsum(0) - size
+    image = torch.repeat_interleave(size * size)
+    at = torch.arange(len(image)) - (size * size).cumsum(0).sub(size * size)[image]
+    first, second = start[image] + at // size[image], start[image] + at % size[image]
+    different = first != second
+    return image[different], first[different], second[different]
+
+
+def _best(confidence: Tensor, image: Tensor, limit: int) -> Tensor:
+    """Indices of the ``limit`` most confident pairs of each image, best first."""
+    order = confidence.argsort(descending=True, stable=True)
+    order = order[image[order].argsort(stable=True)]
+    _, group, count = image[order].unique_consecutive(return_inverse=True, return_counts=True)
+    rank = torch.arange(len(order)) - (count.cumsum(0) - count)[group]
+    return order[rank < limit]
+
+
+def _checked(boxes: ArrayLike, count: int, image: int) -> Tensor:
+    array = np.asarray(boxes, dtype=np.float32)
+    if array.shape != (count, 4) and not (count == 0 and array.size == 0):
+        raise ValueError(f"image {image}: boxes: expected [{count}, 4], got {list(array.shape)}")
+    array = array.reshape(-1, 4)
+    inside = (array >= -_TOLERANCE).all() and (array <= 1 + _TOLERANCE).all()
+    if not (inside and (array[:, 2:] > array[:, :2]).all()):
+        raise ValueError(f"image {image}: boxes: expected x1 < x2 and y1 < y2 in [0, 1]")
+    return torch.from_numpy(array)
+
+
+def _features(features: ArrayLike, count: int, channels: int, image: int) -> Tensor:
+    rows = torch.as_tensor(np.asarray(features, dtype=np.float32))
+    if rows.shape != (count, channels) or not rows.isfinite().all():
+        raise ValueError(
+            f"image {image}: features: expected finite [{count}, {channels}], "
+            f"got {list(rows.shape)}"
+        )
+    return rows
+
+
+def _flat_scores(
+    labels: Sequence[Sequence[str]], scores: Sequence[ArrayLike]
+) -> tuple[Tensor, Tensor]:
+    """Scores of all objects in one row, and where each image begins in it."""
+    if len(scores) != len(labels):
+        raise ValueError(f"scores: expected one an image, {len(labels)}, got {len(scores)}")
+    rows = [np.asarray(row, dtype=np.float32).reshape(-1) for row in scores]
+    for image, row in enumerate(rows):
+        if row.shape != (len(labels[image]),) or not np.isfinite(row).all():
+            raise ValueError(f"image {image}: scores: expected {len(labels[image])} finite numbers")
+    size = torch.tensor([len(row) for row in rows])
+    return torch.from_numpy(np.concatenate([np.zeros(0, np.float32), *rows])), size.cumsum(0) - size
