@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
+BENCH ?= bench_results
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench clean
@@ -34,5 +35,18 @@ test: lint  ## Run every test and doctest, with and without torch-scatter
 	$(BIN)/pytest
 	PYG_SGM_TEST_WITHOUT_SCATTER=1 $(BIN)/pytest
 
+# Small sizes, minutes in all; the sizes of the reported figures are in each script's help.
+bench: $(VENV)/.dev  ## Run the speed benchmarks on small sizes
+	for model in sgm hoad; do for dtype in float32 bfloat16; do \
+		$(BIN)/python benchmarks/throughput.py --model $$model --dtype $$dtype \
+			--images 100 --captions 200 --out $(BENCH) || exit 1; \
+		$(BIN)/python benchmarks/scaling.py --model $$model --dtype $$dtype \
+			--sizes 50x100 100x200 200x400 --out $(BENCH) || exit 1; \
+	done; done
+	$(BIN)/python benchmarks/scaling.py --sizes 100x500 200x1000 --stream --out $(BENCH)
+	$(BIN)/python benchmarks/ranks.py --images 1000 --captions 5000 --out $(BENCH)
+	$(BIN)/python benchmarks/segment.py --out $(BENCH)
+	$(BIN)/python benchmarks/training_throughput.py --steps 3 --out $(BENCH)
+
 clean:  ## Remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) .pytest_cache .mypy_cache .ruff_cache

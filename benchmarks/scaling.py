@@ -78,12 +78,14 @@ def draw(rows: list[dict[str, float]], title: str, path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained")
-    pairs = [row["images"] * row["captions"] for row in rows]
+    sizes = [f"{row['images']:,} x {row['captions']:,}" for row in rows]
     for axis, key, unit in zip(
         axes, ("microseconds_per_pair", "peak_memory_mib"), ("µs a pair", "MiB"), strict=True
     ):
-        axis.plot(pairs, [row[key] for row in rows], marker="o")
-        axis.set(xscale="log", xlabel="pairs", ylabel=unit, ylim=(0, None))
+        values = [row[key] for row in rows]
+        axis.plot(sizes, values, marker="o")
+        axis.set(xlabel="images x captions", ylabel=unit, ylim=(0, 1.15 * max(values)))
+        axis.margins(x=0.25)
     figure.suptitle(title, fontsize=10)
     figure.savefig(path, dpi=150)
 

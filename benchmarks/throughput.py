@@ -108,16 +108,25 @@ def run(args: argparse.Namespace) -> dict[str, object]:
 
 def draw(report: dict[str, object], path: Path) -> None:
     from matplotlib import pyplot
+    from matplotlib.ticker import NullFormatter
 
     times = report["microseconds_per_pair"]
     assert isinstance(times, dict)
-    names = [name for name in times if name != "product"]
+    names = [name for name in times if name != "product"][::-1]
+    labels = [
+        f"{times[name]:.4g}" + f"  ({times[name] / times['scorer']:.1f} x)" * (name != "scorer")
+        for name in names
+    ]
     figure, axes = pyplot.subplots(figsize=(7, 2.5), layout="constrained")
-    bars = axes.barh(names[::-1], [times[name] for name in names[::-1]])
-    axes.bar_label(bars, fmt="%.3g", padding=3)
-    axes.set(xscale="log", xlabel="microseconds a pair")
-    axes.margins(x=0.15)
-    axes.set_title(f"{report['model']}, {report['dtype']}, {report['device']}", fontsize=10)
+    bars = axes.barh([name.replace("_", " ") for name in names], [times[name] for name in names])
+    axes.bar_label(bars, labels, padding=3)
+    axes.set(xscale="log", xlabel="microseconds a pair (log scale)")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(times["scorer"] / 2, 6 * max(times.values()))
+    sizes = f"{report['images']:,} images x {report['captions']:,} captions"
+    axes.set_title(
+        f"{report['model']}, {report['dtype']}, {sizes}, {report['device']}", fontsize=10
+    )
     figure.savefig(path, dpi=150)
 
 
