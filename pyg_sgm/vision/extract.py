@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ from pyg_sgm.vision.graph_folder import (
 from pyg_sgm.vision.images import ImageError, Photo, read_photo
 from pyg_sgm.vision.relations import RelationHead
 
-_AT_MOST = 832  # pixels of the longer side: twice what a detector of 416 looks at
+AT_MOST = 832  # pixels of the longer side: twice what a detector of 416 looks at
 Source = tuple[int, int]  # bytes and time of change of a file
 
 
@@ -43,6 +44,8 @@ class Extractor:
         features: What their boxes, and the union boxes of relations, are described with.
         relations: What finds the relations. (default: :obj:`None`, there are none)
         limit: At most so many relations an image. (default: ``25``)
+        options: What it can be made from again, kept with its graphs: the arguments of
+            :func:`open_extractor`. (default: :obj:`None`)
     """
 
     def __init__(
@@ -52,11 +55,13 @@ class Extractor:
         relations: RelationHead | None = None,
         *,
         limit: int = 25,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.detector = detector
         self.features = features
         self.relations = relations
         self.limit = limit
+        self.options = options
 
     @property
     def key(self) -> dict[str, str]:
@@ -66,7 +71,7 @@ class Extractor:
             "detector": self.detector.key,
             "features": self.features.key,
             "relations": head,
-            "images": f"at most {_AT_MOST} pixels",
+            "images": f"at most {AT_MOST} pixels",
         }
 
     @property
@@ -206,6 +211,7 @@ def _open_folder(folder: Path, extractor: Extractor) -> dict[str, Source]:
         folder.mkdir(parents=True, exist_ok=True)
         header = FORMAT | {
             "key": extractor.key,
+            "options": extractor.options,
             "dim": extractor.features.dim,
             "labels": extractor.labels,
         }
@@ -234,7 +240,7 @@ def _in_threads(
         photos, unread = [], {}
         for id, path in batch:
             try:
-                photos.append(read_photo(path, id, at_most=_AT_MOST))
+                photos.append(read_photo(path, id, at_most=AT_MOST))
             except (ImageError, OSError) as error:
                 unread[id] = str(error)
         return extractor(photos) if photos else [], unread
