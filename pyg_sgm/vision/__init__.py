@@ -8,7 +8,9 @@ from pyg_sgm.vision.graph_folder import open_graphs, read_skipped
 from pyg_sgm.vision.images import ImageError, Photo, read_image, read_photo
 from pyg_sgm.vision.lite0 import EfficientNetLite0
 from pyg_sgm.vision.onnx_detector import OnnxDetector
+from pyg_sgm.vision.open import open_detector, open_extractor
 from pyg_sgm.vision.relations import RelationHead
+from pyg_sgm.vision.torchvision_detector import TorchvisionDetector
 
 __all__ = [
     "COCO_LABELS",
@@ -24,8 +26,11 @@ __all__ = [
     "RegionFeatures",
     "RelationHead",
     "Summary",
+    "TorchvisionDetector",
     "extract",
     "join",
+    "open_detector",
+    "open_extractor",
     "open_graphs",
     "pool_boxes",
     "read_image",

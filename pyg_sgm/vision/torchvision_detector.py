@@ -1,0 +1,57 @@
+"""The detectors of torchvision."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from pyg_sgm.vision.detections import Detections
+from pyg_sgm.vision.images import Photo
+
+
+class TorchvisionDetector:
+    """A detector of torchvision with the weights it comes with.
+
+    Args:
+        name: Such as :obj:`"fasterrcnn_resnet50_fpn_v2"`.
+        min_score: Least score. (default: ``0.3``)
+        limit: At most so many objects an image. (default: ``26``)
+
+    Raises:
+        ImportError: If torchvision is absent.
+        ValueError: If it has no such detector.
+    """
+
+    def __init__(self, name: str, *, min_score: float = 0.3, limit: int = 26) -> None:
+        try:
+            from torchvision import models
+        except ImportError as error:
+            raise ImportError(
+                f"detector {name!r} needs torchvision: pip install torchvision"
+            ) from error
+        if name not in models.list_models(module=models.detection):
+            raise ValueError(f"torchvision has no detector {name!r}")
+        weights = models.get_model_weights(name).DEFAULT
+        self._names = tuple(weights.meta["categories"])
+        # Names that stand for no label, such as that of the background.
+        self.labels = tuple(x for x in self._names if x not in ("__background__", "N/A"))
+        self._net = models.get_model(name, weights=weights).eval()
+        self._min_score = min_score
+        self._limit = limit
+        self.key = f"torchvision {name} {weights} score {min_score} limit {limit}"
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Detections]:
+        # One image at a time: the network pads the images of a batch to the largest of them.
+        return [self._detect(photo.pixels) for photo in photos]
+
+    def _detect(self, pixels: np.ndarray) -> Detections:
+        image = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+        with torch.inference_mode():
+            (found,) = self._net([image])
+        height, width = pixels.shape[:2]
+        box = (found["boxes"].numpy() / ([width, height] * 2)).clip(0, 1).astype(np.float32)
+        score = found["scores"].numpy()
+        names = np.array(self._names, dtype=object)[found["labels"].numpy()]
+        sound = (score >= self._min_score) & (box[:, 2:] > box[:, :2]).all(1)
+        keep = np.flatnonzero(sound & np.isin(names, self.labels))[: self._limit]
+        return Detections(box[keep], tuple(names[keep]), score[keep].astype(np.float32))
