@@ -12,6 +12,7 @@ import numpy as np
 from pyg_sgm.data import ImageRecord
 from pyg_sgm.retrieval import Explanation
 from pyg_sgm.retrieval.explain import Match
+from pyg_sgm.vision.images import read_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +44,8 @@ def draw_match(
     Args:
         explanation: Of :meth:`~pyg_sgm.retrieval.SceneGraphMatcher.explain`.
         path: Where to write the picture; the suffix names the format. (default: :obj:`None`)
-        image: The pixels: a file, or an array ``[height, width, 3]``. (default: a blank canvas)
+        image: The pixels: a file, or an array ``[height, width, 3]``. (default: the file of the
+            image's record, else a blank canvas)
 
     Raises:
         ValueError: If the format is unknown, or the file is no image.
@@ -62,7 +64,7 @@ def draw_match(
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("pictures need Matplotlib: pip install pyg_sgm[viz]") from error
-    pixels = None if image is None else _pixels(image)
+    pixels = _pixels(explanation.image.file if image is None else image)
     # Objects that search for words would be lines from every box.
     matches = [match for match in explanation.matches if match.level != "reverse"]
     explanation = replace(explanation, matches=matches)
@@ -119,7 +121,7 @@ class _Canvas:
             frame = Rectangle((self.left, 0), self.width, self.height, fc="#f7f7f5", ec=FAINT)
             axes.add_patch(frame)
         else:
-            axes.imshow(pixels, extent=extent, aspect="auto", alpha=0.75)
+            axes.imshow(pixels, extent=extent, aspect="auto", alpha=0.75, interpolation="bicubic")
 
     def middle(self, obj: int) -> tuple[float, float]:
         x1, y1, x2, y2 = self.boxes[obj]
@@ -335,16 +337,12 @@ def _between(canvas: _Canvas, explanation: Explanation, match: Match) -> tuple[f
     return (ax + bx) / 2, (ay + by) / 2
 
 
-def _pixels(image: Any) -> np.ndarray:
+def _pixels(image: Any) -> np.ndarray | None:
+    """The pixels of a file or an array; none of nothing."""
+    if image is None:
+        return None
     if isinstance(image, (str, os.PathLike)):
-        from matplotlib.image import imread
-
-        try:
-            image = imread(Path(image))
-        except (OSError, ValueError, SyntaxError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise ValueError(f"{image}: this is no image ({error})") from error
+        return read_image(image)
     pixels = np.asarray(image)
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise ValueError(f"image: expected an array [height, width, 3], got {pixels.shape}")

@@ -37,7 +37,8 @@ def draw_attention(
     Args:
         attention: Of :meth:`~pyg_sgm.retrieval.SceneGraphMatcher.explain`.
         path: Where to write the picture; the suffix names the format. (default: :obj:`None`)
-        image: The pixels: a file, or an array ``[height, width, 3]``. (default: a blank canvas)
+        image: The pixels: a file, or an array ``[height, width, 3]``. (default: the file of the
+            image's record, else a blank canvas)
 
     Raises:
         ValueError: If the format is unknown, or the file is no image.
@@ -57,7 +58,7 @@ def draw_attention(
         ['objects']
     """
     figure = _figure(12.0, 7.6)
-    pixels = None if image is None else _pixels(image)
+    pixels = _pixels(attention.image.file if image is None else image)
     figure.suptitle(
         f"{_short(attention.text.caption, 110)}\nscore {attention.score:.2f}, "
         f"distraction score {attention.image_distraction:.2f}",
@@ -158,7 +159,7 @@ def _draw_canvas(
     width, height = image.size or (4.0, 3.0)
     if pixels is not None:
         height, width = pixels.shape[:2]
-        axes.imshow(pixels, extent=(0, width, height, 0), alpha=0.75)
+        axes.imshow(pixels, extent=(0, width, height, 0), alpha=0.75, interpolation="bicubic")
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     axes.set_aspect("equal")

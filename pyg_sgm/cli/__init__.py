@@ -13,11 +13,13 @@ from cyclopts.config import Yaml
 
 from pyg_sgm.cli.evaluate import evaluate
 from pyg_sgm.cli.explain import explain
+from pyg_sgm.cli.graphs import graphs
 from pyg_sgm.cli.parse import parse
 from pyg_sgm.cli.probe import probe
+from pyg_sgm.cli.rank import rank
 from pyg_sgm.cli.train import train
 
-for command in (train, evaluate, explain, probe, parse):
+for command in (train, evaluate, explain, rank, probe, parse, graphs):
     app.command(command)
 
 

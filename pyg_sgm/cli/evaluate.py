@@ -6,10 +6,8 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from pyg_sgm.cli._app import Data, Run, console, open_run, write_json
+from pyg_sgm.cli._data import open_data
 from pyg_sgm.cli._metrics import metrics_table
-from pyg_sgm.datasets import open_dataset
-from pyg_sgm.retrieval import with_parses
-from pyg_sgm.training.run_folder import PARSES
 
 
 def evaluate(
@@ -42,7 +40,7 @@ def evaluate(
         Of a re-ranked result, with those of the first ranking under "first".
     """
     matcher = open_run(run)
-    dataset = with_parses(open_dataset(data, split), run / PARSES)
+    dataset = open_data(data, split, run)
     if dev_every:
         dataset = dataset.split_every(dev_every)[1]
     metrics: dict[str, Any]

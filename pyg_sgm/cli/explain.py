@@ -8,10 +8,10 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from pyg_sgm.cli._app import Data, Run, console, open_run
+from pyg_sgm.cli._data import find_text, image_index
 from pyg_sgm.data import TextRecord, text_record
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
 from pyg_sgm.retrieval import Attention, Explanation
-from pyg_sgm.text import parse as parse_caption
 
 
 def explain(
@@ -40,16 +40,13 @@ def explain(
         A triplet of the caption, as "man,ride,horse", instead of parsing it; may be given several
         times.
     image_file
-        The pixels, to draw the match on.
+        The pixels, to draw the match on. [default: the file that the data names, if any]
     out
         File of the picture, such as match.png.
     """
     matcher = open_run(run)
     dataset = open_dataset(data, split)
-    if image not in dataset.image_ids:
-        some = ", ".join(dataset.image_ids[:3])
-        raise ValueError(f"--image: no {image!r} among {len(dataset.images)} images: {some}, ...")
-    one = dataset.select_images([dataset.image_ids.index(image)])
+    one = dataset.select_images([image_index(image, dataset)])
     explanation = matcher.explain(one, _text(text, triplet or [], one, dataset))
     if isinstance(explanation, Attention):
         _print_attention(explanation)
@@ -71,10 +68,7 @@ def _text(
     text: str, triplets: Sequence[str], one: SceneGraphDataset, dataset: SceneGraphDataset
 ) -> TextRecord:
     if not triplets:
-        for record in (*one.texts, *dataset.texts):
-            if record.caption == text and record.objects:
-                return record
-        return parse_caption(text).to_record()
+        return find_text(text, one, dataset)
     relations = []
     for triplet in triplets:
         parts = [part.strip() for part in triplet.split(",")]

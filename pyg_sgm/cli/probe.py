@@ -7,9 +7,8 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from pyg_sgm.cli._app import Data, Run, console, open_run, write_json
-from pyg_sgm.datasets import open_dataset
-from pyg_sgm.retrieval import Probe, probe_relations, with_parses
-from pyg_sgm.training.run_folder import PARSES
+from pyg_sgm.cli._data import open_data
+from pyg_sgm.retrieval import Probe, probe_relations
 
 
 def probe(
@@ -41,11 +40,14 @@ def probe(
         the number of cases.
     """
     matcher = open_run(run)
-    dataset = with_parses(open_dataset(data, split), run / PARSES)
+    dataset = open_data(data, split, run)
     if dev_every:
         dataset = dataset.split_every(dev_every)[1]
     probes = probe_relations(matcher, dataset, seed)
     console.print(_table(probes, f"{dataset}"))
+    for one in probes:
+        for true, false in one.cases[:1]:
+            console.print(f"{_name(one)}: {true.caption} / {false.caption}", markup=False)
     if json is not None:
         results = {
             one.kind: {
@@ -63,9 +65,11 @@ def _table(probes: list[Probe], title: str) -> Table:
     table.add_column("the false caption", no_wrap=True)
     for column in ("true one first, %", "another image, %", "cases"):
         table.add_column(column, justify="right")
-    table.add_column("for example")
     for one in probes:
         shares = ("-" if n is None else f"{n:.1f}" for n in (one.accuracy, one.elsewhere))
-        example = one.cases[0][1].caption if one.cases else ""
-        table.add_row(one.kind.replace("_", " "), *shares, f"{len(one.cases):,}", example)
+        table.add_row(_name(one), *shares, f"{len(one.cases):,}")
     return table
+
+
+def _name(probe: Probe) -> str:
+    return probe.kind.replace("_", " ")

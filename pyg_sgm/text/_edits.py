@@ -218,7 +218,9 @@ class _Replacements:
             i
             for i, span in enumerate(spans)
             # Relations may share words, if all of them: "people and dogs sit on grass".
-            if _is_run(span) and all(r == span or not set(r) & set(span) for r in spans)
+            if _is_run(span)
+            and all(r == span or not set(r) & set(span) for r in spans)
+            and not DETERMINERS & set(it.text.words[span[0] - 1 : span[0]])  # "to the left of"
         ]
 
     def said(self, it: _Located) -> set[str]:
