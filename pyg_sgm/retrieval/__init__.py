@@ -5,9 +5,12 @@ from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts, with_parses
 from pyg_sgm.retrieval.explain import Explanation
 from pyg_sgm.retrieval.matcher import Candidate, SceneGraphMatcher
 from pyg_sgm.retrieval.probe import Probe, probe_relations
+from pyg_sgm.retrieval.queries import Answer, Answered, answer_images, answer_texts
 from pyg_sgm.retrieval.rerank import Reranked, rerank_by_distraction
 
 __all__ = [
+    "Answer",
+    "Answered",
     "Attention",
     "Candidate",
     "EncodedImages",
@@ -16,6 +19,8 @@ __all__ = [
     "Probe",
     "Reranked",
     "SceneGraphMatcher",
+    "answer_images",
+    "answer_texts",
     "probe_relations",
     "rerank_by_distraction",
     "with_parses",
