@@ -1,15 +1,20 @@
 """How do the models compare under one harness, and what does each part of HOAD give?
 
-Trains every row with several seeds on the SGM authors' Flickr30k graphs and evaluates the weights
-of the last epoch on the dev images (every fifth, by sorted name); nothing is chosen on dev. Tables:
+Trains every row with several seeds and evaluates the weights of the last epoch on dev, where
+nothing is chosen: every fifth image of the split, by sorted name, or another split. Tables:
 
 - `models`: every model with its recipe `default`;
-- `hoad`: the ablations of table 3 of the paper (Li et al., CVPR 2020), and its own loss.
+- `hoad`: the ablations of table 3 of the paper (Li et al., CVPR 2020), and its own loss;
+- `relations`: models with and without relations, with the relation probe.
 
-Models whose nodes attend also have a row with the ten best re-ranked by distraction. Rows that are
-already in the output are not trained again; with `--markdown` none is.
+HOAD also has a row with the ten best re-ranked by distraction. Rows that are already in the output
+are not trained again; with `--markdown` none is.
 
-    python benchmarks/compare_models.py --root FOLDER --word-vectors FILE
+    python benchmarks/compare_models.py --data flickr30k-sgm:FOLDER --split val \
+        --word-vectors FILE --tables models hoad
+    python benchmarks/compare_models.py --data flickr8k:FOLDER --dev-split dev --graphs f8k.sg \
+        --detector onnx:yolox_nano.onnx --word-vectors FILE --tables relations --epochs 10 \
+        --precision bf16-mixed --out benchmarks/results/flickr8k.json
 """
 
 import argparse
@@ -22,9 +27,8 @@ from pathlib import Path
 
 import torch
 
-from pyg_sgm.datasets import open_dataset
-from pyg_sgm.retrieval import SceneGraphMatcher
-from pyg_sgm.retrieval.rerank import evaluate_reranked
+from pyg_sgm.datasets import SceneGraphDataset, open_dataset
+from pyg_sgm.retrieval import SceneGraphMatcher, probe_relations, with_graphs, with_parses
 from pyg_sgm.training import Recipe, find_recipe
 
 SCAN = {
@@ -56,6 +60,15 @@ def tables() -> dict[str, dict[str, tuple[str, Recipe]]]:
             "w/o NodeAtt": ("hoad", hoad.replace(node_attention=False)),
             "the paper's loss": ("hoad", own_loss.replace(first_order=0.1, logits=False)),
         },
+        "relations": {
+            "VSE++": ("vse", find_recipe("vse")),
+            "SCAN t-i LSE": ("scan", scan),
+            "OOM": ("sgm", find_recipe("sgm").replace(variant="oom")),
+            "SGM": ("sgm", find_recipe("sgm")),
+            "HOAD without relations": ("hoad", hoad.replace(node_types="o")),
+            "HOAD without attributes": ("hoad", hoad.replace(node_types="or")),
+            "HOAD": ("hoad", hoad),
+        },
     }
 
 
@@ -63,8 +76,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--root", required=True, help="folder of the Flickr30k graphs")
+    parser.add_argument("--data", required=True, help="as for pyg-sgm train")
+    parser.add_argument("--split", default="train")
+    parser.add_argument("--dev-split", help="default: every fifth image of --split")
+    parser.add_argument("--graphs", type=Path, help="folder of the graphs of photos")
+    parser.add_argument("--parses", type=Path, help="file of the parses of captions without graphs")
     parser.add_argument("--word-vectors", help="GloVe or word2vec text file")
+    parser.add_argument("--epochs", type=int, help="instead of each recipe's")
+    parser.add_argument("--precision", help="instead of each recipe's")
     parser.add_argument("--tables", nargs="+", default=list(tables()), choices=list(tables()))
     parser.add_argument("--rows", nargs="+", help="some rows only")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -73,12 +92,16 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true", help="print what there is")
     args = parser.parse_args()
 
-    train, dev = open_dataset(f"flickr30k-sgm:{args.root}", "val").split_every(5)
+    train = _open(args, args.split)
+    train, dev = (train, _open(args, args.dev_split)) if args.dev_split else train.split_every(5)
+    changes = {"epochs": args.epochs, "precision": args.precision}
+    changes = {name: value for name, value in changes.items() if value is not None}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     for table in args.tables:
         for row, (model, recipe) in tables()[table].items():
             if args.rows and row not in args.rows:
                 continue
+            recipe = recipe.replace(**changes)
             # Equal recipes of two tables are trained once.
             key = json.dumps([model, recipe.to_dict()], sort_keys=True)
             for seed in args.seeds:
@@ -93,6 +116,8 @@ def main() -> None:
                 if args.save:
                     matcher.save_pretrained(args.save / f"{table}-{row}-{seed}".replace(" ", "_"))
                 run = {"seconds": seconds, **_evaluate(matcher, dev)}
+                if table == "relations":
+                    run["probe"] = {p.kind: p.accuracy for p in probe_relations(matcher, dev)}
                 entry = results.setdefault(
                     key, {"model": model, "recipe": recipe.to_dict(), "runs": {}}
                 )
@@ -108,16 +133,20 @@ def main() -> None:
                 if "distraction" in runs[0]:
                     again = [{**run["distraction"], "seconds": run["seconds"]} for run in runs]
                     _print_row(table, f"{row} +Dist", again)
+                if "probe" in runs[0]:
+                    _print_probe(table, row, [run["probe"] for run in runs])
     print(f"{torch.get_num_threads()} threads; {args.out}")
 
 
-def _evaluate(matcher: SceneGraphMatcher, dev: object) -> dict:
-    assert matcher.model is not None
-    assert matcher.vocabularies is not None
-    graphs = dev.encode(matcher.vocabularies)  # type: ignore[attr-defined]
+def _open(args: argparse.Namespace, split: str) -> SceneGraphDataset:
+    dataset = with_parses(open_dataset(args.data, split), args.parses)
+    return with_graphs(dataset, args.graphs) if args.graphs else dataset
+
+
+def _evaluate(matcher: SceneGraphMatcher, dev: SceneGraphDataset) -> dict:
     if matcher.name != "hoad":
-        return dict(matcher.evaluate(dev))  # type: ignore[arg-type]
-    before, after = evaluate_reranked(matcher.model, graphs)
+        return {**matcher.evaluate(dev)}
+    before, after = matcher.evaluate_reranked(dev)
     return {**before, "distraction": after}
 
 
@@ -133,6 +162,14 @@ def _print_row(table: str, row: str, runs: list[dict]) -> None:
     seconds = statistics.mean(run["seconds"] for run in runs)
     rsum = f"{statistics.mean(sums):.1f} {spread}"
     print(f"| {table} | {row} | {' | '.join(cells)} | {rsum} | {seconds:.0f} s |", flush=True)
+
+
+def _print_probe(table: str, row: str, probes: list[dict]) -> None:
+    """Percent of true captions ahead of false ones: mean, smallest and largest of the seeds."""
+    for kind in probes[0]:
+        values = [probe[kind] for probe in probes]
+        spread = f"{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+        print(f"  {table}, {row}: {kind} {spread}", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -89,6 +90,39 @@ def matmul_rate(dtype: torch.dtype, device: torch.device) -> float:
     return 2 * 2048**3 / statistics.median(times) / 1e12
 
 
+def training_step(
+    batch: int,
+    objects: int,
+    relations: int,
+    dim: int,
+    hidden: int,
+    features: int,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Callable[[int], None]:
+    """A step of training on one of two random batches: the function takes its number."""
+    torch.manual_seed(0)
+    model = SGM(GraphSizes(8000, 150, 50, 0, features), dim=dim, hidden=hidden).to(device)
+    loss_of = TripletLoss()
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4)
+    batches = [
+        tuple(graph.to(device) for graph in random_graphs(batch, objects, relations, features))
+        for _ in range(2)
+    ]
+
+    def step(k: int) -> None:
+        image, text = batches[k % 2]
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            scores = model.score(model.encode_image(image), model.encode_text(text))
+        loss_of(scores.float(), torch.arange(batch, device=device)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return step
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -111,31 +145,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
 
-    torch.manual_seed(0)
     device, dtype = torch.device(args.device), getattr(torch, args.precision)
-    model = SGM(GraphSizes(8000, 150, 50, 0, args.features), dim=args.dim, hidden=args.hidden).to(
-        device
+    step = training_step(
+        args.batch,
+        args.objects,
+        args.relations,
+        args.dim,
+        args.hidden,
+        args.features,
+        dtype,
+        device,
     )
-    loss_of = TripletLoss()
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4)
-    batches = [
-        tuple(
-            graph.to(device)
-            for graph in random_graphs(args.batch, args.objects, args.relations, args.features)
-        )
-        for _ in range(2)
-    ]
-
-    def step(k: int) -> None:
-        image, text = batches[k % 2]
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            scores = model.score(model.encode_image(image), model.encode_text(text))
-        loss_of(scores.float(), torch.arange(args.batch, device=device)).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
     step(0)  # warm-up
     times, rates = [], []
     for k in range(args.steps):
