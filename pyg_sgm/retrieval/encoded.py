@@ -60,6 +60,7 @@ Images: TypeAlias = (
     | GraphCollection
     | Sequence[HeteroData]
     | Sequence[ImageRecord]
+    | Sequence[str | os.PathLike[str]]
 )
 Texts: TypeAlias = (
     EncodedTexts

@@ -30,6 +30,14 @@ from pyg_sgm.retrieval.encoded import (
     with_parses,
 )
 from pyg_sgm.retrieval.explain import Explanation, explain, readable_image, readable_text
+from pyg_sgm.retrieval.pixels import (
+    describe,
+    extractor_of,
+    file_dataset,
+    only_pixels,
+    open_again,
+    with_graphs,
+)
 from pyg_sgm.retrieval.rerank import evaluate_reranked
 from pyg_sgm.training import (
     Recipe,
@@ -47,6 +55,8 @@ from pyg_sgm.training import (
 )
 from pyg_sgm.training.evaluate import feature_width
 from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS
+from pyg_sgm.training.run_folder import GRAPHS
+from pyg_sgm.vision import Extractor
 
 CARD = """---
 {{ card_data }}
@@ -118,6 +128,35 @@ class SceneGraphMatcher(
         self.model: Matcher | None = None
         self.vocabularies: Vocabularies | None = None
         self.history: list[dict[str, float]] = []
+        self._made_by: Mapping[str, Any] | None = None  # the extractor's description
+        self._extractor: Extractor | None = None
+
+    @property
+    def extractor(self) -> Extractor:
+        """What made the graphs of the training images from pixels, and makes those of files to
+        come. Where a file that it needs has moved, set it to the same one, opened anew.
+
+        Raises:
+            ValueError: If the matcher was not trained on pixels, or the new one is not the same.
+            FileNotFoundError: If a file that it needs is absent.
+        """
+        if self._made_by is None:
+            raise ValueError(
+                "the matcher was trained on graphs that came without pixels: give it such graphs, "
+                "it cannot make them from files of images"
+            )
+        if self._extractor is None:
+            self._extractor = open_again(self._made_by, "the matcher")
+        return self._extractor
+
+    @extractor.setter
+    def extractor(self, extractor: Extractor) -> None:
+        made = describe(extractor)
+        if self._made_by is not None and self._made_by["key"] != made["key"]:
+            raise ValueError(
+                f"the matcher was trained on graphs of {self._made_by['key']}, not {made['key']}"
+            )
+        self._extractor, self._made_by = extractor, made
 
     def fit(
         self,
@@ -127,13 +166,15 @@ class SceneGraphMatcher(
         word_vectors: str | os.PathLike[str] | None = None,
         out: str | os.PathLike[str] | None = None,
         *,
+        extractor: Extractor | None = None,
         seed: int = 0,
         settings: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Self:
         """Trains from scratch. The metrics of every epoch are in :attr:`history` afterwards.
 
-        Captions of a dataset in which no text has a graph are parsed.
+        Captions of a dataset in which no text has a graph are parsed, and images that are files
+        without graphs go through :func:`~pyg_sgm.retrieval.with_graphs`.
 
         Args:
             dataset: What is trained on; its words and labels make the vocabularies.
@@ -143,6 +184,9 @@ class SceneGraphMatcher(
                 :func:`~pyg_sgm.data.read_word_vectors`. All its words become known, also those
                 that the training texts lack. (default: :obj:`None`)
             out: Folder of the run. (default: :obj:`None`, nothing is written)
+            extractor: What makes, or has made, the graphs of the images from pixels; remembered
+                for files to come. (default: that of ``out``, else
+                :func:`pyg_sgm.vision.open_extractor` without arguments, where it is needed)
             seed: Initial weights, order of the batches, dropout. (default: ``0``)
             settings, **options: ``devices``, ``accelerator``, ``gather_negatives``, ``resume``,
                 ``overwrite``, ``progress``: see :func:`pyg_sgm.training.fit`.
@@ -153,7 +197,11 @@ class SceneGraphMatcher(
         if isinstance(recipe, str):
             recipe = find_recipe(self.name, recipe)
         recipe = recipe.replace(**self.options)
-        dataset = with_parses(dataset)
+        folder = None if out is None else Path(out) / GRAPHS
+        if extractor is None and only_pixels(dataset):
+            extractor = extractor_of(folder)
+        self._extractor, self._made_by = extractor, extractor and describe(extractor)
+        dataset = with_parses(with_graphs(dataset, folder, extractor))
         vocabularies = dataset.vocabularies(recipe.min_count)
         vectors: dict[str, tuple[Tensor, Tensor]] = {}
         if word_vectors is not None:
@@ -169,10 +217,12 @@ class SceneGraphMatcher(
         model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
         vector_file = None if word_vectors is None else os.fspath(word_vectors)
         history = fit(
-            SavedModel(self.name, model, vocabularies),
+            SavedModel(self.name, model, vocabularies, self._made_by),
             graphs,
             recipe,
-            None if dev is None else with_parses(dev).encode(vocabularies),
+            None
+            if dev is None
+            else with_parses(with_graphs(dev, folder, extractor)).encode(vocabularies),
             out,
             seed=seed,
             settings={"word_vectors": vector_file, **(settings or {})},
@@ -182,15 +232,20 @@ class SceneGraphMatcher(
         return self
 
     def encode_images(self, images: Images) -> EncodedImages:
-        """Encodes a dataset, a collection, or a list of image graphs or records.
+        """Encodes a dataset, a collection, or a list of image graphs, records or files.
+
+        Files become graphs by :attr:`extractor`, as do images of a dataset that are files alone;
+        they are held in memory, so give many images to
+        :func:`~pyg_sgm.retrieval.with_graphs` first.
 
         Raises:
-            ValueError: If they do not fit the model, or there is none.
+            ValueError: If they do not fit the model, or there is none; naming the file, if one
+                cannot be read.
         """
         if isinstance(images, EncodedImages):
             return images
         saved = self._saved()
-        graphs = image_graphs(images, saved.vocabularies)
+        graphs = image_graphs(self._with_graphs(images), saved.vocabularies)
         return EncodedImages(graphs.ids, encode_images(saved.model, graphs))
 
     def encode_texts(self, texts: Texts) -> EncodedTexts:
@@ -253,7 +308,8 @@ class SceneGraphMatcher(
     def evaluate(self, dataset: SceneGraphDataset) -> RetrievalMetrics:
         """Recalls and median ranks in both directions; see :mod:`pyg_sgm.metrics.retrieval`."""
         saved = self._saved()
-        return evaluate(saved.model, with_parses(dataset).encode(saved.vocabularies))
+        graphs = with_parses(self._with_graphs(dataset)).encode(saved.vocabularies)
+        return evaluate(saved.model, graphs)
 
     def evaluate_reranked(
         self, dataset: SceneGraphDataset, k: int = 10, gamma: float = 4e-3
@@ -261,7 +317,7 @@ class SceneGraphMatcher(
         """Recalls before and after re-ranking by distraction; see
         :func:`pyg_sgm.retrieval.rerank.evaluate_reranked`."""
         saved = self._saved()
-        graphs = with_parses(dataset).encode(saved.vocabularies)
+        graphs = with_parses(self._with_graphs(dataset)).encode(saved.vocabularies)
         return evaluate_reranked(saved.model, graphs, k, gamma)
 
     def explain(self, image: Any, text: Any) -> Explanation | Attention:
@@ -269,13 +325,14 @@ class SceneGraphMatcher(
         attention of the text's nodes on the image's.
 
         Args:
-            image: One image: a graph, a record, or a dataset or collection of one.
+            image: One image: a graph, a record, a file, or a dataset or collection of one.
             text: One text: a caption, a graph, a record, or a dataset or collection of one.
 
         Raises:
             ValueError: If the model cannot be explained that way, or there is not one of each.
         """
         saved = self._saved()
+        image = self._with_graphs(image)
         images = image_graphs(image, saved.vocabularies)
         texts = text_graphs(text, saved.vocabularies)
         shown = (images, readable_image(image, images, saved.vocabularies))
@@ -342,12 +399,22 @@ class SceneGraphMatcher(
     def _of(cls, saved: SavedModel) -> Self:
         matcher = cls(saved.name, **saved.model.config)
         matcher.model, matcher.vocabularies = saved.model, saved.vocabularies
+        matcher._made_by = saved.extractor
         return matcher
+
+    def _with_graphs(self, images: Any) -> Any:
+        """What is not yet graphs, as a dataset with graphs; anything else as it is."""
+        if isinstance(images, SceneGraphDataset):
+            return with_graphs(images, extractor=self.extractor) if only_pixels(images) else images
+        files = [images] if isinstance(images, (str, os.PathLike)) else images
+        if isinstance(files, (list, tuple)) and files and isinstance(files[0], (str, os.PathLike)):
+            return file_dataset(files, self.extractor)
+        return images
 
     def _saved(self) -> SavedModel:
         if self.model is None or self.vocabularies is None:
             raise ValueError("the matcher is not trained: call fit, or from_pretrained")
-        return SavedModel(self.name, self.model, self.vocabularies)
+        return SavedModel(self.name, self.model, self.vocabularies, self._made_by)
 
     def extra_repr(self) -> str:
         return "" if self.model is not None else f"{self.name!r}, not trained"

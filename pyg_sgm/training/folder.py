@@ -31,11 +31,14 @@ class SavedModel:
         name: Key of :data:`pyg_sgm.models.MODELS`.
         model: The model with its weights, in evaluation mode.
         vocabularies: What its labels and words mean.
+        extractor: What made the graphs of its images from pixels, fit for JSON. (default:
+            :obj:`None`, they came as graphs)
     """
 
     name: str
     model: Matcher
     vocabularies: Vocabularies
+    extractor: Mapping[str, Any] | None = None
 
 
 def save_model(folder: str | os.PathLike[str], saved: SavedModel) -> None:
@@ -52,6 +55,7 @@ def save_description(folder: str | os.PathLike[str], saved: SavedModel) -> None:
         "model": saved.name,
         "sizes": asdict(saved.model.sizes),
         "options": saved.model.config,
+        "extractor": saved.extractor,
     }
     write_text(Path(folder) / CONFIG, json.dumps(config, indent=2) + "\n")
 
@@ -93,7 +97,7 @@ def load_model(folder: str | os.PathLike[str]) -> SavedModel:
             )
     model = build_model(config["model"], GraphSizes(**sizes), config["options"])
     model.load_state_dict(read_weights(folder / WEIGHTS, model))
-    return SavedModel(config["model"], model.eval(), vocabularies)
+    return SavedModel(config["model"], model.eval(), vocabularies, config.get("extractor"))
 
 
 def build_model(name: str, sizes: GraphSizes, options: Mapping[str, Any], seed: int = 0) -> Matcher:
@@ -131,6 +135,8 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: sizes: expected the numbers {', '.join(sorted(names))}")
     if not isinstance(options, dict):
         raise ValueError(f"{path}: options: expected an object")
+    if not isinstance(config.get("extractor"), dict | None):
+        raise ValueError(f"{path}: extractor: expected an object, or null")
     return config
 
 

@@ -7,6 +7,7 @@
     checkpoints/last.ckpt               everything needed to go on
     logs/metrics.csv, logs/events.*     one row an epoch, and TensorBoard
     parses.jsonl                        parses of captions that came without a graph
+    graphs.sg/                          graphs of images that came as files
 """
 
 import json
@@ -20,7 +21,8 @@ import torch
 from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS, read_json_object, write_text
 
 RUN = "run.json"
-PARSES = "parses.jsonl"  # true of any run on the same captions, so it outlives an overwritten one
+# True of any run on the same captions and images, so these outlive an overwritten one.
+PARSES, GRAPHS = "parses.jsonl", "graphs.sg"
 LAST = "checkpoints/last.ckpt"
 LAST_SIDE = "checkpoints/last.ckpt.tmp"
 METRICS = "logs/metrics.csv"
@@ -60,7 +62,7 @@ def claim(
         for pattern in WRITTEN:
             for written in folder.glob(pattern):
                 written.unlink()
-    elif folder.exists() and any(path.name != PARSES for path in folder.iterdir()):
+    elif folder.exists() and any(path.name not in (PARSES, GRAPHS) for path in folder.iterdir()):
         raise ValueError(f"{folder} holds files that are no run; give another folder")
     (folder / LAST).parent.mkdir(parents=True, exist_ok=True)
     (folder / METRICS).parent.mkdir(exist_ok=True)

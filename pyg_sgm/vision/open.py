@@ -58,14 +58,16 @@ def open_extractor(
     min_score: float | None = None,
     backbone: str = DEFAULT_BACKBONE,
     size: int = 288,
-    relations: str | os.PathLike[str] = WEIGHTS,
+    relations: str | os.PathLike[str] | None = None,
 ) -> Extractor:
     """An extractor with the shipped relation head.
+
+    Its :attr:`~Extractor.options` are these arguments, files by their full paths.
 
     Args:
         detector, labels, min_score: See :func:`open_detector`. (default: :obj:`"grid"`)
         backbone, size: See :class:`RegionFeatures`.
-        relations: File of a relation head. (default: the shipped one)
+        relations: File of a relation head. (default: :obj:`None`, the shipped one)
 
     Raises:
         FileNotFoundError, ImportError, ValueError: What its parts raise.
@@ -73,5 +75,19 @@ def open_extractor(
     return Extractor(
         open_detector(detector, labels=labels, min_score=min_score),
         RegionFeatures(backbone, size=size),
-        RelationHead.load(relations),
+        RelationHead.load(WEIGHTS if relations is None else relations),
+        options={
+            "detector": "+".join(map(_full, _JOINT.split(detector))),
+            "labels": None if labels is None else os.path.abspath(labels),
+            "min_score": min_score,
+            "backbone": backbone,
+            "size": size,
+            "relations": None if relations is None else os.path.abspath(relations),
+        },
     )
+
+
+def _full(part: str) -> str:
+    """The name of a detector with the full path of its file, if it has one."""
+    kind, _, rest = part.partition(":")
+    return f"{kind}:{os.path.abspath(rest)}" if kind in ("onnx", "file") else part
