@@ -4,6 +4,7 @@ from pyg_sgm.retrieval.attention import Attention
 from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts, with_parses
 from pyg_sgm.retrieval.explain import Explanation
 from pyg_sgm.retrieval.matcher import Candidate, SceneGraphMatcher
+from pyg_sgm.retrieval.pixels import with_graphs
 from pyg_sgm.retrieval.probe import Probe, probe_relations
 from pyg_sgm.retrieval.queries import Answer, Answered, answer_images, answer_texts
 from pyg_sgm.retrieval.rerank import Reranked, rerank_by_distraction
@@ -23,5 +24,6 @@ __all__ = [
     "answer_texts",
     "probe_relations",
     "rerank_by_distraction",
+    "with_graphs",
     "with_parses",
 ]
