@@ -11,7 +11,9 @@ from pyg_sgm.vision.onnx_detector import OnnxDetector
 from pyg_sgm.vision.relations import WEIGHTS, RelationHead
 from pyg_sgm.vision.torchvision_detector import TorchvisionDetector
 
-_JOINT = re.compile(r"\+(?=grid|onnx:|torchvision:|file:)")  # a path may have a plus in it
+_JOINT = re.compile(
+    r"\+(?=(?:grid$|grid\+|onnx:|torchvision:|file:))"
+)  # a path may have a plus in it
 
 
 def open_detector(

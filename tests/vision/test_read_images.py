@@ -1,0 +1,133 @@
+"""Everything that may stand in a folder of images."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+Image = pytest.importorskip("PIL.Image")
+
+from pyg_sgm.vision import ImageError, read_image, read_photo  # noqa: E402
+
+
+def picture(height: int = 12, width: int = 20) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x * 12, y * 20, np.full_like(x, 90)], -1).astype(np.uint8)
+
+
+def test_png_is_exact_and_jpeg_is_close(tmp_path: Path) -> None:
+    pixels = picture()
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=95)
+    assert (read_image(tmp_path / "a.png") == pixels).all()
+    assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - pixels).mean() < 6
+
+
+def test_alpha_lies_over_white(tmp_path: Path) -> None:
+    pixels = np.zeros((2, 2, 4), np.uint8)
+    pixels[..., 0] = 200
+    pixels[0, 0, 3] = 255
+    pixels[0, 1, 3] = 51  # a fifth
+    Image.fromarray(pixels, "RGBA").save(tmp_path / "a.png")
+    seen = read_image(tmp_path / "a.png")
+    assert seen[0, 0].tolist() == [200, 0, 0]
+    assert seen[0, 1].tolist() == [244, 204, 204]
+    assert seen[1, 1].tolist() == [255, 255, 255]
+
+
+def test_palette_with_a_transparent_colour(tmp_path: Path) -> None:
+    image = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
+    image.putpalette([9, 9, 9, 40, 50, 60])
+    image.save(tmp_path / "a.png", transparency=0)
+    assert read_image(tmp_path / "a.png").tolist() == [[[255] * 3, [40, 50, 60]]]
+
+
+def test_grey_cmyk_and_one_bit(tmp_path: Path) -> None:
+    grey = picture()[..., 0]
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    assert (read_image(tmp_path / "grey.png") == grey[..., None]).all()
+    Image.fromarray(picture()).convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
+    assert np.abs(read_image(tmp_path / "cmyk.jpg").astype(int) - picture()).mean() < 12
+    Image.fromarray(grey > 100).save(tmp_path / "bits.png")
+    assert set(read_image(tmp_path / "bits.png").ravel().tolist()) == {0, 255}
+
+
+def test_sixteen_bits_are_scaled_to_eight(tmp_path: Path) -> None:
+    values = np.array([[0, 257, 65535, 25700]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png")[0, :, 0].tolist() == [0, 1, 255, 100]
+
+
+def test_one_pixel(tmp_path: Path) -> None:
+    Image.new("RGB", (1, 1), (1, 2, 3)).save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png").tolist() == [[[1, 2, 3]]]
+
+
+def test_first_frame_of_an_animation(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert read_image(tmp_path / "a.gif")[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(tmp_path: Path, orientation: int) -> None:
+    upright = picture()
+    # What a camera stores that was held so that EXIF says `orientation`.
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright, 1),
+        7: np.rot90(upright, 2).transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "a.png", exif=exif)
+    photo = read_photo(tmp_path / "a.png")
+    assert (photo.pixels == upright).all()
+    assert photo.size == (20, 12)
+
+
+def test_large_images_are_reduced_on_request(tmp_path: Path) -> None:
+    Image.new("RGB", (3000, 1500), (200, 100, 50)).save(tmp_path / "a.jpg")
+    photo = read_photo(tmp_path / "a.jpg", "name", at_most=600)
+    assert photo.pixels.shape == (300, 600, 3)
+    assert (photo.size, photo.id) == ((3000, 1500), "name")
+    assert np.abs(photo.pixels.astype(int) - [200, 100, 50]).max() <= 3
+    assert read_photo(tmp_path / "a.jpg", at_most=4000).pixels.shape == (1500, 3000, 3)
+
+
+def bomb(side: int = 20_000) -> bytes:
+    """A PNG whose header claims much and that holds nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        crc = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IEND", b"")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_bad_files_are_named(tmp_path: Path) -> None:
+    Image.fromarray(picture(100, 100)).save(tmp_path / "whole.jpg")
+    Image.fromarray(picture(100, 100)).save(tmp_path / "whole.png")
+    files = {
+        "cut.jpg": (tmp_path / "whole.jpg").read_bytes()[:700],
+        "cut.png": (tmp_path / "whole.png").read_bytes()[:200],
+        "text.jpg": b"no image at all",
+        "empty.jpg": b"",
+        "bomb.png": bomb(),
+        "large.png": bomb(10_000),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ImageError, match=name):
+            read_image(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        read_image(tmp_path / "absent.jpg")
