@@ -12,7 +12,7 @@ from pyg_sgm.vision.relations import WEIGHTS, RelationHead
 from pyg_sgm.vision.torchvision_detector import TorchvisionDetector
 
 _JOINT = re.compile(
-    r"\+(?=(?:grid$|grid\+|onnx:|torchvision:|file:))"
+    r"\+(?=grid$|grid\+|onnx:|torchvision:|file:)"
 )  # a path may have a plus in it
 
 

@@ -1,0 +1,227 @@
+"""From a folder of images to a folder of graphs."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+Image = pytest.importorskip("PIL.Image")
+
+from pyg_sgm.vision import (  # noqa: E402
+    Detections,
+    Extractor,
+    Grid,
+    Photo,
+    RegionFeatures,
+    RelationHead,
+    extract,
+    join,
+    open_graphs,
+)
+
+
+class Finder:
+    """Finds a person and a horse where the image's mean colours say."""
+
+    key = "finder"
+    labels = ("person", "horse")
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Detections]:
+        return [self.find(photo) for photo in photos]
+
+    def find(self, photo: Photo) -> Detections:
+        x, y, count = photo.pixels.reshape(-1, 3).mean(0) / 512
+        boxes = np.float32([[x, y, x + 0.4, y + 0.4], [x, y + 0.2, x + 0.4, y + 0.5]])
+        n = 2 if count < 0.4 else 0
+        return Detections(boxes[:n], self.labels[:n], np.float32([0.9, 0.8])[:n])
+
+
+@pytest.fixture
+def extractor() -> Extractor:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 6, 8, stride=8), nn.ReLU())
+    features = RegionFeatures(net, size=32)
+    return Extractor(join(Grid(), Finder()), features, RelationHead.load())
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> dict[str, Path]:
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "images"
+    folder.mkdir()
+    files = {}
+    for i in range(11):
+        pixels = rng.integers(0, 256, (20 + i, 30, 3)) * rng.random(3)
+        files[f"{i:02d}.png"] = folder / f"{i:02d}.png"
+        Image.fromarray(pixels.astype(np.uint8)).save(files[f"{i:02d}.png"])
+    return files
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_graphs_and_features(extractor: Extractor, images: dict[str, Path], tmp_path: Path) -> None:
+    summary = extract(images, tmp_path / "graphs.sg", extractor, shard_size=4)
+    assert (summary.extracted, summary.kept, summary.skipped) == (11, 0, {})
+    records, features = open_graphs(tmp_path / "graphs.sg")
+    assert [record.id for record in records] == list(images)
+    assert records[3].size == (30, 23)
+    for i, record in enumerate(records):
+        photo = Photo(np.asarray(Image.open(images[record.id])), (0, 0), record.id)
+        (graph,) = extractor([photo])
+        assert record.boxes is not None
+        assert record.objects == list(graph.record.objects)
+        assert np.allclose(record.boxes, graph.record.boxes, atol=1e-6)
+        assert list(record.relations) == list(graph.record.relations)
+        assert np.allclose(record.scores["object"], graph.record.scores["object"], atol=1e-4)
+        for kind in ("object", "relation"):
+            rows = features[kind].select(torch.tensor([i])).spans.rows()
+            value = features[kind].rows[rows].numpy()
+            assert value.dtype == np.float32
+            assert (value == graph.features[kind].astype(np.float16)).all()
+    assert any(record.relations for record in records)
+    assert all(len(record.objects) in (10, 12) for record in records)
+
+
+def test_result_does_not_depend_on_batches_and_threads(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path
+) -> None:
+    threads = torch.get_num_threads()
+    results = []
+    for batch_size, workers in ((1, 1), (4, 3), (32, 2)):
+        out = tmp_path / f"{batch_size}.sg"
+        extract(images, out, extractor, batch_size=batch_size, workers=workers, shard_size=5)
+        results.append(content(out))
+    assert results[0] == results[1] == results[2]
+    assert torch.get_num_threads() == threads
+
+
+def test_going_on_after_a_kill(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path
+) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill(done: int, total: int) -> None:
+        if done >= 7:
+            raise Killed
+
+    whole, out = tmp_path / "whole.sg", tmp_path / "graphs.sg"
+    extract(images, whole, extractor, batch_size=1, shard_size=3)
+    with pytest.raises(Killed):
+        extract(images, out, extractor, batch_size=1, shard_size=3, progress=kill)
+    (out / "000002.object.npy").write_bytes(b"half of a shard")  # never had its graphs
+    seen: list[tuple[int, int]] = []
+    progress = lambda done, total: seen.append((done, total))  # noqa: E731
+    summary = extract(images, out, extractor, batch_size=1, shard_size=3, progress=progress)
+    assert (summary.extracted, summary.kept) == (5, 6)
+    assert (seen[0], seen[-1]) == ((6, 11), (11, 11))
+    assert content(out) == content(whole)
+    assert extract(images, out, extractor).extracted == 0
+    assert content(out) == content(whole)
+
+
+def test_changed_and_new_files(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "graphs.sg"
+    some = dict(list(images.items())[:6])
+    extract(some, out, extractor)
+    Image.new("RGB", (50, 40), (255, 0, 0)).save(images["02.png"])
+    summary = extract(images, out, extractor)
+    assert (summary.extracted, summary.kept) == (6, 5)
+    records, features = open_graphs(out)
+    assert [record.id for record in records] == list(images)
+    assert records[2].size == (50, 40)
+    rows = features["object"].select(torch.tensor([2])).spans.rows()
+    red = Photo(np.full((40, 50, 3), (255, 0, 0), np.uint8), (50, 40))
+    expected = extractor([red])[0].features["object"].astype(np.float16)
+    assert (features["object"].rows[rows].numpy() == expected).all()
+
+
+def test_what_cannot_be_read_is_skipped_and_listed(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "graphs.sg"
+    extract(images, out, extractor)
+    images["00.png"].write_bytes(images["00.png"].read_bytes()[:90])
+    images["01.png"].write_text("no image")
+    images["02.png"].write_bytes(b"")
+    images["03.png"].unlink()
+    images |= {"new.png": images["00.png"], "tiny.png": tmp_path / "tiny.png"}
+    Image.new("L", (1, 1)).save(tmp_path / "tiny.png")
+    summary = extract(images, out, extractor)
+    bad = ["00.png", "01.png", "02.png", "03.png", "new.png"]
+    assert sorted(summary.skipped) == bad
+    assert summary.extracted == 1
+    lines = [json.loads(line) for line in (out / "skipped.jsonl").read_text().splitlines()]
+    assert [line["image"] for line in lines] == bad
+    assert all(str(images[line["image"]]) in line["reason"] for line in lines)
+    # A graph from when the file was whole is not given for what is broken now.
+    assert {record.id for record in open_graphs(out)[0]} == set(images) - set(bad)
+    # A call about other images leaves the list as it is.
+    extract({"04.png": images["04.png"]}, out, extractor)
+    assert len((out / "skipped.jsonl").read_text().splitlines()) == 5
+
+
+def test_nothing_but_broken_images(extractor: Extractor, tmp_path: Path) -> None:
+    summary = extract({"a": tmp_path / "a.png"}, tmp_path / "graphs.sg", extractor)
+    assert list(summary.skipped) == ["a"]
+    assert open_graphs(tmp_path / "graphs.sg")[0] == []
+
+
+def test_a_folder_is_of_one_extractor(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "graphs.sg"
+    extract(images, out, extractor)
+    other = Extractor(Grid(), extractor.features)
+    assert other.key != extractor.key
+    with pytest.raises(ValueError, match=r"holds graphs made by .*finder.*, not by"):
+        extract(images, out, other)
+
+
+def test_folders_that_are_broken(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError, match="no folder of graphs"):
+        open_graphs(tmp_path / "absent")
+    out = tmp_path / "graphs.sg"
+    extract(images, out, extractor)
+    files = content(out)
+    broken = {
+        "graphs.json": b'{"format": "other"}',
+        "000000.json": files["000000.json"][:-50],
+        "000000.object.npy": files["000000.object.npy"][:-50],
+        "000000.relation.npy": b"",
+        "skipped.jsonl": b"[",
+    }
+    for name, value in broken.items():
+        (out / name).write_bytes(value)
+        with pytest.raises(ValueError, match=name):
+            open_graphs(out)
+        (out / name).write_bytes(files[name])
+    rows = json.loads(files["000000.json"])
+    rows[3]["objects"].append("dog")
+    (out / "000000.json").write_text(json.dumps(rows))
+    with pytest.raises(ValueError, match=r"000000.json: image '03.png'"):
+        open_graphs(out)
+    np.save(out / "000000.object.npy", np.zeros((3, 6), np.float16))
+    (out / "000000.json").write_bytes(files["000000.json"])
+    with pytest.raises(ValueError, match=r"000000.object.npy: expected \[\d+, 6\], got \[3, 6\]"):
+        open_graphs(out)
+
+
+def test_features_beyond_half_precision(images: dict[str, Path], tmp_path: Path) -> None:
+    class Loud(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + 1e6
+
+    extractor = Extractor(Grid(), RegionFeatures(Loud(), size=8))
+    with pytest.raises(ValueError, match=r"image .00.png.: object features"):
+        extract(images, tmp_path / "graphs.sg", extractor)
