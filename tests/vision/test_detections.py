@@ -101,7 +101,7 @@ def test_bad_file_of_detections(tmp_path: Path, line: str, message: str) -> None
 def test_image_twice_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "found.jsonl"
     path.write_text('{"image": "a.jpg", "boxes": [], "labels": []}\n' * 2)
-    with pytest.raises(ValueError, match="line 2: image 'a.jpg' occurs twice"):
+    with pytest.raises(ValueError, match=r"line 2: image 'a.jpg' occurs twice"):
         DetectionsFile(path)
 
 

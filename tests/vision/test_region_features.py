@@ -151,7 +151,9 @@ def test_files_that_are_no_weights(tmp_path: Path) -> None:
 
 def test_timm(monkeypatch: pytest.MonkeyPatch) -> None:
     class Net(nn.Module):
-        pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.5, 1.0)}
+        def __init__(self) -> None:
+            super().__init__()
+            self.pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.5, 1.0)}
 
         def forward_features(self, x: Tensor) -> Tensor:
             return x
