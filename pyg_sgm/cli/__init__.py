@@ -1,6 +1,7 @@
 """The command ``pyg-sgm``: needs the extra ``train``."""
 
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -47,12 +48,19 @@ def main(tokens: Sequence[str] | None = None) -> None:
         tokens: The words of the command line. (default: those of the process)
     """
     try:
-        app.meta(
-            sys.argv[1:] if tokens is None else list(tokens),
-            exit_on_error=False,
-            print_error=False,
-        )
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            app.meta(
+                sys.argv[1:] if tokens is None else list(tokens),
+                exit_on_error=False,
+                print_error=False,
+            )
     except (CycloptsError, ValueError, OSError, ImportError) as error:
         message = " ".join(str(error).split())
         print(f"pyg-sgm: {message}", file=sys.stderr)
         sys.exit(2)
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    """One line, without the place in the code that it comes from."""
+    print(f"pyg-sgm: warning: {message}", file=sys.stderr)

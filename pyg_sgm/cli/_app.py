@@ -1,12 +1,21 @@
 """What the commands share: the app, its console, parameters, and helpers."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 try:
     from cyclopts import App, Parameter
     from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 except ImportError as error:
     raise ImportError("the command line needs more: pip install pyg_sgm[train]") from error
 
@@ -23,7 +32,10 @@ console = Console()
 
 Data = Annotated[
     str,
-    Parameter(help="Dataset: flickr30k-sgm:ROOT, scene-world, or scene-world:num_images=200,..."),
+    Parameter(
+        help="Dataset: images:FOLDER (with --captions), flickr8k:FOLDER, scene-world, ...; a wrong "
+        "name lists all."
+    ),
 ]
 Run = Annotated[Path, Parameter(help="Folder of a training run or of a saved matcher.")]
 
@@ -33,6 +45,15 @@ def open_run(run: Path) -> SceneGraphMatcher:
     if not run.is_dir():
         raise ValueError(f"{run}: there is no such folder of a training run")
     return SceneGraphMatcher.from_pretrained(run)
+
+
+@contextmanager
+def count_up(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar, which is told how many are done and how many there are."""
+    columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def write_json(path: Path, value: Any) -> None:

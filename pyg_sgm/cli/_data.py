@@ -1,17 +1,88 @@
 """Data as the commands name them."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
+
+from pyg_sgm.cli._app import count_up
 from pyg_sgm.data import TextRecord
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
-from pyg_sgm.retrieval import with_parses
+from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
+from pyg_sgm.retrieval.pixels import extractor_of, only_pixels, open_again
 from pyg_sgm.text import parse
-from pyg_sgm.training.run_folder import PARSES
+from pyg_sgm.training.folder import read_json_object
+from pyg_sgm.training.run_folder import GRAPHS, PARSES, RUN
+from pyg_sgm.vision import open_extractor
 
 
-def open_data(data: str, split: str, run: Path) -> SceneGraphDataset:
-    """A dataset with parsed captions, which are kept beside the run."""
-    return with_parses(open_dataset(data, split), run / PARSES)
+@dataclass(frozen=True)
+class Pixels:
+    """Flags of commands on data that may be files of images."""
+
+    captions: Annotated[
+        Path | None,
+        Parameter(help="CSV file of image,caption for data without, such as images:FOLDER."),
+    ] = None
+    graphs: Annotated[
+        Path | None,
+        Parameter(
+            help="Folder of the graphs of images that are files, as pyg-sgm graphs makes it; what "
+            "it lacks is added. [default: that of the training, graphs.sg in the run]"
+        ),
+    ] = None
+    detector: Annotated[
+        str | None,
+        Parameter(
+            help="What finds their objects: grid, onnx:FILE, torchvision:NAME, file:FILE, or "
+            "several joined by +. [default: what made the graphs that are there, else grid]"
+        ),
+    ] = None
+
+
+PixelFlags = Annotated[Pixels | None, Parameter(name="*")]
+
+
+def open_data(
+    data: str, split: str, run: Path, pixels: Pixels | None, matcher: SceneGraphMatcher
+) -> SceneGraphDataset:
+    """A dataset with graphs of its images and parsed captions, which are kept beside the run."""
+    dataset = open_images(data, split, pixels)
+    return with_parses(make_graphs(dataset, run, pixels, matcher), run / PARSES)
+
+
+def open_images(data: str, split: str, pixels: Pixels | None) -> SceneGraphDataset:
+    """A dataset as it is."""
+    captions = None if pixels is None else pixels.captions
+    return open_dataset(data if captions is None else f"{data},captions={captions}", split)
+
+
+def make_graphs(
+    dataset: SceneGraphDataset, run: Path, pixels: Pixels | None, matcher: SceneGraphMatcher
+) -> SceneGraphDataset:
+    """The same with graphs of its images, if they are files alone.
+
+    They are made by the extractor of the matcher, or one that does not know of any is given it:
+    that of ``--detector``, else of the graph folder.
+    """
+    if not only_pixels(dataset):
+        return dataset
+    pixels = pixels or Pixels()
+    folder = pixels.graphs or _graph_folder(run)
+    if matcher.made_by is None:
+        asked = pixels.detector
+        matcher.extractor = extractor_of(folder) if asked is None else open_extractor(asked)
+    elif pixels.detector is not None:
+        matcher.extractor = open_again(matcher.made_by, f"{run}", pixels.detector)
+    with count_up("images to graphs") as progress:
+        return with_graphs(dataset, folder, matcher.extractor, progress)
+
+
+def _graph_folder(run: Path) -> Path:
+    """Where the graphs of the training were."""
+    shared = read_json_object(run / RUN).get("graphs") if (run / RUN).is_file() else None
+    return run / GRAPHS if shared is None else Path(shared)
 
 
 def find_text(text: str, *datasets: SceneGraphDataset) -> TextRecord:

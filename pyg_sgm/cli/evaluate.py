@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from pyg_sgm.cli._app import Data, Run, console, open_run, write_json
-from pyg_sgm.cli._data import open_data
+from pyg_sgm.cli._data import PixelFlags, open_data
 from pyg_sgm.cli._metrics import metrics_table
 
 
@@ -16,6 +16,7 @@ def evaluate(
     data: Data,
     split: str = "test",
     dev_every: int = 0,
+    pixels: PixelFlags = None,
     rerank: Literal["distraction"] | None = None,
     gamma: float = 4e-3,
     top: int = 10,
@@ -40,7 +41,7 @@ def evaluate(
         Of a re-ranked result, with those of the first ranking under "first".
     """
     matcher = open_run(run)
-    dataset = open_data(data, split, run)
+    dataset = open_data(data, split, run, pixels, matcher)
     if dev_every:
         dataset = dataset.split_every(dev_every)[1]
     metrics: dict[str, Any]

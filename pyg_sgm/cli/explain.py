@@ -8,9 +8,9 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from pyg_sgm.cli._app import Data, Run, console, open_run
-from pyg_sgm.cli._data import find_text, image_index
+from pyg_sgm.cli._data import PixelFlags, find_text, image_index, make_graphs, open_images
 from pyg_sgm.data import TextRecord, text_record
-from pyg_sgm.datasets import SceneGraphDataset, open_dataset
+from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.retrieval import Attention, Explanation
 
 
@@ -21,6 +21,7 @@ def explain(
     image: str,
     text: str,
     split: str = "test",
+    pixels: PixelFlags = None,
     triplet: Annotated[list[str] | None, Parameter(negative="")] = None,
     image_file: Path | None = None,
     out: Path | None = None,
@@ -45,8 +46,9 @@ def explain(
         File of the picture, such as match.png.
     """
     matcher = open_run(run)
-    dataset = open_dataset(data, split)
+    dataset = open_images(data, split, pixels)
     one = dataset.select_images([image_index(image, dataset)])
+    one = make_graphs(one, run, pixels, matcher)
     explanation = matcher.explain(one, _text(text, triplet or [], one, dataset))
     if isinstance(explanation, Attention):
         _print_attention(explanation)

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from pyg_sgm.cli._app import console
+from pyg_sgm.cli._app import console, count_up
 from pyg_sgm.datasets.image_files import list_images
 from pyg_sgm.vision import extract, open_extractor
 from pyg_sgm.vision.features import DEFAULT_BACKBONE
@@ -51,20 +49,9 @@ def graphs(
     extractor = open_extractor(
         detector, labels=labels, min_score=min_score, backbone=backbone, size=size
     )
-    with Progress(
-        TextColumn("extracting"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    ) as bar:
-        task = bar.add_task("extracting", total=None)
+    with count_up("images to graphs") as progress:
         done = extract(
-            list_images(folder),
-            out,
-            extractor,
-            batch_size=batch_size,
-            progress=lambda count, total: bar.update(task, completed=count, total=total),
+            list_images(folder), out, extractor, batch_size=batch_size, progress=progress
         )
     there = f", {done.kept} were there" if done.kept else ""
     console.print(f"{done.extracted} graphs made{there}: {out}", highlight=False)

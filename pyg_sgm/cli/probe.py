@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from pyg_sgm.cli._app import Data, Run, console, open_run, write_json
-from pyg_sgm.cli._data import open_data
+from pyg_sgm.cli._data import PixelFlags, open_data
 from pyg_sgm.retrieval import Probe, probe_relations
 
 
@@ -17,6 +17,7 @@ def probe(
     data: Data,
     split: str = "test",
     dev_every: int = 0,
+    pixels: PixelFlags = None,
     seed: int = 0,
     json: Annotated[Path | None, Parameter(name="--json")] = None,
 ) -> None:
@@ -40,7 +41,7 @@ def probe(
         the number of cases.
     """
     matcher = open_run(run)
-    dataset = open_data(data, split, run)
+    dataset = open_data(data, split, run, pixels, matcher)
     if dev_every:
         dataset = dataset.split_every(dev_every)[1]
     probes = probe_relations(matcher, dataset, seed)

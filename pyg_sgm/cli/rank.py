@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from pyg_sgm.cli._app import Data, Run, console, open_run
-from pyg_sgm.cli._data import find_text, image_index, open_data
+from pyg_sgm.cli._data import PixelFlags, find_text, image_index, open_data
 from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.retrieval import Answer, Answered, answer_images, answer_texts
 from pyg_sgm.retrieval.queries import graph_phrases
@@ -20,6 +20,7 @@ def rank(
     text: Annotated[list[str] | None, Parameter(negative="")] = None,
     image: Annotated[list[str] | None, Parameter(negative="")] = None,
     split: str = "test",
+    pixels: PixelFlags = None,
     top: int = 5,
     out: Path | None = None,
 ) -> None:
@@ -47,7 +48,7 @@ def rank(
     if top < 1:
         raise ValueError(f"--top: must be at least 1, got {top}")
     matcher = open_run(run)
-    dataset = open_data(data, split, run)
+    dataset = open_data(data, split, run, pixels, matcher)
     if text is not None:
         found = answer_texts(matcher, dataset, [find_text(one, dataset) for one in text], top)
     else:

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from pyg_sgm.cli._app import Data, console
+from pyg_sgm.cli._data import PixelFlags, open_data
 from pyg_sgm.cli._metrics import metrics_table
-from pyg_sgm.datasets import SceneGraphDataset, open_dataset
-from pyg_sgm.retrieval import SceneGraphMatcher, with_parses
+from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.training import Recipe, find_recipe
 from pyg_sgm.training.fit import is_first_process
 from pyg_sgm.training.recipes import Schedule
-from pyg_sgm.training.run_folder import PARSES
+from pyg_sgm.training.run_folder import check_free
 
 Model = Annotated[str, Parameter(help="Model, such as sgm.")]
 
@@ -28,6 +28,7 @@ def train(
     split: str = "train",
     dev_every: int | None = None,
     dev_split: str | None = None,
+    pixels: PixelFlags = None,
     word_vectors: Path | None = None,
     recipe: str = "default",
     options: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
@@ -111,7 +112,16 @@ def train(
     settings = _options(options or [])
     matcher = SceneGraphMatcher(model, **settings)
     chosen = find_recipe(model, recipe).replace(**changes)
-    dataset, dev = _split(data, split, dev_every, dev_split, out / PARSES)
+    if is_first_process():  # before images become graphs, which may take long
+        check_free(out, resume, overwrite)
+    if dev_split is not None and dev_every:
+        raise ValueError("--dev-every and --dev-split exclude each other")
+    dataset, dev = open_data(data, split, out, pixels, matcher), None
+    if dev_split is not None:
+        dev = open_data(data, dev_split, out, pixels, matcher)
+    elif dev_every != 0:
+        dataset, dev = dataset.split_every(5 if dev_every is None else dev_every)
+    shared = None if pixels is None or pixels.graphs is None else str(pixels.graphs.resolve())
     matcher.fit(
         dataset,
         dev,
@@ -119,6 +129,7 @@ def train(
         word_vectors,
         out,
         seed=seed,
+        settings=None if shared is None else {"graphs": shared},
         devices=devices,
         accelerator=accelerator,
         gather_negatives=gather_negatives,
@@ -129,19 +140,6 @@ def train(
         if dev is not None:
             console.print(metrics_table(matcher.evaluate(dev), f"{dev}, best epoch"))
         console.print(f"The model is in {out}")
-
-
-def _split(
-    data: str, split: str, dev_every: int | None, dev_split: str | None, parses: Path
-) -> tuple[SceneGraphDataset, SceneGraphDataset | None]:
-    dataset = with_parses(open_dataset(data, split), parses)
-    if dev_split is not None:
-        if dev_every:
-            raise ValueError("--dev-every and --dev-split exclude each other")
-        return dataset, with_parses(open_dataset(data, dev_split), parses)
-    if dev_every == 0:
-        return dataset, None
-    return dataset.split_every(5 if dev_every is None else dev_every)
 
 
 def _options(pairs: Sequence[str]) -> dict[str, Any]:

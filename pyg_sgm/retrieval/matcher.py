@@ -128,35 +128,40 @@ class SceneGraphMatcher(
         self.model: Matcher | None = None
         self.vocabularies: Vocabularies | None = None
         self.history: list[dict[str, float]] = []
-        self._made_by: Mapping[str, Any] | None = None  # the extractor's description
+        self.made_by: Mapping[str, Any] | None = None  # describes the extractor
         self._extractor: Extractor | None = None
 
     @property
     def extractor(self) -> Extractor:
-        """What made the graphs of the training images from pixels, and makes those of files to
-        come. Where a file that it needs has moved, set it to the same one, opened anew.
+        """What makes graphs of images that are files, in training and afterwards. It may be set
+        before :meth:`fit`; and afterwards to the same one opened anew, if a file that it needs has
+        moved.
 
         Raises:
-            ValueError: If the matcher was not trained on pixels, or the new one is not the same.
+            ValueError: If the matcher was not trained on pixels, or is set to another one.
             FileNotFoundError: If a file that it needs is absent.
         """
-        if self._made_by is None:
+        if self.made_by is None:
             raise ValueError(
                 "the matcher was trained on graphs that came without pixels: give it such graphs, "
                 "it cannot make them from files of images"
             )
         if self._extractor is None:
-            self._extractor = open_again(self._made_by, "the matcher")
+            self._extractor = open_again(self.made_by, "the matcher")
         return self._extractor
 
     @extractor.setter
     def extractor(self, extractor: Extractor) -> None:
         made = describe(extractor)
-        if self._made_by is not None and self._made_by["key"] != made["key"]:
+        if (
+            self.model is not None
+            and self.made_by is not None
+            and self.made_by["key"] != made["key"]
+        ):
             raise ValueError(
-                f"the matcher was trained on graphs of {self._made_by['key']}, not {made['key']}"
+                f"the matcher was trained on graphs of {self.made_by['key']}, not {made['key']}"
             )
-        self._extractor, self._made_by = extractor, made
+        self._extractor, self.made_by = extractor, made
 
     def fit(
         self,
@@ -166,7 +171,6 @@ class SceneGraphMatcher(
         word_vectors: str | os.PathLike[str] | None = None,
         out: str | os.PathLike[str] | None = None,
         *,
-        extractor: Extractor | None = None,
         seed: int = 0,
         settings: Mapping[str, Any] | None = None,
         **options: Any,
@@ -174,7 +178,8 @@ class SceneGraphMatcher(
         """Trains from scratch. The metrics of every epoch are in :attr:`history` afterwards.
 
         Captions of a dataset in which no text has a graph are parsed, and images that are files
-        without graphs go through :func:`~pyg_sgm.retrieval.with_graphs`.
+        without graphs go through :func:`~pyg_sgm.retrieval.with_graphs`, with :attr:`extractor`,
+        or one that is chosen as there.
 
         Args:
             dataset: What is trained on; its words and labels make the vocabularies.
@@ -184,9 +189,6 @@ class SceneGraphMatcher(
                 :func:`~pyg_sgm.data.read_word_vectors`. All its words become known, also those
                 that the training texts lack. (default: :obj:`None`)
             out: Folder of the run. (default: :obj:`None`, nothing is written)
-            extractor: What makes, or has made, the graphs of the images from pixels; remembered
-                for files to come. (default: that of ``out``, else
-                :func:`pyg_sgm.vision.open_extractor` without arguments, where it is needed)
             seed: Initial weights, order of the batches, dropout. (default: ``0``)
             settings, **options: ``devices``, ``accelerator``, ``gather_negatives``, ``resume``,
                 ``overwrite``, ``progress``: see :func:`pyg_sgm.training.fit`.
@@ -198,9 +200,9 @@ class SceneGraphMatcher(
             recipe = find_recipe(self.name, recipe)
         recipe = recipe.replace(**self.options)
         folder = None if out is None else Path(out) / GRAPHS
-        if extractor is None and only_pixels(dataset):
-            extractor = extractor_of(folder)
-        self._extractor, self._made_by = extractor, extractor and describe(extractor)
+        if only_pixels(dataset) and self.made_by is None:
+            self.extractor = extractor_of(folder)
+        extractor = self.extractor if only_pixels(dataset) else None
         dataset = with_parses(with_graphs(dataset, folder, extractor))
         vocabularies = dataset.vocabularies(recipe.min_count)
         vectors: dict[str, tuple[Tensor, Tensor]] = {}
@@ -217,7 +219,7 @@ class SceneGraphMatcher(
         model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
         vector_file = None if word_vectors is None else os.fspath(word_vectors)
         history = fit(
-            SavedModel(self.name, model, vocabularies, self._made_by),
+            SavedModel(self.name, model, vocabularies, self.made_by),
             graphs,
             recipe,
             None
@@ -399,7 +401,7 @@ class SceneGraphMatcher(
     def _of(cls, saved: SavedModel) -> Self:
         matcher = cls(saved.name, **saved.model.config)
         matcher.model, matcher.vocabularies = saved.model, saved.vocabularies
-        matcher._made_by = saved.extractor
+        matcher.made_by = saved.extractor
         return matcher
 
     def _with_graphs(self, images: Any) -> Any:
@@ -414,7 +416,7 @@ class SceneGraphMatcher(
     def _saved(self) -> SavedModel:
         if self.model is None or self.vocabularies is None:
             raise ValueError("the matcher is not trained: call fit, or from_pretrained")
-        return SavedModel(self.name, self.model, self.vocabularies, self._made_by)
+        return SavedModel(self.name, self.model, self.vocabularies, self.made_by)
 
     def extra_repr(self) -> str:
         return "" if self.model is not None else f"{self.name!r}, not trained"

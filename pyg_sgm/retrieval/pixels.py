@@ -147,7 +147,7 @@ def open_again(made: Mapping[str, Any], where: str, detector: str | None = None)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{where}: its graphs were made with the file {error.filename}, which is not there; "
-            "if it has moved, name the detector at its new place"
+            "if it has moved, give the detector by its new name (--detector)"
         ) from error
     except TypeError as error:
         raise ValueError(f"{where}: no options of an extractor: {options}") from error

@@ -45,28 +45,37 @@ def claim(
         ValueError: If the folder holds a run and neither is wanted, or something that is no run,
             or if a run to be resumed is not there or had other settings.
     """
-    if resume and overwrite:
-        raise ValueError("a run is either resumed or overwritten")
+    check_free(folder, resume, overwrite)
     wanted: dict[str, Any] = json.loads(json.dumps(settings))
     path = folder / RUN
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file")
     if resume:
-        if not path.is_file():
-            raise ValueError(f"{folder}: there is no run to resume")
         _check_same(path, wanted)
         return
-    if path.is_file():
-        if not overwrite:
-            raise ValueError(f"{folder} holds a run already: resume it, or overwrite it")
-        for pattern in WRITTEN:
-            for written in folder.glob(pattern):
-                written.unlink()
-    elif folder.exists() and any(path.name not in (PARSES, GRAPHS) for path in folder.iterdir()):
-        raise ValueError(f"{folder} holds files that are no run; give another folder")
+    for pattern in WRITTEN:
+        for written in folder.glob(pattern):
+            written.unlink()
     (folder / LAST).parent.mkdir(parents=True, exist_ok=True)
     (folder / METRICS).parent.mkdir(exist_ok=True)
     write_text(path, json.dumps(wanted, indent=2) + "\n")
+
+
+def check_free(folder: Path, resume: bool = False, overwrite: bool = False) -> None:
+    """Raises what :func:`claim` would raise of a folder with any settings, before there are any."""
+    if resume and overwrite:
+        raise ValueError("a run is either resumed or overwritten")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file")
+    run = (folder / RUN).is_file()
+    if resume and not run:
+        raise ValueError(f"{folder}: there is no run to resume")
+    if run and not (resume or overwrite):
+        raise ValueError(f"{folder} holds a run already: resume it, or overwrite it")
+    if (
+        not run
+        and folder.exists()
+        and any(p.name not in (PARSES, GRAPHS) for p in folder.iterdir())
+    ):
+        raise ValueError(f"{folder} holds files that are no run; give another folder")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
