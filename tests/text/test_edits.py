@@ -43,7 +43,7 @@ def check_spans(text: TextRecord) -> None:
     for node, names in phrases.items():
         for name, span in zip(names, text.spans[node], strict=True):
             for at in span:
-                assert text.words[at][:2] in {word[:2] for word in name.split()}, (name, at)
+                assert text.words[at][0] in {word[0] for word in name.split()}, (name, at)
 
 
 def test_a_swap_takes_determiners_and_adjectives_along() -> None:
@@ -194,10 +194,10 @@ def test_numbers() -> None:
 
 @pytest.mark.parametrize("kind", EDITS)
 def test_scene_world(kind: EditKind) -> None:
-    world = SceneWorld("test", num_images=40, feature_dim=0)
+    world = SceneWorld("test", num_images=100, captions_per_image=3, feature_dim=0)
     images = world.image_of_text.tolist()
     false = edit_texts(world.texts, images, kind)
-    assert len(false) > 20
+    assert len(false) > 50
     assert false == edit_texts(world.texts, images, kind)
     if kind != "swapped_relation":  # few captions leave a choice
         assert false != edit_texts(world.texts, images, kind, seed=1)
