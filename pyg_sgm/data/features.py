@@ -62,18 +62,17 @@ class FolderRows:
         if not index.numel():
             return torch.zeros(0, self._dim)
         file_of = torch.searchsorted(self._ptr, index, right=True) - 1
-        files, counts = file_of.unique_consecutive(return_counts=True)
-        parts = []
-        for file, rows in zip(files.tolist(), index.split(counts.tolist()), strict=True):
-            path = self._paths[file]
-            part = open_npy(path)[(rows - self._ptr[file]).numpy()]
-            value = torch.from_numpy(part.astype(np.float32))
+        order = file_of.argsort(stable=True)  # each file is opened once
+        files, counts = file_of[order].unique_consecutive(return_counts=True)
+        out = torch.empty(len(index), self._dim)
+        for file, places in zip(files.tolist(), order.split(counts.tolist()), strict=True):
+            path, rows = self._paths[file], index[places] - self._ptr[file]
+            value = torch.from_numpy(open_npy(path)[rows.numpy()].astype(np.float32))
             bad = first_bad_row(value)
             if bad is not None:
-                row = int(rows[bad] - self._ptr[file])
-                raise ValueError(f"{path}: NaN or infinity in row {row}")
-            parts.append(value)
-        return torch.cat(parts)
+                raise ValueError(f"{path}: NaN or infinity in row {int(rows[bad])}")
+            out[places] = value
+        return out
 
 
 def open_npy(path: str | os.PathLike[str]) -> np.ndarray:
