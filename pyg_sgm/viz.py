@@ -11,7 +11,7 @@ import numpy as np
 
 from pyg_sgm.data import ImageRecord
 from pyg_sgm.retrieval import Explanation
-from pyg_sgm.retrieval.explain import Match
+from pyg_sgm.retrieval.explain import Match, object_names
 from pyg_sgm.vision.images import read_image
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ COLORS = ("#0072b2", "#c44e00", "#00775a", "#a6317f", "#7a5c00", "#5a4fcf", "#b3
 WIDTH = 10.0  # inches
 MAX_ROWS = 4  # of words
 MAX_TRIPLETS = 6
-WEAK = 0.15  # share of the strongest match of a level, below which a match is only hinted at
+MAX_LINES = 12  # from words
+WEAK = 0.15  # share of the strongest match of a level, below which a match is only grey
 
 
 def draw_match(
@@ -127,6 +128,11 @@ class _Canvas:
         x1, y1, x2, y2 = self.boxes[obj]
         return (x1 + x2) / 2, (y1 + y2) / 2
 
+    def between(self, one: int, other: int) -> tuple[float, float]:
+        """The point midway between the middles of two objects."""
+        (ax, ay), (bx, by) = self.middle(one), self.middle(other)
+        return (ax + bx) / 2, (ay + by) / 2
+
 
 def _grid(count: int) -> np.ndarray:
     """Boxes side by side in rows, ``[count, 4]`` in ``[0, 1]``."""
@@ -143,11 +149,18 @@ def _strength(match: Match, matches: list[Match]) -> float:
     return max(match.contribution, 0.0) / strongest if strongest > 0 else 0.0
 
 
+def _strongest(matches: list[Match]) -> list[Match]:
+    """The matches of words that are worth a line."""
+    of_words = [m for m in matches if m.text_kind == "word" and _strength(m, matches) >= WEAK]
+    return sorted(of_words, key=lambda m: -m.contribution)[:MAX_LINES]
+
+
 def _colors(matches: list[Match]) -> dict[int, str]:
     """A colour for every object that a word matched well; the strongest get the first colours."""
     strength: dict[int, float] = {}
-    for match in matches:
-        if match.image_kind == "object" and _strength(match, matches) >= WEAK:
+    triplets = [m for m in matches if m.text_kind == "triplet" and _strength(m, matches) >= WEAK]
+    for match in (*_strongest(matches), *triplets):
+        if match.image_kind == "object":
             strength[match.image_index] = strength.get(match.image_index, 0) + match.contribution
     order = sorted(strength, key=lambda obj: -strength[obj])
     return {obj: COLORS[i % len(COLORS)] for i, obj in enumerate(order)}
@@ -164,11 +177,10 @@ def _draw_boxes(
 
     related: set[int] = set()
     labels = _Labels()
-    for match in triplets:
-        if match.image_kind == "relation":
-            s, predicate, o = explanation.image.relations[match.image_index]
-            related |= {s, o}
-            labels.take(predicate, *_between(canvas, explanation, match))
+    for (s, o), predicates in _related(explanation, triplets).items():
+        related |= {s, o}
+        labels.take(predicates, *canvas.between(s, o))
+    names = object_names(explanation.image)
     shown = [*colors, *sorted(related - set(colors))]  # the strongest first
     for obj, (x1, y1, x2, y2) in enumerate(canvas.boxes):
         color = colors.get(obj, INK if obj in related else FAINT)
@@ -176,7 +188,7 @@ def _draw_boxes(
         box = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=color, lw=width, zorder=order)
         axes.add_patch(box)
     for obj in shown:
-        label = explanation.image.objects[obj]
+        label = names[obj]
         x, y = labels.place(label, canvas.boxes[obj])
         axes.text(
             x, y, label, color="white", fontsize=9, va="top", zorder=6,
@@ -263,11 +275,12 @@ def _draw_words(
     colors: dict[int, str],
 ) -> None:
     match_of = {m.text_index: m for m in explanation.matches if m.text_kind == "word"}
+    joined = {m.text_index for m in _strongest(explanation.matches)}
     for word in (word for row in rows for word in row):
         match = match_of.get(word.index)
         strength = 0.0 if match is None else _strength(match, explanation.matches)
         color = INK if match is None else GREY
-        if match is not None and strength >= WEAK:
+        if match is not None and word.index in joined:
             color, target = INK, _between(canvas, explanation, match)
             if match.image_kind == "object":
                 color, target = colors[match.image_index], _foot(canvas, match.image_index, word.x)
@@ -299,16 +312,17 @@ def _draw_triplets(
         )  # fmt: skip
         _line(axes, (x, y - 0.15), target, INK, _strength(match, explanation.matches))
         if match.image_kind == "relation":
-            s, predicate, o = explanation.image.relations[match.image_index]
+            s, _, o = explanation.image.relations[match.image_index]
             arrow = FancyArrowPatch(
                 canvas.middle(s), canvas.middle(o), arrowstyle="-|>", mutation_scale=14,
                 color=INK, lw=1.6, zorder=5,
             )  # fmt: skip
             axes.add_patch(arrow)
-            axes.text(
-                *target, predicate, color=INK, fontsize=9, ha="center", va="center", zorder=7,
-                bbox={"fc": "white", "ec": INK, "lw": 0.6, "pad": 1.5},
-            )  # fmt: skip
+    for (s, o), predicates in _related(explanation, triplets).items():
+        axes.text(
+            *canvas.between(s, o), predicates, color=INK, fontsize=9, ha="center", va="center",
+            zorder=7, bbox={"fc": "white", "ec": INK, "lw": 0.6, "pad": 1.5},
+        )  # fmt: skip
 
 
 def _line(
@@ -316,7 +330,7 @@ def _line(
 ) -> None:
     """A line whose width and opacity say how much the match adds."""
     axes.plot(
-        [start[0], end[0]], [start[1], end[1]], color=color, lw=0.6 + 2.2 * strength,
+        [start[0], end[0]], [start[1], end[1]], color=color, lw=0.6 + 1.8 * strength,
         alpha=0.15 + 0.75 * strength, zorder=4, solid_capstyle="round",
     )  # fmt: skip
 
@@ -333,8 +347,20 @@ def _between(canvas: _Canvas, explanation: Explanation, match: Match) -> tuple[f
     if match.image_kind == "object":
         return canvas.middle(match.image_index)
     s, _, o = explanation.image.relations[match.image_index]
-    (ax, ay), (bx, by) = canvas.middle(s), canvas.middle(o)
-    return (ax + bx) / 2, (ay + by) / 2
+    return canvas.between(s, o)
+
+
+def _related(explanation: Explanation, triplets: list[Match]) -> dict[tuple[int, int], str]:
+    """What triplets matched between two objects, in either direction: subject and object of the
+    first, and all predicates."""
+    found: dict[tuple[int, int], list[str]] = {}
+    for match in triplets:
+        if match.image_kind == "relation":
+            s, predicate, o = explanation.image.relations[match.image_index]
+            ends = (o, s) if (o, s) in found else (s, o)
+            if predicate not in found.setdefault(ends, []):
+                found[ends].append(predicate)
+    return {ends: ", ".join(predicates) for ends, predicates in found.items()}
 
 
 def _pixels(image: Any) -> np.ndarray | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COLOR_MAP = "YlOrRd"
 MAX_BARS = 24
+WHOLE = 0.8  # share of the image above which a box is a frame
 TITLES = {"object": "objects", "relation": "relations", "attribute": "attributes"}
 
 
@@ -175,7 +176,14 @@ def _draw_canvas(
         (x1, y1), (x2, y2) = own[:, :2].min(0), own[:, 2:].max(0)
         share = float(votes[i]) / top
         color = colormaps[COLOR_MAP](share)
-        fill = Rectangle((x1, y1), x2 - x1, y2 - y1, fc=color, ec="none", alpha=0.1 + 0.5 * share)
+        if (x2 - x1) * (y2 - y1) > WHOLE * width * height:  # would hide the boxes within
+            inset = 0.01 * width
+            frame = Rectangle(
+                (inset, inset), width - 2 * inset, height - 2 * inset, fill=False, ec=color, lw=5
+            )
+            axes.add_patch(frame)
+            continue
+        fill = Rectangle((x1, y1), x2 - x1, y2 - y1, fc=color, ec="none", alpha=0.05 + 0.5 * share)
         edge = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=GREY, lw=0.5 + 1.5 * share)
         axes.add_patch(fill)
         axes.add_patch(edge)

@@ -38,6 +38,19 @@ def test_everything_is_named() -> None:
     assert "man ride horse  0.80" in shown
 
 
+def test_predicates_of_a_pair_share_a_label_and_lines_are_few() -> None:
+    match = explanation(words=40)
+    image = ImageRecord("1", ["man", "<unk>"], np.array(BOXES), [(0, "on", 1), (1, "under", 0)])
+    triplets = [
+        Match("relation", "triplet", i, "a b c", "relation", i, "x", 0.8, 0.5) for i in (0, 1)
+    ]
+    words = [m for m in match.matches if m.text_kind == "word"]
+    figure = draw_match(Explanation(image, match.text, {"object": 0.5}, words + triplets))
+    assert texts(figure).count("on, under") == 1
+    assert "bottom right" in texts(figure)  # where the region without a name is
+    assert len(figure.axes[0].lines) == 12 + 2
+
+
 def test_words_stay_in_the_picture() -> None:
     figure = draw_match(explanation(words=500))
     axes = figure.axes[0]

@@ -11,6 +11,7 @@ from torch import Tensor
 from pyg_sgm.data import GraphCollection, ImageRecord, TextRecord
 from pyg_sgm.models import HOADEncoding, Matcher
 from pyg_sgm.ops import cross_attention, distraction, votes
+from pyg_sgm.retrieval.explain import object_names
 from pyg_sgm.training import encode_images, encode_texts, score
 
 Kind = Literal["object", "relation", "attribute"]
@@ -124,7 +125,7 @@ def nodes_of(record: ImageRecord | TextRecord, kinds: str = "ora") -> list[Node]
         >>> [node.name for node in nodes_of(record)]
         ['man', 'hat', 'man in hat', 'red big hat']
     """
-    objects = record.objects
+    objects = object_names(record) if isinstance(record, ImageRecord) else record.objects
     nodes = [Node("object", (i,), name) for i, name in enumerate(objects)]
     if "r" in kinds:
         nodes += [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 
 from pyg_sgm.data import GraphCollection, ImageRecord, TextRecord, Vocabularies
+from pyg_sgm.data.vocabulary import UNKNOWN
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.models import Matcher, SGMEncoding
 from pyg_sgm.ops import Packed
@@ -159,6 +161,32 @@ def readable_text(text: Any, graphs: GraphCollection, vocabularies: Vocabularies
     return TextRecord(graphs.ids[0], " ".join(words), words, phrases["object"], (), relations)
 
 
+def object_names(image: ImageRecord) -> list[str]:
+    """Label of every object; of regions that nobody named, where they lie.
+
+    Example:
+        >>> from pyg_sgm.data import image_record
+        >>> boxes = [[0.1, 0.1, 0.5, 0.5], [0, 0, 1, 1], [0.7, 0, 1, 0.3], [0.4, 0.4, 0.6, 0.6]]
+        >>> object_names(image_record(["dog", UNKNOWN, UNKNOWN, UNKNOWN], boxes))
+        ['dog', 'whole image', 'top right', 'middle']
+    """
+    if image.boxes is None:
+        return list(image.objects)
+    return [
+        _place(box) if label == UNKNOWN else label
+        for label, box in zip(image.objects, image.boxes.tolist(), strict=True)
+    ]
+
+
+def _place(box: Sequence[float]) -> str:
+    x1, y1, x2, y2 = box
+    if (x2 - x1) * (y2 - y1) > 0.8:
+        return "whole image"
+    row = ("top", "", "bottom")[min(int((y1 + y2) * 1.5), 2)]
+    column = ("left", "", "right")[min(int((x1 + x2) * 1.5), 2)]
+    return f"{row} {column}".strip() or "middle"
+
+
 def _check_one(graphs: GraphCollection, name: str) -> None:
     if len(graphs) != 1:
         raise ValueError(f"expected one {name}, got {len(graphs)}")
@@ -188,6 +216,7 @@ def _named(
     """A match with its names. In some variants of SGM the relations of a side come after its
     objects (or words) at the object level."""
     level, i, j, similarity, weight = match
+    names = object_names(image)
     num_words = 0 if level == "relation" else len(text.words)
     num_objects = 0 if level == "relation" else len(image.objects)
     if i < num_words:
@@ -197,9 +226,9 @@ def _named(
         name = f"{text.objects[s]} {phrase} {text.objects[o]}"
         text_node = ("triplet", i - num_words, name)
     if j < num_objects:
-        image_node: tuple[Literal["object", "relation"], int, str] = ("object", j, image.objects[j])
+        image_node: tuple[Literal["object", "relation"], int, str] = ("object", j, names[j])
     else:
         s, predicate, o = image.relations[j - num_objects]
-        name = f"{image.objects[s]} {predicate} {image.objects[o]}"
+        name = f"{names[s]} {predicate} {names[o]}"
         image_node = ("relation", j - num_objects, name)
     return Match(level, *text_node, *image_node, similarity, weight)
