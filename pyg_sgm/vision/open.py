@@ -11,9 +11,7 @@ from pyg_sgm.vision.onnx_detector import OnnxDetector
 from pyg_sgm.vision.relations import WEIGHTS, RelationHead
 from pyg_sgm.vision.torchvision_detector import TorchvisionDetector
 
-_JOINT = re.compile(
-    r"\+(?=grid$|grid\+|onnx:|torchvision:|file:)"
-)  # a path may have a plus in it
+_JOINT = re.compile(r"\+(?=grid$|grid\+|onnx:|torchvision:|file:)")  # a path may have a plus in it
 
 
 def open_detector(
@@ -60,6 +58,7 @@ def open_extractor(
     min_score: float | None = None,
     backbone: str = DEFAULT_BACKBONE,
     size: int = 288,
+    half: bool = False,
     relations: str | os.PathLike[str] | None = None,
 ) -> Extractor:
     """An extractor with the shipped relation head.
@@ -68,7 +67,7 @@ def open_extractor(
 
     Args:
         detector, labels, min_score: See :func:`open_detector`. (default: :obj:`"grid"`)
-        backbone, size: See :class:`RegionFeatures`.
+        backbone, size, half: See :class:`RegionFeatures`.
         relations: File of a relation head. (default: :obj:`None`, the shipped one)
 
     Raises:
@@ -76,7 +75,7 @@ def open_extractor(
     """
     return Extractor(
         open_detector(detector, labels=labels, min_score=min_score),
-        RegionFeatures(backbone, size=size),
+        RegionFeatures(backbone, size=size, half=half),
         RelationHead.load(WEIGHTS if relations is None else relations),
         options={
             "detector": "+".join(map(_full, _JOINT.split(detector))),
@@ -84,6 +83,7 @@ def open_extractor(
             "min_score": min_score,
             "backbone": backbone,
             "size": size,
+            "half": half,
             "relations": None if relations is None else os.path.abspath(relations),
         },
     )

@@ -71,6 +71,16 @@ def test_features_do_not_depend_on_the_batch() -> None:
             assert (a == b).all()
 
 
+def test_half_precision_is_close() -> None:
+    torch.manual_seed(0)
+    net, images, box = EfficientNetLite0(), photos(2), [boxes(4), boxes(2)]
+    whole, half = (RegionFeatures(net, size=96, half=half) for half in (False, True))
+    assert whole.key != half.key
+    for a, b in zip(whole(images, box), half(images, box), strict=True):
+        assert b.dtype == np.float32
+        assert 0 < np.abs(a - b).max() < 0.05 * np.abs(a).max()
+
+
 def test_whole_image_is_the_mean_of_the_map() -> None:
     net = nn.Conv2d(3, 4, 8, stride=8)
     regions = RegionFeatures(net, size=64)
