@@ -27,7 +27,7 @@ from pyg_sgm.text._words import noun_lemma, verb_lemma
 
 EditKind = Literal["swapped_relation", "replaced_predicate", "replaced_attribute"]
 EDITS: tuple[EditKind, ...] = get_args(EditKind)
-FREQUENT = 3  # a replacement is seen so often with the noun that it gets
+FREQUENT = 2  # times at least that the texts have a replacement with the noun that it gets
 
 Span = tuple[int, ...]
 
@@ -54,9 +54,9 @@ def edit_texts(
       determiners and adjectives; the words stay the same. Relations that hold in both directions
       are left alone, and so are nouns that the text names twice.
     - ``"replaced_predicate"``: another predicate of the same form ("riding", "leading") that the
-      texts often use with that object.
+      texts use more than once with that object.
     - ``"replaced_attribute"``: another attribute of the same sort (colour, size, age, material,
-      number) that the texts often give to that noun.
+      number) that the texts give more than once to that noun.
 
     What replaces holds in no other text of the image, and is no synonym of the word it replaces or
     of one that does.

@@ -125,7 +125,7 @@ def test_swap_without_positions() -> None:
     assert false.spans is None
 
 
-def corpus(*captions: str, times: int = 3) -> tuple[list[TextRecord], list[int]]:
+def corpus(*captions: str, times: int = 2) -> tuple[list[TextRecord], list[int]]:
     """Captions of one image each, and before them those that make words frequent."""
     records = [parse(caption).to_record(caption) for caption in captions for _ in range(times)]
     return records, list(range(len(records)))
@@ -150,8 +150,8 @@ def test_longer_and_shorter_predicates_move_the_words_behind_them() -> None:
     texts, images = corpus("a man feeding a brown horse", "a man sitting on a horse")
     false = edit_texts(texts, images, "replaced_predicate")
     assert false[0].caption == "a man sitting on a brown horse"
-    assert false[3].caption == "a man feeding a horse"
-    for i in (0, 3):
+    assert false[2].caption == "a man feeding a horse"
+    for i in (0, 2):
         check_spans(false[i])
 
 
@@ -165,7 +165,7 @@ def test_predicates_that_hold_are_no_replacement() -> None:
 
 
 def test_rare_words_replace_nothing() -> None:
-    texts, images = corpus("a man riding a horse", "a woman feeding a horse", times=2)
+    texts, images = corpus("a man riding a horse", "a woman feeding a horse", times=1)
     assert not edit_texts(texts, images, "replaced_predicate")
 
 
@@ -174,7 +174,7 @@ def test_another_attribute_of_the_same_sort() -> None:
     false = edit_texts(texts, images, "replaced_attribute")
     assert false[0].caption == "an orange car"
     assert attributes(false[0]) == {("car", "orange")}
-    assert false[3].caption == "a red car"
+    assert false[2].caption == "a red car"
     assert {texts[i].caption for i in false} == {"a red car", "an orange car"}
 
 
