@@ -160,6 +160,9 @@ def _named(name: str) -> nn.Module:
 class _Timm(nn.Module):
     """A model of timm on pixels 0 ... 255."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, net: Any) -> None:
         super().__init__()
         self.net = net

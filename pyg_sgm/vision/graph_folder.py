@@ -85,10 +85,10 @@ def open_graphs(path: str | os.PathLike[str]) -> tuple[list[ImageRecord], dict[s
     features = {}
     for kind in KINDS:
         ptr = torch.tensor([0, *(end for _, end in files[kind])])
-        rows_of = FolderRows([file for file, _ in files[kind]], ptr, header["dim"])
+        stored = FolderRows([file for file, _ in files[kind]], ptr, header["dim"])
         start = torch.tensor([starts[kind][i] for i in order], dtype=torch.long)
-        count = torch.tensor(counts[kind], dtype=torch.long)
-        features[kind] = Ragged(rows_of, Spans(start, count))
+        spans = Spans(start, torch.tensor(counts[kind], dtype=torch.long))
+        features[kind] = Ragged(stored, spans)
     return records, features
 
 

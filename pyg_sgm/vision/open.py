@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from pyg_sgm.vision.detections import DetectionsFile, Detector, Grid, join
 from pyg_sgm.vision.extract import Extractor
@@ -32,14 +33,14 @@ def open_detector(
         >>> open_detector("grid").key
         'grid 3'
     """
-    score = {} if min_score is None else {"min_score": min_score}
+    score: dict[str, Any] = {} if min_score is None else {"min_score": min_score}
     parts: list[Detector] = []
     for part in _JOINT.split(name):
         kind, _, rest = part.partition(":")
         if part == "grid":
             parts.append(Grid())
         elif kind == "onnx" and rest:
-            own = {} if labels is None else {"labels": Path(labels)}
+            own: dict[str, Any] = {} if labels is None else {"labels": Path(labels)}
             parts.append(OnnxDetector(rest, **own, **score))
         elif kind == "torchvision" and rest:
             parts.append(TorchvisionDetector(rest, **score))
