@@ -4,7 +4,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pyg_sgm.cli._app import app  # first: says what to install
 
@@ -61,6 +61,6 @@ def main(tokens: Sequence[str] | None = None) -> None:
         sys.exit(2)
 
 
-def _show_warning(message: Warning | str, *_: object) -> None:
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """One line, without the place in the code that it comes from."""
     print(f"pyg-sgm: warning: {message}", file=sys.stderr)

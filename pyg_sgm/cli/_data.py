@@ -45,10 +45,17 @@ PixelFlags = Annotated[Pixels | None, Parameter(name="*")]
 
 
 def open_data(
-    data: str, split: str, run: Path, pixels: Pixels | None, matcher: SceneGraphMatcher
+    data: str,
+    split: str,
+    run: Path,
+    pixels: Pixels | None,
+    matcher: SceneGraphMatcher,
+    captioned: bool = True,
 ) -> SceneGraphDataset:
     """A dataset with graphs of its images and parsed captions, which are kept beside the run."""
     dataset = open_images(data, split, pixels)
+    if captioned and not dataset.texts:
+        raise ValueError(f"{data} has no captions: give --captions")
     return with_parses(make_graphs(dataset, run, pixels, matcher), run / PARSES)
 
 
@@ -75,8 +82,9 @@ def make_graphs(
         matcher.extractor = extractor_of(folder) if asked is None else open_extractor(asked)
     elif pixels.detector is not None:
         matcher.extractor = open_again(matcher.made_by, f"{run}", pixels.detector)
+    extractor = matcher.extractor
     with count_up("images to graphs") as progress:
-        return with_graphs(dataset, folder, matcher.extractor, progress)
+        return with_graphs(dataset, folder, extractor, progress)
 
 
 def _graph_folder(run: Path) -> Path:

@@ -48,7 +48,7 @@ def rank(
     if top < 1:
         raise ValueError(f"--top: must be at least 1, got {top}")
     matcher = open_run(run)
-    dataset = open_data(data, split, run, pixels, matcher)
+    dataset = open_data(data, split, run, pixels, matcher, captioned=text is None)
     if text is not None:
         found = answer_texts(matcher, dataset, [find_text(one, dataset) for one in text], top)
     else:

@@ -31,6 +31,7 @@ from pyg_sgm.retrieval.encoded import (
 )
 from pyg_sgm.retrieval.explain import Explanation, explain, readable_image, readable_text
 from pyg_sgm.retrieval.pixels import (
+    check_same,
     describe,
     extractor_of,
     file_dataset,
@@ -152,16 +153,9 @@ class SceneGraphMatcher(
 
     @extractor.setter
     def extractor(self, extractor: Extractor) -> None:
-        made = describe(extractor)
-        if (
-            self.model is not None
-            and self.made_by is not None
-            and self.made_by["key"] != made["key"]
-        ):
-            raise ValueError(
-                f"the matcher was trained on graphs of {self.made_by['key']}, not {made['key']}"
-            )
-        self._extractor, self.made_by = extractor, made
+        if self.model is not None and self.made_by is not None:
+            check_same(self.made_by, extractor, "the matcher")
+        self._extractor, self.made_by = extractor, describe(extractor)
 
     def fit(
         self,

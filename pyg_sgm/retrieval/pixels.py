@@ -141,19 +141,31 @@ def open_again(made: Mapping[str, Any], where: str, detector: str | None = None)
     """
     options, key = made.get("options"), made.get("key")
     if not isinstance(options, dict):
-        raise ValueError(f"{where}: its graphs are of an extractor of your own: {key}; give it")
+        raise ValueError(f"{where}: the graphs are of an extractor of your own, give it: {key}")
     try:
         extractor = open_extractor(**options | ({} if detector is None else {"detector": detector}))
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"{where}: its graphs were made with the file {error.filename}, which is not there; "
+            f"{where}: the graphs were made with {error.filename}, which is not there; "
             "if it has moved, give the detector by its new name (--detector)"
         ) from error
     except TypeError as error:
         raise ValueError(f"{where}: no options of an extractor: {options}") from error
-    if extractor.key != key:
-        raise ValueError(f"{where}: its graphs were made by {key}, not by {extractor.key}")
+    check_same(made, extractor, where)
     return extractor
+
+
+def check_same(made: Mapping[str, Any], extractor: Extractor, where: str) -> None:
+    """Raises a ValueError that says in what an extractor differs from the one that made graphs."""
+    before, now = made.get("key"), extractor.key
+    if not isinstance(before, dict):
+        raise ValueError(f"{where}: key: expected an object")
+    for part in before | now:
+        if before.get(part) != now.get(part):
+            raise ValueError(
+                f"{where}: the graphs were made with {part} {before.get(part)!r}, "
+                f"not {now.get(part)!r}"
+            )
 
 
 def file_dataset(

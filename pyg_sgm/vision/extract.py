@@ -160,8 +160,8 @@ def extract(
         progress: Called with the number of images done and that of all. (default: :obj:`None`)
 
     Raises:
-        ValueError: If the folder holds graphs of another extractor, or what a detector from a file
-            raises.
+        ValueError: If the folder holds graphs of another extractor, or other files; or what a
+            detector from a file raises.
     """
     folder = Path(out)
     made = _open_folder(folder, extractor)
@@ -208,6 +208,8 @@ def _write_skipped(folder: Path, skipped: Mapping[str, str], files: Mapping[str,
 def _open_folder(folder: Path, extractor: Extractor) -> dict[str, Source]:
     """The state of the files whose graphs are there."""
     if not (folder / HEADER).exists():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ValueError(f"{folder} holds files that are no graphs; give another folder")
         folder.mkdir(parents=True, exist_ok=True)
         header = FORMAT | {
             "key": extractor.key,

@@ -4,7 +4,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from pyg_sgm.training.run_folder import LAST, WRITTEN, claim, read_checkpoint
+from pyg_sgm.training.run_folder import (
+    GRAPHS,
+    LAST,
+    PARSES,
+    WRITTEN,
+    check_free,
+    claim,
+    read_checkpoint,
+)
 
 SETTINGS = {"seed": 0, "recipe": {"epochs": 3}}
 
@@ -79,3 +87,13 @@ def test_checkpoints_are_not_unpickled(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no checkpoint of a training"):
         read_checkpoint(path)
     assert not mark.exists()
+
+
+def test_graphs_and_parses_may_be_there(tmp_path: Path) -> None:
+    (tmp_path / GRAPHS).mkdir()
+    (tmp_path / PARSES).touch()
+    check_free(tmp_path)
+    claim(tmp_path, SETTINGS)
+    with pytest.raises(ValueError, match="holds a run already"):
+        check_free(tmp_path)
+    check_free(tmp_path, resume=True)
