@@ -86,7 +86,7 @@ def with_graphs(
 
 def graphs_in_memory(
     files: Mapping[str, Path], extractor: Extractor, progress: Progress | None = None
-) -> tuple[list[ImageRecord], dict[str, Ragged], dict[str, str]]:
+) -> tuple[list[ImageRecord], dict[str, Ragged], Mapping[str, str]]:
     """Graphs, region features, and why images have none, of a few images."""
     records: list[ImageRecord] = []
     parts: dict[str, list[np.ndarray]] = {"object": [], "relation": []}
@@ -109,8 +109,8 @@ def graphs_in_memory(
     features = {}
     for node, arrays in parts.items():
         count = torch.tensor([len(array) for array in arrays], dtype=torch.long)
-        rows = np.concatenate([np.zeros((0, extractor.features.dim), np.float16), *arrays])
-        features[node] = Ragged(torch.from_numpy(rows).float(), Spans.packed(count))
+        stacked = np.concatenate([np.zeros((0, extractor.features.dim), np.float16), *arrays])
+        features[node] = Ragged(torch.from_numpy(stacked).float(), Spans.packed(count))
     return records, features, skipped
 
 
