@@ -186,6 +186,8 @@ def _draw_boxes(
         color = colors.get(obj, INK if obj in related else FAINT)
         width, order = (2.2, 3) if obj in shown else (0.7, 2)
         box = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=color, lw=width, zorder=order)
+        if obj in shown:
+            box.set_path_effects(_halo(width))
         axes.add_patch(box)
     for obj in shown:
         label = names[obj]
@@ -315,7 +317,7 @@ def _draw_triplets(
             s, _, o = explanation.image.relations[match.image_index]
             arrow = FancyArrowPatch(
                 canvas.middle(s), canvas.middle(o), arrowstyle="-|>", mutation_scale=14,
-                color=INK, lw=1.6, zorder=5,
+                color=INK, lw=1.6, zorder=5, path_effects=_halo(1.6),
             )  # fmt: skip
             axes.add_patch(arrow)
     for (s, o), predicates in _related(explanation, triplets).items():
@@ -329,10 +331,18 @@ def _line(
     axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str, strength: float
 ) -> None:
     """A line whose width and opacity say how much the match adds."""
+    width = 0.6 + 1.8 * strength
     axes.plot(
-        [start[0], end[0]], [start[1], end[1]], color=color, lw=0.6 + 1.8 * strength,
-        alpha=0.15 + 0.75 * strength, zorder=4, solid_capstyle="round",
+        [start[0], end[0]], [start[1], end[1]], color=color, lw=width, zorder=4,
+        alpha=0.15 + 0.75 * strength, solid_capstyle="round", path_effects=_halo(width),
     )  # fmt: skip
+
+
+def _halo(width: float) -> list[Any]:
+    """A thin white edge, so that lines can be told from dark photos."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=width + 1.4, foreground="white", alpha=0.6)]
 
 
 def _foot(canvas: _Canvas, obj: int, x: float) -> tuple[float, float]:

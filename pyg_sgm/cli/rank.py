@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.markup import escape
 from rich.table import Table
 
 from pyg_sgm.cli._app import Data, Run, console, open_run
@@ -68,7 +69,7 @@ def _table(found: Answered) -> Table:
     texts = isinstance(query, TextRecord)
     hidden = found.truth is not None and found.truth > len(found.answers)
     truth = f"its own is at {found.truth:,}" if hidden else None
-    table = Table(title=_name(query), caption=truth, title_justify="left")
+    table = Table(title=escape(_name(query)), caption=truth, title_justify="left")
     table.add_column("", justify="right")
     table.add_column("image" if texts else "caption")
     table.add_column("score", justify="right")
@@ -76,7 +77,7 @@ def _table(found: Answered) -> Table:
     if compared:
         table.add_column("place for the first text", justify="right")
     for answer in found.answers:
-        cells = [f"{answer.rank}", _answer(answer), f"{answer.score:.3f}"]
+        cells = [f"{answer.rank}", escape(_answer(answer)), f"{answer.score:.3f}"]
         if compared:
             cells.append(f"{answer.before:,}")
         table.add_row(*cells, style="bold green" if answer.right else "")
