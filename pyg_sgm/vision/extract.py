@@ -33,6 +33,7 @@ from pyg_sgm.vision.images import ImageError, Photo, read_photo
 from pyg_sgm.vision.relations import RelationHead
 
 AT_MOST = 832  # pixels of the longer side: twice what a detector of 416 looks at
+Attributes = Callable[[np.ndarray, np.ndarray], Sequence[Sequence[tuple[str, float]]]]
 Source = tuple[int, int]  # bytes and time of change of a file
 
 
@@ -43,6 +44,9 @@ class Extractor:
         detector: What finds the objects.
         features: What their boxes, and the union boxes of relations, are described with.
         relations: What finds the relations. (default: :obj:`None`, there are none)
+        attributes: What names the attributes of boxes, from pixels uint8 ``[height, width, 3]`` and
+            boxes ``[num_boxes, 4]`` in ``[0, 1]``: for each box (label, confidence), such as
+            :func:`~pyg_sgm.vision.attributes.attributes`. (default: :obj:`None`, there are none)
         limit: At most so many relations an image. (default: ``25``)
         options: What it can be made from again, kept with its graphs: the arguments of
             :func:`open_extractor`. (default: :obj:`None`)
@@ -53,6 +57,7 @@ class Extractor:
         detector: Detector,
         features: RegionFeatures,
         relations: RelationHead | None = None,
+        attributes: Attributes | None = None,
         *,
         limit: int = 25,
         options: Mapping[str, Any] | None = None,
@@ -60,6 +65,7 @@ class Extractor:
         self.detector = detector
         self.features = features
         self.relations = relations
+        self.attributes = attributes
         self.limit = limit
         self.options = options
 
@@ -67,12 +73,15 @@ class Extractor:
     def key(self) -> dict[str, str]:
         """What its graphs depend on; equal keys give equal graphs."""
         head = "none" if self.relations is None else f"{self.relations.key} limit {self.limit}"
-        return {
+        key = {
             "detector": self.detector.key,
             "features": self.features.key,
             "relations": head,
             "images": f"at most {AT_MOST} pixels",
         }
+        if self.attributes is not None:
+            key["attributes"] = f"{self.attributes.__module__}.{self.attributes.__qualname__}"
+        return key
 
     @property
     def labels(self) -> dict[str, list[str]]:
@@ -96,11 +105,18 @@ class Extractor:
         for photo, objects, r, x in zip(
             photos, found, relations, self.features(photos, boxes), strict=True
         ):
+            named = [] if self.attributes is None else self.attributes(photo.pixels, objects.boxes)
+            words = [(i, word, c) for i, one in enumerate(named) for word, c in one]
             record = image_record(
                 objects.labels,
                 objects.boxes,
                 [(s, predicate, o) for s, predicate, o, _ in r],
-                scores={"object": objects.scores.tolist(), "relation": [c for *_, c in r]},
+                [(i, word) for i, word, _ in words],
+                scores={
+                    "object": objects.scores.tolist(),
+                    "relation": [c for *_, c in r],
+                    "attribute": [c for *_, c in words],
+                },
                 id=photo.id,
             )
             count = len(objects.labels)

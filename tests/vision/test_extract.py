@@ -88,6 +88,20 @@ def test_graphs_and_features(extractor: Extractor, images: dict[str, Path], tmp_
     assert all(len(record.objects) in (10, 12) for record in records)
 
 
+def test_attributes(extractor: Extractor, images: dict[str, Path], tmp_path: Path) -> None:
+    def size_words(pixels: np.ndarray, boxes: np.ndarray) -> list[list[tuple[str, float]]]:
+        assert (pixels.shape[1], pixels.dtype) == (30, np.uint8)
+        return [[("large", float(box[2]))] if box[2] - box[0] > 0.9 else [] for box in boxes]
+
+    named = Extractor(extractor.detector, extractor.features, None, size_words)
+    assert named.key != Extractor(extractor.detector, extractor.features).key
+    extract(images, tmp_path / "graphs.sg", named)
+    for record in open_graphs(tmp_path / "graphs.sg")[0]:
+        assert record.attributes == [(0, "large")]
+        assert record.scores["attribute"] == [1.0]
+        assert not record.relations
+
+
 def test_result_does_not_depend_on_batches_and_threads(
     extractor: Extractor, images: dict[str, Path], tmp_path: Path
 ) -> None:
