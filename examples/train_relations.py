@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from pyg_sgm.data import Vocabulary, word_vectors
 from pyg_sgm.data.records import ImageRecord, image_record
+from pyg_sgm.data.vocabulary import UNKNOWN
 from pyg_sgm.vision.coco import COCO_LABELS
 from pyg_sgm.vision.relation_network import RelationNetwork, pair_geometry
 from pyg_sgm.vision.relations import PairScores, RelationHead
@@ -100,16 +101,18 @@ def read_vrd(folder: Path) -> list[ImageRecord]:
         metadata = json.load(file)
     records = []
     for name in sorted(images):
-        number: dict[tuple, int] = {}
+        number: dict[tuple, int] = {}  # of an object: label, box, and 1 for a second one like it
         relations = []
         for relation in images[name]:
-            ends = []
+            ends: list[int] = []
             for end in (relation["subject"], relation["object"]):
                 top, bottom, left, right = end["bbox"]
-                label = labels[end["category"]]
-                ends.append(number.setdefault((label, left, top, right, bottom), len(number)))
+                node = labels[end["category"]], left, top, right, bottom
+                # A few relations are of a thing and itself: taken as of two in one place.
+                second = number.get((*node, 0)) in ends
+                ends.append(number.setdefault((*node, int(second)), len(number)))
             relations.append((ends[0], predicates[relation["predicate"]], ends[1]))
-        boxes = np.array([box for _, *box in number], dtype=np.float64).reshape(-1, 4)
+        boxes = np.array([box for _, *box, _ in number], dtype=np.float64).reshape(-1, 4)
         size = [metadata[name]["width"], metadata[name]["height"]]
         size = np.vstack([boxes[:, 2:], size]).max(axis=0)  # that of one image is too small
         records.append(
@@ -128,14 +131,42 @@ def split(records: list[ImageRecord]) -> tuple[list[ImageRecord], list[ImageReco
     return [r for at, r in enumerate(records) if at % 5], records[::5]
 
 
-def new_head(records: Sequence[ImageRecord], vectors: Path, channels: int) -> RelationHead:
-    """An untrained head for the labels and predicates of some images, and the labels of COCO."""
+def new_head(
+    records: Sequence[ImageRecord], vectors: Path, start: RelationHead | None = None
+) -> RelationHead:
+    """An untrained head for the labels and predicates of some images, and the labels of COCO.
+
+    Args:
+        records: The images.
+        vectors: File of word vectors.
+        start: A trained head, whose weights are taken but for labels and predicates it does not
+            know. (default: :obj:`None`, all are random)
+    """
     labels = sorted({label for r in records for label in r.objects})
     predicates = sorted({predicate for r in records for _, predicate, _ in r.relations})
     known = labels + [label for label in COCO_LABELS if label not in labels]
     table, _ = word_vectors(Vocabulary(known), vectors)
-    network = RelationNetwork(len(labels) + 1, len(predicates), table.size(1), channels)
-    return RelationHead(network, known, table[1:], predicates)
+    network = RelationNetwork(len(labels) + 1, len(predicates), table.size(1))
+    head = RelationHead(network, known, table[1:], predicates)
+    if start is not None:
+        weights = network.state_dict()
+        given = start.network.state_dict()
+        rows = {
+            "own.weight": ([UNKNOWN, *labels], [UNKNOWN, *start.labels][: len(given["own.weight"])])
+        }
+        for layer in ("out", "usual"):  # the last row is that of there being a relation
+            names = [*predicates, UNKNOWN], [*start.predicates, UNKNOWN]
+            rows |= {f"{layer}.weight": names, f"{layer}.bias": names}
+        for name, weight in given.items():
+            if name in rows:
+                mine, theirs = rows[name]
+                shared = [(mine.index(x), at) for at, x in enumerate(theirs) if x in mine]
+                to, of = torch.tensor(shared).t()
+                weights[name][to] = weight[of]
+            else:
+                weights[name] = weight
+        network.load_state_dict(weights)
+    return head
 
 
 @dataclass
@@ -189,7 +220,13 @@ def mirror_classes(predicates: Sequence[str]) -> Tensor:
     return torch.tensor([place.get(name, at) for at, name in enumerate(names)])
 
 
-def train(head: RelationHead, records: Sequence[ImageRecord], args: argparse.Namespace) -> None:
+def train(
+    head: RelationHead,
+    records: Sequence[ImageRecord],
+    epochs: int = 12,
+    batch_size: int = 256,
+    lr: float = 1e-3,
+) -> None:
     """Trains the head's network in place; its weights are a running average of the steps'."""
     pairs = Pairs.of(records, head)
     network = head.network
@@ -202,21 +239,21 @@ def train(head: RelationHead, records: Sequence[ImageRecord], args: argparse.Nam
     count = len(pairs.subject)
     drawn = min(NEGATIVES * count, pairs.unrelated.size(1))
     weight = pairs.unrelated.size(1) / drawn  # of a drawn pair, so that probabilities are true
-    optimizer = torch.optim.AdamW(network.parameters(), lr=args.lr, weight_decay=1e-2)
-    steps = args.epochs * (count // args.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, steps, pct_start=0.1)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-2)
+    steps = epochs * (count // batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps, pct_start=0.1)
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
     )
     start = time.perf_counter()
-    for epoch in range(args.epochs):
+    for epoch in range(epochs):
         network.train()
         total = 0.0
         order = torch.randperm(count)
         negative = torch.randperm(pairs.unrelated.size(1))[:drawn]
-        for step in range(count // args.batch_size):
-            chosen = order[step * args.batch_size : (step + 1) * args.batch_size]
-            others = pairs.unrelated[:, negative[step :: count // args.batch_size]]
+        for step in range(count // batch_size):
+            chosen = order[step * batch_size : (step + 1) * batch_size]
+            others = pairs.unrelated[:, negative[step :: count // batch_size]]
             subject = torch.cat([pairs.subject[chosen], others[0]])
             object = torch.cat([pairs.object[chosen], others[1]])
             objects, place = torch.cat([subject, object]).unique(return_inverse=True)
@@ -231,7 +268,7 @@ def train(head: RelationHead, records: Sequence[ImageRecord], args: argparse.Nam
             predicate, related = network(x, boxes, *place.view(2, -1))
             is_related = torch.arange(len(related)) < len(chosen)
             value = F.cross_entropy(predicate[: len(chosen)], truth, label_smoothing=0.05)
-            value = value + args.related * F.binary_cross_entropy_with_logits(
+            value = value + F.binary_cross_entropy_with_logits(
                 related, is_related.float(), torch.where(is_related, 1.0, weight)
             )
             optimizer.zero_grad()
@@ -240,7 +277,7 @@ def train(head: RelationHead, records: Sequence[ImageRecord], args: argparse.Nam
             schedule.step()
             average.update_parameters(network)
             total += value.item()
-        mean = total / (count // args.batch_size)
+        mean = total / (count // batch_size)
         print(
             f"epoch {epoch + 1}: loss {mean:.3f}, {time.perf_counter() - start:.0f} s", flush=True
         )
@@ -248,10 +285,14 @@ def train(head: RelationHead, records: Sequence[ImageRecord], args: argparse.Nam
     network.eval()
 
 
+def keys(pairs: PairScores) -> list[tuple[int, int, int]]:
+    columns = (pairs.image, pairs.subject, pairs.object)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
 def gold_rows(pairs: PairScores, records: Sequence[ImageRecord]) -> Tensor:
     """Row of each annotated relation's pair among all pairs."""
-    key = zip(pairs.image.tolist(), pairs.subject.tolist(), pairs.object.tolist(), strict=True)
-    row = {pair: at for at, pair in enumerate(key)}
+    row = {pair: at for at, pair in enumerate(keys(pairs))}
     return torch.tensor([row[i, s, o] for i, r in enumerate(records) for s, _, o in r.relations])
 
 
@@ -312,12 +353,11 @@ def main() -> None:
     arguments.add_argument("--data", required=True, help="vg150:FOLDER or vrd:FOLDER")
     arguments.add_argument("--vectors", type=Path, required=True)
     arguments.add_argument("--out", type=Path, help="file for the weights (default: none)")
+    arguments.add_argument("--start", type=Path, help="weights to begin with (default: none)")
     arguments.add_argument("--tune", action="store_true")
     arguments.add_argument("--epochs", type=int, default=12)
     arguments.add_argument("--batch-size", type=int, default=256)
-    arguments.add_argument("--channels", type=int, default=256)
     arguments.add_argument("--lr", type=float, default=1e-3)
-    arguments.add_argument("--related", type=float, default=1.0, help="weight of that loss")
     arguments.add_argument("--seed", type=int, default=0)
     args = arguments.parse_args()
     random.seed(args.seed)
@@ -327,8 +367,9 @@ def main() -> None:
     records, held_out = split(READERS[kind](Path(folder)))
     if args.tune:
         records, held_out = split(records)
-    head = new_head(records, args.vectors, args.channels)
-    train(head, records, args)
+    start = RelationHead.load(args.start) if args.start else None
+    head = new_head(records, args.vectors, start)
+    train(head, records, args.epochs, args.batch_size, args.lr)
     print(json.dumps(measure(head, held_out), indent=1))
     if args.out:
         head.save(args.out)
