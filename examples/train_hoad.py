@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyg_sgm.datasets import Flickr30kSGM
 from pyg_sgm.retrieval import SceneGraphMatcher
-from pyg_sgm.viz_attention import draw_attention, draw_reranking
+from pyg_sgm.viz import draw_attention, draw_reranking
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("--root", required=True, help="folder of the graphs")

@@ -19,8 +19,6 @@ LAYERS = [
     {"training"},
     {"retrieval"},
     {"viz"},
-    {"viz_attention"},
-    {"viz_ranking"},
     {"cli"},
     {"__main__"},
 ]

@@ -8,7 +8,7 @@ from pyg_sgm.data import ImageRecord, image_record, text_record
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.retrieval import Answer, Answered, SceneGraphMatcher, answer_images, answer_texts
 from pyg_sgm.training import Recipe
-from pyg_sgm.viz_ranking import draw_answers
+from pyg_sgm.viz import draw_answers
 
 WORDS = ("dog", "cat", "horse", "man", "tree", "car")
 

@@ -56,7 +56,7 @@ def explain(
         _print_explanation(explanation)
     if out is not None:
         if isinstance(explanation, Attention):
-            from pyg_sgm.viz_attention import draw_attention
+            from pyg_sgm.viz import draw_attention
 
             draw_attention(explanation, out, image_file)
         else:

@@ -58,7 +58,7 @@ def rank(
     for one in found:
         console.print(_table(one))
     if out is not None:
-        from pyg_sgm.viz_ranking import draw_answers
+        from pyg_sgm.viz import draw_answers
 
         draw_answers(found, out)
         console.print(f"The picture is in {out}")

@@ -64,7 +64,7 @@ def test_command_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_pictures(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from pyg_sgm.viz_attention import draw_attention, draw_reranking
+    from pyg_sgm.viz import draw_attention, draw_reranking
 
     matcher = SceneGraphMatcher.from_pretrained(run)
     world = SceneWorld("test", num_images=2, captions_per_image=1, feature_dim=0)

@@ -12,13 +12,12 @@ import numpy as np
 from pyg_sgm.data import ImageRecord
 from pyg_sgm.retrieval import Explanation
 from pyg_sgm.retrieval.explain import Match, object_names
-from pyg_sgm.vision.images import read_image
+from pyg_sgm.viz._figure import FAINT, GREY, INK, grid, new_figure, read_pixels, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, GREY, FAINT = "#222222", "#73787f", "#b8bcc2"
 # Dark enough to be read as text on white, and apart for the common kinds of colour blindness.
 COLORS = ("#0072b2", "#c44e00", "#00775a", "#a6317f", "#7a5c00", "#5a4fcf", "#b3261e", "#3f6f21")
 WIDTH = 10.0  # inches
@@ -61,11 +60,7 @@ def draw_match(
         >>> figure.axes[0].get_title(loc="left")
         'score 0.45 = object 0.45'
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("pictures need Matplotlib: pip install pyg_sgm[viz]") from error
-    pixels = _pixels(explanation.image.file if image is None else image)
+    pixels = read_pixels(explanation.image.file if image is None else image)
     # Objects that search for words would be lines from every box.
     matches = [match for match in explanation.matches if match.level != "reverse"]
     explanation = replace(explanation, matches=matches)
@@ -76,7 +71,7 @@ def draw_match(
     # One unit is one inch: the canvas, then triplets above and words below it.
     top = canvas.height + 0.45 + 0.42 * len(triplets)
     bottom = -0.6 - 0.62 * max(len(words), 1)
-    figure = Figure(figsize=(WIDTH + 0.4, top - bottom + 0.6), dpi=150)
+    figure = new_figure(WIDTH + 0.4, top - bottom + 0.6)
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.97 - 0.35 / (top - bottom + 0.6)))
     axes.set_xlim(-0.1, WIDTH + 0.1)
     axes.set_ylim(bottom, top)
@@ -89,7 +84,7 @@ def draw_match(
     _draw_words(axes, canvas, explanation, words, colors)
     _draw_triplets(axes, canvas, explanation, triplets)
     if path is not None:
-        _save(figure, Path(path))
+        save(figure, Path(path))
     return figure
 
 
@@ -110,7 +105,7 @@ class _Canvas:
         height = min(5.6, WIDTH * size[1] / size[0])
         width = min(WIDTH, height * size[0] / size[1])
         left = (WIDTH - width) / 2
-        boxes = _grid(len(image.objects)) if image.boxes is None else np.asarray(image.boxes)
+        boxes = grid(len(image.objects)) if image.boxes is None else np.asarray(image.boxes)
         x, y = left + boxes[:, 0::2] * width, (1 - boxes[:, 1::2]) * height
         return cls(left, width, height, np.stack([x[:, 0], y[:, 1], x[:, 1], y[:, 0]], axis=1))
 
@@ -132,15 +127,6 @@ class _Canvas:
         """The point midway between the middles of two objects."""
         (ax, ay), (bx, by) = self.middle(one), self.middle(other)
         return (ax + bx) / 2, (ay + by) / 2
-
-
-def _grid(count: int) -> np.ndarray:
-    """Boxes side by side in rows, ``[count, 4]`` in ``[0, 1]``."""
-    columns = max(1, int(np.ceil(np.sqrt(count))))
-    row, column = np.divmod(np.arange(count), columns)
-    step = 1 / columns
-    corner = np.stack([column, row], axis=1) * step
-    return np.concatenate([corner + 0.15 * step, corner + 0.85 * step], axis=1)
 
 
 def _strength(match: Match, matches: list[Match]) -> float:
@@ -371,28 +357,3 @@ def _related(explanation: Explanation, triplets: list[Match]) -> dict[tuple[int,
             if predicate not in found.setdefault(ends, []):
                 found[ends].append(predicate)
     return {ends: ", ".join(predicates) for ends, predicates in found.items()}
-
-
-def _pixels(image: Any) -> np.ndarray | None:
-    """The pixels of a file or an array; none of nothing."""
-    if image is None:
-        return None
-    if isinstance(image, (str, os.PathLike)):
-        return read_image(image)
-    pixels = np.asarray(image)
-    if pixels.ndim not in (2, 3) or 0 in pixels.shape:
-        raise ValueError(f"image: expected an array [height, width, 3], got {pixels.shape}")
-    return pixels
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Writes to the side and renames."""
-    suffix = path.suffix[1:].lower()
-    known = figure.canvas.get_supported_filetypes()
-    if suffix not in known:
-        raise ValueError(f"{path}: unknown format; known: {', '.join(sorted(known))}")
-    if not path.parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {path.parent}")
-    side = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    figure.savefig(side, format=suffix)
-    os.replace(side, path)

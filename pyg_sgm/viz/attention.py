@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyg_sgm.data import ImageRecord
 from pyg_sgm.retrieval.attention import Attention, Kind, Node
-from pyg_sgm.viz import FAINT, GREY, INK, _grid, _pixels, _save
+from pyg_sgm.viz._figure import FAINT, GREY, INK, grid, new_figure, read_pixels, save, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,10 +58,10 @@ def draw_attention(
         >>> [axes.get_title(loc="left") for axes in draw_attention(attention).axes][:1]
         ['objects']
     """
-    figure = _figure(12.0, 7.6)
-    pixels = _pixels(attention.image.file if image is None else image)
+    figure = new_figure(12.0, 7.6)
+    pixels = read_pixels(attention.image.file if image is None else image)
     figure.suptitle(
-        f"{_short(attention.text.caption, 110)}\nscore {attention.score:.2f}, "
+        f"{short(attention.text.caption, 110)}\nscore {attention.score:.2f}, "
         f"distraction score {attention.image_distraction:.2f}",
         fontsize=12, color=INK, x=0.03, ha="left",
     )  # fmt: skip
@@ -77,7 +77,7 @@ def draw_attention(
         _draw_canvas(axes, attention.image, attention.image_nodes, votes, kind, pixels)
     _draw_votes(figure.add_subplot(grid[1, :]), attention.image_nodes, votes)
     if path is not None:
-        _save(figure, Path(path))
+        save(figure, Path(path))
     return figure
 
 
@@ -110,19 +110,19 @@ def draw_reranking(
     if sorted(name for name, _ in before) != sorted(name for name, _ in after):
         raise ValueError("the rankings before and after are of different references")
     rows = len(before)
-    figure = _figure(10.0, 1.2 + 0.42 * rows)
+    figure = new_figure(10.0, 1.2 + 0.42 * rows)
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.96))
     axes.set_xlim(0, 10)
     axes.set_ylim(-rows - 0.2, 1.4)
     axes.axis("off")
-    axes.text(0.1, 1.1, _short(query, 100), fontsize=12, color=INK, va="center")
+    axes.text(0.1, 1.1, short(query, 100), fontsize=12, color=INK, va="center")
     place = {name: row for row, (name, _) in enumerate(after)}
     columns = ((4.2, "right", "before", before), (5.8, "left", "after", after))
     for x, side, title, ranking in columns:
         axes.text(x, 0.3, title, ha=side, color=GREY, fontsize=10, va="center")
         for row, (name, score) in enumerate(ranking):
             right = name in truth
-            parts = [str(row + 1), _short(name, 34), f"{score:.3f}"]
+            parts = [str(row + 1), short(name, 34), f"{score:.3f}"]
             axes.text(
                 x, -0.5 - row, "   ".join(parts), ha=side, va="center", fontsize=10,
                 color="#00775a" if right else INK, fontweight="bold" if right else "normal",
@@ -133,16 +133,8 @@ def draw_reranking(
         ends = [-0.5 - row, -0.5 - place[name]]
         axes.plot([4.3, 5.7], ends, color=color, lw=2.2 if right else 1.0)
     if path is not None:
-        _save(figure, Path(path))
+        save(figure, Path(path))
     return figure
-
-
-def _figure(width: float, height: float) -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("pictures need Matplotlib: pip install pyg_sgm[viz]") from error
-    return Figure(figsize=(width, height), dpi=150)
 
 
 def _draw_canvas(
@@ -166,7 +158,7 @@ def _draw_canvas(
     axes.set_aspect("equal")
     axes.set(xticks=[], yticks=[], facecolor="#f7f7f5")
     axes.set_title(TITLES[kind], loc="left", fontsize=10, color=INK)
-    boxes = _grid(len(image.objects)) if image.boxes is None else np.asarray(image.boxes)
+    boxes = grid(len(image.objects)) if image.boxes is None else np.asarray(image.boxes)
     boxes = boxes * np.array([width, height, width, height])
     chosen = [i for i, node in enumerate(nodes) if node.kind == kind]
     top = max((float(votes[i]) for i in range(len(nodes))), default=0.0) or 1.0
@@ -189,7 +181,7 @@ def _draw_canvas(
         axes.add_patch(edge)
         if rank >= len(order) - 3:
             axes.text(
-                (x1 + x2) / 2, (y1 + y2) / 2, _short(nodes[i].name, 24), fontsize=7, ha="center",
+                (x1 + x2) / 2, (y1 + y2) / 2, short(nodes[i].name, 24), fontsize=7, ha="center",
                 va="center", color=INK, clip_on=True, bbox={"fc": "white", "ec": "none", "pad": 1},
             )  # fmt: skip
 
@@ -202,7 +194,7 @@ def _draw_votes(axes: Axes, nodes: Sequence[Node], votes: Tensor) -> None:
         range(len(order)), [float(votes[i]) for i in order],
         color=[colors[nodes[i].kind] for i in order],
     )  # fmt: skip
-    names = [_short(nodes[i].name, 22) for i in order]
+    names = [short(nodes[i].name, 22) for i in order]
     axes.set_xticks(range(len(order)), names, rotation=40, ha="right", fontsize=7)
     axes.set_xlim(-0.6, max(len(order), 1) - 0.4)
     axes.set_ylabel("share of votes", fontsize=9, color=INK)
@@ -211,7 +203,3 @@ def _draw_votes(axes: Axes, nodes: Sequence[Node], votes: Tensor) -> None:
     left = f", the {len(order)} largest of {len(nodes)}" if len(order) < len(nodes) else ""
     title = f"votes for objects (blue), relations (orange) and attributes (green){left}"
     axes.set_title(title, loc="left", fontsize=9, color=INK)
-
-
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -12,8 +12,7 @@ import numpy as np
 
 from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.retrieval.queries import Answer, Answered, graph_phrases
-from pyg_sgm.viz import FAINT, GREY, INK, _grid, _pixels, _save
-from pyg_sgm.viz_attention import _figure
+from pyg_sgm.viz._figure import FAINT, GREY, INK, grid, new_figure, read_pixels, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +61,7 @@ def draw_answers(found: Sequence[Answered], path: str | os.PathLike[str] | None 
     under = UNDER if of_texts else UNDER / 2
     heights = [LINE * len(head) + 0.1 + PHOTO + under for head in heads]
     height = sum(heights) + MARGIN * (len(found) + 1)
-    figure = _figure(width, height)
+    figure = new_figure(width, height)
     page = figure.add_axes((0, 0, 1, 1))
     page.set_xlim(0, width)
     page.set_ylim(height, 0)  # downwards, in inches
@@ -81,7 +80,7 @@ def draw_answers(found: Sequence[Answered], path: str | os.PathLike[str] | None 
             _draw_texts(figure, page, one, top, width)
         y += tall + MARGIN
     if path is not None:
-        _save(figure, Path(path))
+        save(figure, Path(path))
     return figure
 
 
@@ -152,7 +151,7 @@ def _draw_photo(
     """A photo as large as a square of :data:`PHOTO` inches allows, in a frame."""
     from matplotlib.patches import Rectangle
 
-    pixels = _pixels(image.file)
+    pixels = read_pixels(image.file)
     size = image.size or (4.0, 3.0)
     wide, tall = size if pixels is None else (pixels.shape[1], pixels.shape[0])
     scale = PHOTO / max(wide, tall)
@@ -168,7 +167,7 @@ def _draw_photo(
     if pixels is not None:
         axes.imshow(pixels, extent=(0, 1, 1, 0), aspect="auto", interpolation="bicubic")
         return
-    boxes = _grid(len(image.objects)) if image.boxes is None else np.asarray(image.boxes)
+    boxes = grid(len(image.objects)) if image.boxes is None else np.asarray(image.boxes)
     for (x1, y1, x2, y2), name in zip(boxes, image.objects, strict=True):
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=GREY, lw=0.7))
         axes.text(x1, y1, name, fontsize=6, color=INK, va="top", clip_on=True)

@@ -1,0 +1,7 @@
+"""Pictures: needs the extra ``viz``."""
+
+from pyg_sgm.viz.attention import draw_attention, draw_reranking
+from pyg_sgm.viz.match import draw_match
+from pyg_sgm.viz.ranking import draw_answers
+
+__all__ = ["draw_answers", "draw_attention", "draw_match", "draw_reranking"]

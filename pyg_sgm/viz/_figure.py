@@ -1,0 +1,64 @@
+"""What all pictures share: colours, pixels, files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyg_sgm.vision.images import read_image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK, GREY, FAINT = "#222222", "#73787f", "#b8bcc2"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty picture, in inches."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("pictures need Matplotlib: pip install pyg_sgm[viz]") from error
+    return Figure(figsize=(width, height), dpi=150)
+
+
+def grid(count: int) -> np.ndarray:
+    """Boxes side by side in rows, ``[count, 4]`` in ``[0, 1]``."""
+    columns = max(1, int(np.ceil(np.sqrt(count))))
+    row, column = np.divmod(np.arange(count), columns)
+    step = 1 / columns
+    corner = np.stack([column, row], axis=1) * step
+    return np.concatenate([corner + 0.15 * step, corner + 0.85 * step], axis=1)
+
+
+def read_pixels(image: Any) -> np.ndarray | None:
+    """The pixels of a file or an array; none of nothing."""
+    if image is None:
+        return None
+    if isinstance(image, (str, os.PathLike)):
+        return read_image(image)
+    pixels = np.asarray(image)
+    if pixels.ndim not in (2, 3) or 0 in pixels.shape:
+        raise ValueError(f"image: expected an array [height, width, 3], got {pixels.shape}")
+    return pixels
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a picture to the side and renames it."""
+    suffix = path.suffix[1:].lower()
+    known = figure.canvas.get_supported_filetypes()
+    if suffix not in known:
+        raise ValueError(f"{path}: unknown format; known: {', '.join(sorted(known))}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}")
+    side = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    figure.savefig(side, format=suffix)
+    os.replace(side, path)
+
+
+def short(text: str, length: int) -> str:
+    """A text cut to a number of letters."""
+    return text if len(text) <= length else text[: length - 1] + "…"
