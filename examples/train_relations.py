@@ -145,9 +145,11 @@ def new_head(
     labels = sorted({label for r in records for label in r.objects})
     predicates = sorted({predicate for r in records for _, predicate, _ in r.relations})
     known = labels + [label for label in COCO_LABELS if label not in labels]
-    table, _ = word_vectors(Vocabulary(known), vectors)
+    table, found = word_vectors(Vocabulary(known), vectors)
+    found[: len(labels) + 1] = True  # a label of the data also has a vector of its own
+    known = [label for label, has in zip(known, found[1:].tolist(), strict=True) if has]
     network = RelationNetwork(len(labels) + 1, len(predicates), table.size(1))
-    head = RelationHead(network, known, table[1:], predicates)
+    head = RelationHead(network, known, table[found][1:], predicates)
     if start is not None:
         weights = network.state_dict()
         given = start.network.state_dict()
