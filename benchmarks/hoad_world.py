@@ -143,7 +143,8 @@ def main() -> None:
             }
             for kind in KINDS:
                 negatives = test.hard_negatives(kind)
-                scores = matcher.score(negatives.dataset, negatives.dataset)
+                pairs = negatives.dataset
+                scores = matcher.score_pairs(pairs, pairs, pairs.image_of_text)
                 run[kind] = round(100 * negatives.accuracy(scores), 1)
             if node_types == "ora":
                 run["crowded"] = crowd_experiment(matcher, test, seed, pad=False)

@@ -46,7 +46,8 @@ def main() -> None:
             run = {"seconds": time.perf_counter() - start, "rsum": matcher.evaluate(test)["rsum"]}
             for kind in KINDS:
                 negatives = test.hard_negatives(kind)
-                scores = matcher.score(negatives.dataset, negatives.dataset)
+                pairs = negatives.dataset
+                scores = matcher.score_pairs(pairs, pairs, pairs.image_of_text)
                 run[kind] = 100 * negatives.accuracy(scores)
             runs[str(seed)] = run
         columns = {

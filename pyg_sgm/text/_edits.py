@@ -83,11 +83,11 @@ def edit_texts(
     located = [_locate(text) for text in texts]
     random = Random(f"{seed}/{kind}")
     if kind == "swapped_relation":
-        found = {
+        swaps = {
             i: [edited for r in range(len(it.text.relations)) if (edited := _swap(it, r))]
             for i, it in enumerate(located)
         }
-        return {i: random.choice(edited) for i, edited in found.items() if edited}
+        return {i: random.choice(edited) for i, edited in swaps.items() if edited}
     edits = _Replacements(located, kind)
     said: dict[int, set[str]] = defaultdict(set)  # what the texts of an image say
     for image, it in zip(image_of_text, located, strict=True):
@@ -219,6 +219,7 @@ class _Replacements:
             for i, span in enumerate(spans)
             # Relations may share words, if all of them: "people and dogs sit on grass".
             if _is_run(span)
+            and self._label(it, i) != "of"  # part of a name: "group of men"
             and all(r == span or not set(r) & set(span) for r in spans)
             and not DETERMINERS & set(it.text.words[span[0] - 1 : span[0]])  # "to the left of"
         ]

@@ -121,13 +121,13 @@ def _draw_texts(figure: Figure, page: Axes, one: Answered, top: float, width: fl
     for row, answer in enumerate(one.answers):
         assert isinstance(answer.record, TextRecord)
         y = top + step * row
-        style = {"color": RIGHT if answer.right else INK, "va": "top"}
+        color = RIGHT if answer.right else INK
         weight = "bold" if answer.right else "normal"
         label = f"{answer.rank}   {answer.score:.3f}"
-        page.text(left, y, label, fontsize=9, fontweight=weight, **style)
+        page.text(left, y, label, fontsize=9, fontweight=weight, color=color, va="top")
         lines = textwrap.wrap(answer.record.caption, int((width - left - MARGIN - 0.85) / 0.081))
         lines = lines if len(lines) < 3 else [lines[0], lines[1][:-2] + " …"]
-        page.text(left + 0.85, y, "\n".join(lines), fontsize=9, **style)
+        page.text(left + 0.85, y, "\n".join(lines), fontsize=9, color=color, va="top")
     if one.truth is not None and not any(answer.right for answer in one.answers):
         page.text(
             left, top + PHOTO + 0.08, f"the first of its own texts is at {one.truth:,}",
