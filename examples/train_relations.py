@@ -26,7 +26,6 @@ from torch.nn import functional as F
 
 from pyg_sgm.data import Vocabulary, word_vectors
 from pyg_sgm.data.records import ImageRecord, image_record
-from pyg_sgm.data.vocabulary import UNKNOWN
 from pyg_sgm.vision.coco import COCO_LABELS
 from pyg_sgm.vision.relation_network import RelationNetwork, pair_geometry
 from pyg_sgm.vision.relations import PairScores, RelationHead
@@ -131,17 +130,8 @@ def split(records: list[ImageRecord]) -> tuple[list[ImageRecord], list[ImageReco
     return [r for at, r in enumerate(records) if at % 5], records[::5]
 
 
-def new_head(
-    records: Sequence[ImageRecord], vectors: Path, start: RelationHead | None = None
-) -> RelationHead:
-    """An untrained head for the labels and predicates of some images, and the labels of COCO.
-
-    Args:
-        records: The images.
-        vectors: File of word vectors.
-        start: A trained head, whose weights are taken but for labels and predicates it does not
-            know. (default: :obj:`None`, all are random)
-    """
+def new_head(records: Sequence[ImageRecord], vectors: Path) -> RelationHead:
+    """An untrained head for the labels and predicates of some images, and the labels of COCO."""
     labels = sorted({label for r in records for label in r.objects})
     predicates = sorted({predicate for r in records for _, predicate, _ in r.relations})
     known = labels + [label for label in COCO_LABELS if label not in labels]
@@ -149,26 +139,7 @@ def new_head(
     found[: len(labels) + 1] = True  # a label of the data also has a vector of its own
     known = [label for label, has in zip(known, found[1:].tolist(), strict=True) if has]
     network = RelationNetwork(len(labels) + 1, len(predicates), table.size(1))
-    head = RelationHead(network, known, table[found][1:], predicates)
-    if start is not None:
-        weights = network.state_dict()
-        given = start.network.state_dict()
-        rows = {
-            "own.weight": ([UNKNOWN, *labels], [UNKNOWN, *start.labels][: len(given["own.weight"])])
-        }
-        for layer in ("out", "usual"):  # the last row is that of there being a relation
-            names = [*predicates, UNKNOWN], [*start.predicates, UNKNOWN]
-            rows |= {f"{layer}.weight": names, f"{layer}.bias": names}
-        for name, weight in given.items():
-            if name in rows:
-                mine, theirs = rows[name]
-                shared = [(mine.index(x), at) for at, x in enumerate(theirs) if x in mine]
-                to, of = torch.tensor(shared).t()
-                weights[name][to] = weight[of]
-            else:
-                weights[name] = weight
-        network.load_state_dict(weights)
-    return head
+    return RelationHead(network, known, table[found][1:], predicates)
 
 
 @dataclass
@@ -355,7 +326,6 @@ def main() -> None:
     arguments.add_argument("--data", required=True, help="vg150:FOLDER or vrd:FOLDER")
     arguments.add_argument("--vectors", type=Path, required=True)
     arguments.add_argument("--out", type=Path, help="file for the weights (default: none)")
-    arguments.add_argument("--start", type=Path, help="weights to begin with (default: none)")
     arguments.add_argument("--tune", action="store_true")
     arguments.add_argument("--epochs", type=int, default=12)
     arguments.add_argument("--batch-size", type=int, default=256)
@@ -369,8 +339,7 @@ def main() -> None:
     records, held_out = split(READERS[kind](Path(folder)))
     if args.tune:
         records, held_out = split(records)
-    start = RelationHead.load(args.start) if args.start else None
-    head = new_head(records, args.vectors, start)
+    head = new_head(records, args.vectors)
     train(head, records, args.epochs, args.batch_size, args.lr)
     print(json.dumps(measure(head, held_out), indent=1))
     if args.out:
