@@ -31,7 +31,6 @@ from pyg_sgm.retrieval.encoded import (
 )
 from pyg_sgm.retrieval.explain import Explanation, explain, readable_image, readable_text
 from pyg_sgm.retrieval.pixels import (
-    check_same,
     describe,
     extractor_of,
     file_dataset,
@@ -58,6 +57,7 @@ from pyg_sgm.training.evaluate import feature_width
 from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS
 from pyg_sgm.training.run_folder import GRAPHS
 from pyg_sgm.vision import Extractor
+from pyg_sgm.vision.extract import check_same
 
 CARD = """---
 {{ card_data }}
@@ -154,7 +154,7 @@ class SceneGraphMatcher(
     @extractor.setter
     def extractor(self, extractor: Extractor) -> None:
         if self.model is not None and self.made_by is not None:
-            check_same(self.made_by, extractor, "the matcher")
+            check_same(self.made_by.get("key"), extractor, "the matcher")
         self._extractor, self.made_by = extractor, describe(extractor)
 
     def fit(

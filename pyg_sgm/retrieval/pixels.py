@@ -15,7 +15,7 @@ import torch
 from pyg_sgm.data import ImageRecord, Ragged, Spans
 from pyg_sgm.datasets import Labels, SceneGraphDataset
 from pyg_sgm.vision import Extractor, extract, open_extractor, open_graphs, read_photo
-from pyg_sgm.vision.extract import AT_MOST
+from pyg_sgm.vision.extract import AT_MOST, check_same
 from pyg_sgm.vision.graph_folder import HEADER, SKIPPED, read_header
 
 Progress = Callable[[int, int], None]
@@ -151,21 +151,8 @@ def open_again(made: Mapping[str, Any], where: str, detector: str | None = None)
         ) from error
     except TypeError as error:
         raise ValueError(f"{where}: no options of an extractor: {options}") from error
-    check_same(made, extractor, where)
+    check_same(key, extractor, where)
     return extractor
-
-
-def check_same(made: Mapping[str, Any], extractor: Extractor, where: str) -> None:
-    """Raises a ValueError that says in what an extractor differs from the one that made graphs."""
-    before, now = made.get("key"), extractor.key
-    if not isinstance(before, dict):
-        raise ValueError(f"{where}: key: expected an object")
-    for part in before | now:
-        if before.get(part) != now.get(part):
-            raise ValueError(
-                f"{where}: the graphs were made with {part} {before.get(part)!r}, "
-                f"not {now.get(part)!r}"
-            )
 
 
 def file_dataset(

@@ -213,6 +213,27 @@ def extract(
     return Summary(len(missing) - len(skipped), len(files) - len(missing), skipped)
 
 
+def check_same(key: object, extractor: Extractor, where: str) -> None:
+    """Checks that an extractor is the one that made some graphs.
+
+    Args:
+        key: That of the one that made them.
+        extractor: The one at hand.
+        where: What has the graphs, for messages.
+
+    Raises:
+        ValueError: Saying in what they differ.
+    """
+    if not isinstance(key, dict):
+        raise ValueError(f"{where}: key: expected an object, got {key!r}")
+    for part in key | extractor.key:
+        if key.get(part) != extractor.key.get(part):
+            raise ValueError(
+                f"{where}: the graphs were made with {part} {key.get(part)!r}, "
+                f"not {extractor.key.get(part)!r}"
+            )
+
+
 def _write_skipped(folder: Path, skipped: Mapping[str, str], files: Mapping[str, Path]) -> None:
     # Of images that this call was not about, what was known remains.
     before = {id: why for id, why in read_skipped(folder).items() if id not in files}
@@ -234,9 +255,7 @@ def _open_folder(folder: Path, extractor: Extractor) -> dict[str, Source]:
             "labels": extractor.labels,
         }
         write_text(folder / HEADER, json.dumps(header, indent=2, ensure_ascii=False) + "\n")
-    key = read_header(folder).get("key")
-    if key != extractor.key:
-        raise ValueError(f"{folder}: holds graphs made by {key}, not by {extractor.key}")
+    check_same(read_header(folder).get("key"), extractor, f"{folder}")
     rows = (row for shard in shard_files(folder) for row in read_shard(shard))
     return {row["id"]: tuple(row["source"]) for row in rows}
 

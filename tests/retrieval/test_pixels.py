@@ -113,7 +113,7 @@ def test_the_extractor_of_a_folder_is_made_again(data: ImageFolder, tmp_path: Pa
     assert first.images[0].objects[-1] == "dog"
     assert "dog" in first.labels.objects
     assert with_graphs(data, folder).images[7].objects[-1] == "dog"
-    with pytest.raises(ValueError, match="holds graphs made by"):
+    with pytest.raises(ValueError, match=r"graphs.sg: the graphs were made with detector"):
         with_graphs(data, folder, open_small())
     file.rename(tmp_path / "moved.jsonl")
     with pytest.raises(FileNotFoundError, match=r"made with .*found.jsonl.*--detector"):

@@ -196,7 +196,7 @@ def test_a_folder_is_of_one_extractor(
     extract(images, out, extractor)
     other = Extractor(Grid(), extractor.features)
     assert other.key != extractor.key
-    with pytest.raises(ValueError, match=r"holds graphs made by .*finder.*, not by"):
+    with pytest.raises(ValueError, match=r"the graphs were made with detector .*finder.*, not"):
         extract(images, out, other)
 
 
