@@ -46,6 +46,7 @@ def test_folder_to_graphs(photos: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert records[0].objects[-2:] == ["man", "horse"]
     assert len(records[0].relations) > 0
     assert features["object"].rows.shape == (22, 1280)
+    assert {i for i, _ in records[0].attributes} <= set(range(12))
     assert "0 graphs made, 2 were there" in run(capsys, *flags)
 
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pyg_sgm.vision.attributes import attributes
 from pyg_sgm.vision.detections import DetectionsFile, Detector, Grid, join
 from pyg_sgm.vision.extract import Extractor
 from pyg_sgm.vision.features import DEFAULT_BACKBONE, RegionFeatures
@@ -61,8 +62,9 @@ def open_extractor(
     size: int = 288,
     half: bool = False,
     relations: str | os.PathLike[str] | None = None,
+    colours: bool = True,
 ) -> Extractor:
-    """An extractor with the shipped relation head.
+    """An extractor with the shipped relation head and colours as attributes.
 
     Its :attr:`~Extractor.options` are these arguments, files by their full paths.
 
@@ -70,6 +72,8 @@ def open_extractor(
         detector, labels, min_score: See :func:`open_detector`. (default: :obj:`"grid"`)
         backbone, size, half: See :class:`RegionFeatures`.
         relations: File of a relation head. (default: :obj:`None`, the shipped one)
+        colours: Whether the attributes are :func:`~pyg_sgm.vision.attributes.attributes`; else
+            there are none. (default: :obj:`True`)
 
     Raises:
         FileNotFoundError, ImportError, ValueError: What its parts raise.
@@ -78,6 +82,7 @@ def open_extractor(
         open_detector(detector, labels=labels, min_score=min_score),
         RegionFeatures(backbone, size=size, half=half),
         RelationHead.load(WEIGHTS if relations is None else relations),
+        attributes if colours else None,
         options={
             "detector": "+".join(map(_full, _JOINT.split(detector))),
             "labels": None if labels is None else os.path.abspath(labels),
@@ -86,6 +91,7 @@ def open_extractor(
             "size": size,
             "half": half,
             "relations": None if relations is None else os.path.abspath(relations),
+            "colours": colours,
         },
     )
 
