@@ -83,6 +83,9 @@ class RelationNetwork(nn.Module):
         (torch.Size([1, 5]), torch.Size([1]))
     """
 
+    geometry_mean: Tensor
+    geometry_std: Tensor
+
     def __init__(
         self,
         num_labels: int,

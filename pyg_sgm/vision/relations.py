@@ -5,10 +5,8 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from safetensors import SafetensorError, safe_open
@@ -18,31 +16,18 @@ from torch import Tensor
 from pyg_sgm.data.vocabulary import UNKNOWN, Vocabulary
 from pyg_sgm.data.word_vectors import word_vectors
 from pyg_sgm.vision.relation_network import RelationNetwork
+from pyg_sgm.vision.relation_pairs import (
+    PairScores,
+    best_pairs,
+    checked_boxes,
+    checked_features,
+    flat_scores,
+    ordered_pairs,
+)
 
 WEIGHTS = Path(__file__).parent / "weights" / "relations.safetensors"
 Relation = tuple[int, str, int, float]
 _PAIRS = 16_384  # that the network sees at once
-_TOLERANCE = 1e-3  # how far beyond the image rounding may place a box
-
-
-@dataclass(frozen=True)
-class PairScores:
-    """All ordered pairs of objects of some images, and what the head says of them.
-
-    Args:
-        image: Index of the image, ascending, ``[num_pairs]``.
-        subject: Index of the subject among the objects of its image, ``[num_pairs]``.
-        object: The same of the object, ``[num_pairs]``.
-        predicate: Probability of each predicate if there is a relation,
-            ``[num_pairs, num_predicates]``.
-        related: Probability that there is a relation, ``[num_pairs]``.
-    """
-
-    image: Tensor
-    subject: Tensor
-    object: Tensor
-    predicate: Tensor
-    related: Tensor
 
 
 class RelationHead:
@@ -178,15 +163,16 @@ class RelationHead:
             ValueError: Naming image and field, for boxes that are empty, outside or not finite, or
                 lists that are not one an object.
         """
-        score, start = (None, None) if scores is None else _flat_scores(labels, scores)
+        scored = None if scores is None else flat_scores(labels, scores)
         out: list[list[Relation]] = [[] for _ in labels]
         for pairs in self._score(labels, boxes, features):
             best, predicate = pairs.predicate.max(dim=1)
             confidence = pairs.related * best
-            if score is not None:
+            if scored is not None:
+                score, start = scored
                 begin = start[pairs.image]
                 confidence *= score[begin + pairs.subject] * score[begin + pairs.object]
-            chosen = _best(confidence, pairs.image, limit)
+            chosen = best_pairs(confidence, pairs.image, limit)
             columns = (pairs.image, pairs.subject, predicate, pairs.object, confidence)
             for image, s, name, o, value in zip(
                 *(c[chosen].tolist() for c in columns), strict=True
@@ -228,7 +214,7 @@ class RelationHead:
         for image, (names, box) in enumerate(zip(labels, boxes, strict=True)):
             index = [self._index.get(_plain(name), 0) for name in names]
             known = torch.tensor([at for at, i in enumerate(index) if i], dtype=torch.long)
-            checked = _checked(box, len(names), image)
+            checked = checked_boxes(box, len(names), image)
             if len(known) > 1:
                 group.append((image, index, known, checked))
                 num_pairs += len(known) * (len(known) - 1)
@@ -247,12 +233,15 @@ class RelationHead:
         label = torch.cat([torch.tensor(index)[known] for _, index, known, _ in group])
         boxes = torch.cat([box[known] for *_, known, box in group])
         size = torch.tensor([len(known) for *_, known, _ in group])
-        image, subject, other = _ordered_pairs(size)
+        image, subject, other = ordered_pairs(size)
         rows = None
         if features is not None and self.network.feature is not None:
             wanted = self.network.feature.in_features // 2
             rows = torch.cat(
-                [_features(features[at], len(i), wanted, at)[known] for at, i, known, _ in group]
+                [
+                    checked_features(features[at], len(i), wanted, at)[known]
+                    for at, i, known, _ in group
+                ]
             )
         x = self.network.embed(
             label * (label < self.network.own.num_embeddings), self._table[label]
@@ -274,61 +263,3 @@ def _columns(scores: PairScores) -> tuple[Tensor, ...]:
 
 def _plain(label: str) -> str:
     return re.sub(r"[\s_-]+", " ", label).strip().lower()
-
-
-def _ordered_pairs(size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Image, first and second object ``[num_pairs]`` of all pairs of different objects.
-
-    Args:
-        size: Objects of each image; they are numbered through.
-    """
-    start = size.cumsum(0) - size
-    image = torch.repeat_interleave(size * size)
-    at = torch.arange(len(image)) - (size * size).cumsum(0).sub(size * size)[image]
-    first, second = start[image] + at // size[image], start[image] + at % size[image]
-    different = first != second
-    return image[different], first[different], second[different]
-
-
-def _best(confidence: Tensor, image: Tensor, limit: int) -> Tensor:
-    """Indices of the ``limit`` most confident pairs of each image, best first."""
-    order = confidence.argsort(descending=True, stable=True)
-    order = order[image[order].argsort(stable=True)]
-    _, group, count = image[order].unique_consecutive(return_inverse=True, return_counts=True)
-    rank = torch.arange(len(order)) - (count.cumsum(0) - count)[group]
-    return order[rank < limit]
-
-
-def _checked(boxes: ArrayLike, count: int, image: int) -> Tensor:
-    array = np.asarray(boxes, dtype=np.float32)
-    if array.shape != (count, 4) and not (count == 0 and array.size == 0):
-        raise ValueError(f"image {image}: boxes: expected [{count}, 4], got {list(array.shape)}")
-    array = array.reshape(-1, 4)
-    inside = (array >= -_TOLERANCE).all() and (array <= 1 + _TOLERANCE).all()
-    if not (inside and (array[:, 2:] > array[:, :2]).all()):
-        raise ValueError(f"image {image}: boxes: expected x1 < x2 and y1 < y2 in [0, 1]")
-    return torch.from_numpy(array)
-
-
-def _features(features: ArrayLike, count: int, channels: int, image: int) -> Tensor:
-    rows = torch.as_tensor(np.asarray(features, dtype=np.float32))
-    if rows.shape != (count, channels) or not rows.isfinite().all():
-        raise ValueError(
-            f"image {image}: features: expected finite [{count}, {channels}], "
-            f"got {list(rows.shape)}"
-        )
-    return rows
-
-
-def _flat_scores(
-    labels: Sequence[Sequence[str]], scores: Sequence[ArrayLike]
-) -> tuple[Tensor, Tensor]:
-    """Scores of all objects in one row, and where each image begins in it."""
-    if len(scores) != len(labels):
-        raise ValueError(f"scores: expected one an image, {len(labels)}, got {len(scores)}")
-    rows = [np.asarray(row, dtype=np.float32).reshape(-1) for row in scores]
-    for image, row in enumerate(rows):
-        if row.shape != (len(labels[image]),) or not np.isfinite(row).all():
-            raise ValueError(f"image {image}: scores: expected {len(labels[image])} finite numbers")
-    size = torch.tensor([len(row) for row in rows])
-    return torch.from_numpy(np.concatenate([np.zeros(0, np.float32), *rows])), size.cumsum(0) - size
