@@ -80,6 +80,14 @@ def test_a_sheet_of_texts(photos: SceneGraphDataset, tmp_path: Path) -> None:
     assert box.width * width / (box.height * height) == pytest.approx(30 / 20)  # undistorted
 
 
+def test_photos_wrap(photos: SceneGraphDataset) -> None:
+    answers = [Answer(image, 1 + i, 0.5, False) for i, image in enumerate(photos.images)]
+    figure = draw_answers([Answered(photos.texts[0], answers, None)])
+    first, *_, sixth = (axes.get_position() for axes in figure.axes[1:])
+    assert sixth.y1 < first.y0
+    assert sixth.y0 > 0
+
+
 def test_a_sheet_of_images(photos: SceneGraphDataset) -> None:
     answers = [Answer(text, 1 + i, 0.5, i == 2) for i, text in enumerate(photos.texts[:4])]
     shown = strings(draw_answers([Answered(photos.images[0], answers, 3)]))

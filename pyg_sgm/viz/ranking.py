@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RIGHT, MOVED = "#00775a", "#c44e00"
 PHOTO = 2.0  # inches
+COLUMNS = 5  # photos in a row
 GAP = 0.16
 UNDER = 0.52  # below a photo, for its score
 MARGIN = 0.2
@@ -51,7 +52,7 @@ def draw_answers(found: Sequence[Answered], path: str | os.PathLike[str] | None 
     """
     if not found:
         raise ValueError("draw_answers: there is no query")
-    columns = max(1, *(len(one.answers) for one in found))
+    columns = min(COLUMNS, max(1, *(len(one.answers) for one in found)))
     of_texts = isinstance(found[0].query, TextRecord)
     width = 2 * MARGIN + (columns * (PHOTO + GAP) - GAP if of_texts else PHOTO + 7.2)
     letters = int((width - 2 * MARGIN) / 0.092)
@@ -59,7 +60,11 @@ def draw_answers(found: Sequence[Answered], path: str | os.PathLike[str] | None 
         _head(one.query, letters) if isinstance(one.query, TextRecord) else [] for one in found
     ]
     under = UNDER if of_texts else UNDER / 2
-    heights = [LINE * len(head) + 0.1 + PHOTO + under for head in heads]
+    rows = [-(-len(one.answers) // COLUMNS) if of_texts else 1 for one in found]
+    heights = [
+        LINE * len(head) + 0.1 + max(1, row) * (PHOTO + under)
+        for head, row in zip(heads, rows, strict=True)
+    ]
     height = sum(heights) + MARGIN * (len(found) + 1)
     figure = new_figure(width, height)
     page = figure.add_axes((0, 0, 1, 1))
@@ -94,20 +99,21 @@ def _head(text: TextRecord | ImageRecord, letters: int) -> list[tuple[str, str, 
 
 
 def _draw_images(figure: Figure, page: Axes, one: Answered, top: float) -> None:
-    for column, answer in enumerate(one.answers):
+    for number, answer in enumerate(one.answers):
         assert isinstance(answer.record, ImageRecord)
-        left = MARGIN + column * (PHOTO + GAP)
-        _draw_photo(figure, page, answer.record, left, top, RIGHT if answer.right else FAINT)
+        row, column = divmod(number, COLUMNS)
+        left, y = MARGIN + column * (PHOTO + GAP), top + row * (PHOTO + UNDER)
+        _draw_photo(figure, page, answer.record, left, y, RIGHT if answer.right else FAINT)
         color = RIGHT if answer.right else INK
         page.text(
-            left, top + PHOTO + 0.08, f"{answer.rank}   {answer.score:.3f}", color=color,
+            left, y + PHOTO + 0.08, f"{answer.rank}   {answer.score:.3f}", color=color,
             fontsize=9, va="top", fontweight="bold" if answer.right else "normal",
         )  # fmt: skip
         note, color = _note(answer)
-        page.text(left, top + PHOTO + 0.27, note, color=color, fontsize=8, va="top")
+        page.text(left, y + PHOTO + 0.27, note, color=color, fontsize=8, va="top")
     if one.truth is not None and not any(answer.right for answer in one.answers):
         page.text(
-            MARGIN + len(one.answers) * (PHOTO + GAP) - GAP, top - 0.05,
+            MARGIN + min(len(one.answers), COLUMNS) * (PHOTO + GAP) - GAP, top - 0.05,
             f"its own image is at {one.truth:,}", color=RIGHT, fontsize=8, ha="right", va="bottom",
         )  # fmt: skip
 
