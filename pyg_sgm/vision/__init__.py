@@ -2,7 +2,8 @@
 
 from pyg_sgm.vision.coco import COCO_LABELS
 from pyg_sgm.vision.detections import Detections, DetectionsFile, Detector, Grid, join
-from pyg_sgm.vision.extract import Extractor, Summary, extract
+from pyg_sgm.vision.extract import Summary, extract
+from pyg_sgm.vision.extractor import Extractor
 from pyg_sgm.vision.features import RegionFeatures, pool_boxes, union_boxes
 from pyg_sgm.vision.graph_folder import open_graphs, read_skipped
 from pyg_sgm.vision.images import ImageError, Photo, read_image, read_photo

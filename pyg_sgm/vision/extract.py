@@ -1,4 +1,4 @@
-"""Images to scene graphs: the pipeline."""
+"""From a folder of images to a folder of graphs."""
 
 import json
 import os
@@ -9,19 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
-from pyg_sgm.data import image_record
-from pyg_sgm.vision.detections import Detections, Detector
-from pyg_sgm.vision.features import RegionFeatures, union_boxes
+from pyg_sgm.vision.extractor import AT_MOST, Extractor
 from pyg_sgm.vision.graph_folder import (
     FORMAT,
     HEADER,
     SKIPPED,
     Graph,
+    only_writer,
     read_header,
     read_shard,
     read_skipped,
@@ -29,108 +26,9 @@ from pyg_sgm.vision.graph_folder import (
     write_shard,
     write_text,
 )
-from pyg_sgm.vision.images import ImageError, Photo, read_photo
-from pyg_sgm.vision.relations import RelationHead
+from pyg_sgm.vision.images import ImageError, read_photo
 
-AT_MOST = 832  # pixels of the longer side: twice what a detector of 416 looks at
-Attributes = Callable[[np.ndarray, np.ndarray], Sequence[Sequence[tuple[str, float]]]]
 Source = tuple[int, int]  # bytes and time of change of a file
-
-
-class Extractor:
-    """Turns images into scene graphs with region features.
-
-    Args:
-        detector: What finds the objects.
-        features: What their boxes, and the union boxes of relations, are described with.
-        relations: What finds the relations. (default: :obj:`None`, there are none)
-        attributes: What names the attributes of boxes, from pixels uint8 ``[height, width, 3]`` and
-            boxes ``[num_boxes, 4]`` in ``[0, 1]``: for each box (label, confidence), such as
-            :func:`~pyg_sgm.vision.attributes.attributes`. (default: :obj:`None`, there are none)
-        limit: At most so many relations an image. (default: ``25``)
-        options: What it can be made from again, kept with its graphs: the arguments of
-            :func:`open_extractor`. (default: :obj:`None`)
-    """
-
-    def __init__(
-        self,
-        detector: Detector,
-        features: RegionFeatures,
-        relations: RelationHead | None = None,
-        attributes: Attributes | None = None,
-        *,
-        limit: int = 25,
-        options: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.detector = detector
-        self.features = features
-        self.relations = relations
-        self.attributes = attributes
-        self.limit = limit
-        self.options = options
-
-    @property
-    def key(self) -> dict[str, str]:
-        """What its graphs depend on; equal keys give equal graphs."""
-        head = "none" if self.relations is None else f"{self.relations.key} limit {self.limit}"
-        key = {
-            "detector": self.detector.key,
-            "features": self.features.key,
-            "relations": head,
-            "images": f"at most {AT_MOST} pixels",
-        }
-        if self.attributes is not None:
-            key["attributes"] = f"{self.attributes.__module__}.{self.attributes.__qualname__}"
-        return key
-
-    @property
-    def labels(self) -> dict[str, list[str]]:
-        """The labels that its graphs may have."""
-        return {
-            "object": list(self.detector.labels),
-            "relation": [] if self.relations is None else self.relations.predicates,
-        }
-
-    def __call__(self, photos: Sequence[Photo]) -> list[Graph]:
-        """The graph of each image."""
-        found = self.detector(photos)
-        relations = [self._relations(objects) for objects in found]
-        boxes = [
-            np.concatenate(
-                [objects.boxes, union_boxes(objects.boxes, [(s, o) for s, _, o, _ in r])]
-            )
-            for objects, r in zip(found, relations, strict=True)
-        ]
-        graphs = []
-        for photo, objects, r, x in zip(
-            photos, found, relations, self.features(photos, boxes), strict=True
-        ):
-            named = [] if self.attributes is None else self.attributes(photo.pixels, objects.boxes)
-            words = [(i, word, c) for i, one in enumerate(named) for word, c in one]
-            record = image_record(
-                objects.labels,
-                objects.boxes,
-                [(s, predicate, o) for s, predicate, o, _ in r],
-                [(i, word) for i, word, _ in words],
-                scores={
-                    "object": objects.scores.tolist(),
-                    "relation": [c for *_, c in r],
-                    "attribute": [c for *_, c in words],
-                },
-                id=photo.id,
-            )
-            count = len(objects.labels)
-            graphs.append(Graph(record, photo.size, {"object": x[:count], "relation": x[count:]}))
-        return graphs
-
-    def _relations(self, objects: Detections) -> list[tuple[int, str, int, float]]:
-        if self.relations is None:
-            return []
-        # One image at a time, so that no relation depends on what else is in the batch.
-        (found,) = self.relations.relations(
-            [objects.labels], [objects.boxes], [objects.scores], limit=self.limit
-        )
-        return found
 
 
 @dataclass(frozen=True)
@@ -180,36 +78,37 @@ def extract(
             detector from a file raises.
     """
     folder = Path(out)
-    made = _open_folder(folder, extractor)
-    sources = {id: _source(path) for id, path in files.items()}
-    missing = {id: path for id, path in files.items() if made.get(id, ()) != sources[id]}
-    skipped: dict[str, str] = {}
-    pending: list[Graph] = []
-    done = len(files) - len(missing)
-    number = len(shard_files(folder))
+    _make_folder(folder, extractor)
+    with only_writer(folder):
+        made = _made(folder)
+        sources = {id: _source(path) for id, path in files.items()}
+        missing = {id: path for id, path in files.items() if made.get(id, ()) != sources[id]}
+        skipped: dict[str, str] = {}
+        pending: list[Graph] = []
+        done = len(files) - len(missing)
+        number = len(shard_files(folder))
+        report = progress or (lambda done, total: None)
 
-    def flush(count: int) -> None:
-        nonlocal number
-        while len(pending) >= count:
-            part = pending[:shard_size]
-            del pending[:shard_size]
-            write_shard(
-                folder / f"{number:06d}.json", part, [sources[g.record.id] or () for g in part]
-            )
-            number += 1
+        def flush(least: int) -> None:
+            nonlocal number
+            while len(pending) >= least:
+                part = pending[:shard_size]
+                del pending[:shard_size]
+                states = [sources[graph.record.id] or () for graph in part]
+                write_shard(folder / f"{number:06d}.json", part, states)
+                number += 1
 
-    if progress is not None:
-        progress(done, len(files))
-    count = workers or os.cpu_count() or 1
-    for graphs, unread in _in_threads(missing, extractor, batch_size, count):
-        pending += graphs
-        skipped |= unread
-        done += len(graphs) + len(unread)
-        flush(shard_size)
-        if progress is not None:
-            progress(done, len(files))
-    flush(1)
-    _write_skipped(folder, skipped, files)
+        report(done, len(files))
+        for graphs, unread in _in_threads(
+            missing, extractor, batch_size, workers or os.cpu_count() or 1
+        ):
+            pending += graphs
+            skipped |= unread
+            done += len(graphs) + len(unread)
+            flush(shard_size)
+            report(done, len(files))
+        flush(1)
+        _write_skipped(folder, skipped, files)
     return Summary(len(missing) - len(skipped), len(files) - len(missing), skipped)
 
 
@@ -238,12 +137,13 @@ def _write_skipped(folder: Path, skipped: Mapping[str, str], files: Mapping[str,
     # Of images that this call was not about, what was known remains.
     before = {id: why for id, why in read_skipped(folder).items() if id not in files}
     rows = sorted((before | dict(skipped)).items())
+    if (folder / SKIPPED).exists() and dict(rows) == read_skipped(folder):
+        return  # a folder that nothing is added to may be one that cannot be written to
     lines = [json.dumps({"image": id, "reason": why}, ensure_ascii=False) for id, why in rows]
     write_text(folder / SKIPPED, "".join(line + "\n" for line in lines))
 
 
-def _open_folder(folder: Path, extractor: Extractor) -> dict[str, Source]:
-    """The state of the files whose graphs are there."""
+def _make_folder(folder: Path, extractor: Extractor) -> None:
     if not (folder / HEADER).exists():
         if folder.is_dir() and any(folder.iterdir()):
             raise ValueError(f"{folder} holds files that are no graphs; give another folder")
@@ -256,6 +156,10 @@ def _open_folder(folder: Path, extractor: Extractor) -> dict[str, Source]:
         }
         write_text(folder / HEADER, json.dumps(header, indent=2, ensure_ascii=False) + "\n")
     check_same(read_header(folder).get("key"), extractor, f"{folder}")
+
+
+def _made(folder: Path) -> dict[str, Source]:
+    """The state of the files whose graphs are there."""
     rows = (row for shard in shard_files(folder) for row in read_shard(shard))
     return {row["id"]: tuple(row["source"]) for row in rows}
 

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,19 @@ def read_skipped(path: str | os.PathLike[str]) -> dict[str, str]:
         return {row["image"]: row["reason"] for row in rows}
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{file}: cut short or not the list of skipped images") from error
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Waits until no other process writes to a folder, where the system has such locks."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with (folder / HEADER).open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed, however the process ends
+        yield
 
 
 def shard_files(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyg_sgm.vision.attributes import attributes
 from pyg_sgm.vision.detections import DetectionsFile, Detector, Grid, join
-from pyg_sgm.vision.extract import Extractor
+from pyg_sgm.vision.extractor import Extractor
 from pyg_sgm.vision.features import DEFAULT_BACKBONE, RegionFeatures
 from pyg_sgm.vision.onnx_detector import OnnxDetector
 from pyg_sgm.vision.relations import WEIGHTS, RelationHead

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,18 @@ def test_going_on_after_a_kill(
     assert (seen[0], seen[-1]) == ((6, 11), (11, 11))
     assert content(out) == content(whole)
     assert extract(images, out, extractor).extracted == 0
+    assert content(out) == content(whole)
+
+
+def test_two_writers_do_not_meet(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path
+) -> None:
+    whole, out = tmp_path / "whole.sg", tmp_path / "graphs.sg"
+    extract(images, whole, extractor, shard_size=4)
+    extract({}, out, extractor)
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(extract, images, out, extractor, shard_size=4) for _ in range(2)]
+    assert sorted(call.result().extracted for call in calls) == [0, 11]
     assert content(out) == content(whole)
 
 
