@@ -1,9 +1,11 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from pyg_sgm.datasets import Flickr8k, open_dataset
 
+REAL = os.environ.get("FLICKR8K", "")
 CAPTIONS = """image,caption
 a.jpg,A dog runs .
 a.jpg,"A dog , running , in ""the"" snow ."
@@ -93,3 +95,11 @@ def test_absent_files(tmp_path: Path) -> None:
     (tmp_path / "captions.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"captions.csv"):
         Flickr8k(tmp_path, "dev")
+
+
+@pytest.mark.skipif(not REAL, reason="set FLICKR8K to the folder of the real photos and captions")
+def test_real_data() -> None:
+    for split, images in (("train", 5827), ("dev", 964)):
+        data = Flickr8k(REAL, split)
+        assert len(data.images) == images
+        assert data.image_of_text.bincount().tolist() == [5] * images

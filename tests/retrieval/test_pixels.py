@@ -84,6 +84,12 @@ def test_graphs_are_made_once(data: ImageFolder, tmp_path: Path) -> None:
     assert with_graphs(data, folder).image_ids == NAMES
 
 
+def test_other_files_are_left_alone(data: ImageFolder, photos: Path) -> None:
+    with pytest.raises(ValueError, match="photos holds files that are no graphs"):
+        with_graphs(data, photos)
+    assert len(list(photos.iterdir())) == len(NAMES)
+
+
 def test_graphs_that_are_there_stay() -> None:
     world = SceneWorld("train", num_images=2, captions_per_image=1)
     assert with_graphs(world) is world
