@@ -8,6 +8,8 @@ backbone and relation head is that of the networks. Writes the figures as JSON.
 """
 
 import argparse
+import os
+import platform
 import resource
 import sys
 import tempfile
@@ -17,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 from types import FrameType
 
-from bench import device_name, save_json
+from bench import save_json
 
 from pyg_sgm.datasets.image_files import list_images
 from pyg_sgm.vision import extract, open_extractor, open_graphs
@@ -95,13 +97,15 @@ def main() -> None:
         sampler.start()
         summary = extract(files, Path(folder, "graphs.sg"), extractor)
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+        load = os.getloadavg()[0]
         sampler.stop()
         records, _ = open_graphs(Path(folder, "graphs.sg"))
         size = sum(path.stat().st_size for path in Path(folder, "graphs.sg").iterdir())
     total = sampler.seen.total()
     share = {part: count / total for part, count in sampler.seen.most_common()}
     result = {
-        "device": device_name("cpu"),
+        "device": f"CPU {platform.machine()}, {os.cpu_count()} cores",
+        "load": load,  # of the whole machine: near the number of cores, if nothing else runs
         "extractor": extractor.key,
         "images": len(files),
         "skipped": len(summary.skipped),
@@ -117,7 +121,7 @@ def main() -> None:
     }
     print(
         f"{len(files)} images in {seconds:.0f} s ({result['milliseconds_per_image']:.1f} ms each) "
-        f"on {result['device']}, {cpu:.0f} s of processor time"
+        f"on {result['device']} under a load of {load:.1f}, {cpu:.0f} s of processor time"
     )
     print(
         f"  peak memory {result['peak_memory_gib']:.2f} GiB, graphs {result['size_gib']:.2f} GiB, "
