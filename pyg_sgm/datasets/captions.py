@@ -1,11 +1,9 @@
 """Captions in a table, and the images that they are of."""
 
 import csv
-import gzip
 import io
 import os
 import warnings
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import torch
 
 from pyg_sgm.data import ImageRecord, Ragged, TextRecord, text_record
+from pyg_sgm.datasets.whole_file import read_text
 from pyg_sgm.metrics.parser import read_scene_graph
 
 IMAGE, CAPTION, GRAPH = ("image", "image_id"), "caption", "scene_graph"
@@ -126,27 +125,6 @@ def captioned(
         "image_of_text": [new[row.image] for row in rows],
         "features": {node: part.select(torch.tensor(kept)) for node, part in features.items()},
     }
-
-
-def read_text(path: str | os.PathLike[str]) -> str:
-    """A UTF-8 file, gzipped if its name ends in ``.gz``.
-
-    Raises:
-        FileNotFoundError: If the file is absent.
-        ValueError: Naming file and line, if it is cut short or not UTF-8.
-    """
-    path = Path(path)
-    raw = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            raw = gzip.decompress(raw)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{path}: cut short or not gzip ({error})") from error
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}: line {line}: not UTF-8 ({error.reason})") from error
 
 
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:

@@ -1,13 +1,13 @@
 """JSON from outside: read once, and every mistake named by file and record."""
 
-import gzip
 import json
 import os
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from pyg_sgm.datasets.whole_file import read_bytes
 
 _PICKLE_SUFFIXES = (".joblib", ".pkl", ".pickle", ".p")
 _CHUNK = 1 << 20  # characters
@@ -30,12 +30,7 @@ def read_json(path: str | os.PathLike[str], kind: type) -> Any:
         raise ValueError(
             f"{path}: pickles are never read, they can run code; convert the file to JSON"
         )
-    raw = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            raw = gzip.decompress(raw)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{path}: cut short or not gzip ({error})") from error
+    raw = read_bytes(path)
     if raw[:1] == b"\x80":
         raise ValueError(f"{path}: this is a pickle; pickles are never read, they can run code")
     try:

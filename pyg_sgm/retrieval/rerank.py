@@ -104,12 +104,7 @@ def rerank_by_distraction(
             f"scores of shape {tuple(scores.shape)} for {len(image)} images and {len(text)} texts"
         )
 
-    def of_texts(query: Tensor, reference: Tensor) -> Tensor:
-        return distraction_pairs(image, text, query, reference)
-
-    def of_images(query: Tensor, reference: Tensor) -> Tensor:
-        return distraction_pairs(text, image, query, reference)
-
+    of_texts, of_images = _both_ways(image, text)
     return Reranked(rerank(scores, of_texts, k, gamma), rerank(scores.t(), of_images, k, gamma).t())
 
 
@@ -161,9 +156,10 @@ def top_distractions(ranking: Ranking, image: Packed, text: Packed) -> tuple[Ten
         Those of ``ranking.top_texts``, ``[num_images, k]``, and of ``ranking.top_images``,
         ``[num_texts, k]``.
     """
+    of_texts, of_images = _both_ways(image, text)
     return (
-        _of_references(lambda q, r: distraction_pairs(image, text, q, r), ranking.top_texts),
-        _of_references(lambda q, r: distraction_pairs(text, image, q, r), ranking.top_images),
+        _of_references(of_texts, ranking.top_texts),
+        _of_references(of_images, ranking.top_images),
     )
 
 
@@ -194,6 +190,14 @@ def _new_ranks(old: Tensor, scores: Tensor, right: Tensor) -> Tensor:
     equals; the old rank where none is right."""
     best = scores.masked_fill(~right, -torch.inf).amax(1, keepdim=True)  # [num_queries, 1]
     return torch.where(right.any(1), 1 + (~right & (scores >= best)).sum(1), old)
+
+
+def _both_ways(image: Packed, text: Packed) -> tuple[Distraction, Distraction]:
+    """Distraction of texts that images ask for, and of images that texts ask for."""
+    return (
+        lambda query, reference: distraction_pairs(image, text, query, reference),
+        lambda query, reference: distraction_pairs(text, image, query, reference),
+    )
 
 
 def _of_references(distraction: Distraction, reference: Tensor) -> Tensor:
