@@ -45,7 +45,7 @@ def test_folder_to_graphs(photos: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert [record.id for record in records] == ["a.jpg", "more/b.png"]
     assert records[0].objects[-2:] == ["man", "horse"]
     assert len(records[0].relations) > 0
-    assert features["object"].rows.shape == (22, 1280)
+    assert features["object"].rows.shape == (22, 1472)
     assert {i for i, _ in records[0].attributes} <= set(range(12))
     assert "0 graphs made, 2 were there" in run(capsys, *flags)
 

@@ -20,7 +20,7 @@ def graphs(
     labels: Path | None = None,
     min_score: float | None = None,
     backbone: str = DEFAULT_BACKBONE,
-    size: int = 288,
+    size: int = 416,
     half: Annotated[bool, Parameter(negative="")] = False,
     batch_size: int = 8,
 ) -> None:

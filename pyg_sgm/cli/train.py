@@ -40,6 +40,8 @@ def train(
     schedule: Schedule | None = None,
     warmup: float | None = None,
     clip: float | None = None,
+    feature_dropout: float | None = None,
+    word_dropout: float | None = None,
     loss: Literal["contrastive", "hoad", "triplet"] | None = None,
     patience: int | None = None,
     precision: str | None = None,
@@ -85,6 +87,10 @@ def train(
         Share of all steps in which the learning rate rises.
     clip
         Largest norm of the gradient; 0 for any.
+    feature_dropout
+        Share of the values of region features that are zeroed at random.
+    word_dropout
+        Share of the words of texts that become unknown at random.
     loss
         Loss on the score matrix.
     patience

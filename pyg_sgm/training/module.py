@@ -13,6 +13,7 @@ from pyg_sgm.data import PairBatch, PairedGraphs
 from pyg_sgm.losses import TripletLoss
 from pyg_sgm.models import Matcher
 from pyg_sgm.training.batches import BatchOrder, batch_loader
+from pyg_sgm.training.blanks import blank
 from pyg_sgm.training.gather import gather_pairs
 from pyg_sgm.training.recipes import Recipe
 from pyg_sgm.training.schedule import lr_factor
@@ -46,7 +47,7 @@ class PairData(pl.LightningDataModule):
 
 
 class MatcherTraining(pl.LightningModule):
-    """A model, a loss and a recipe: encode both sides of a batch, score, loss.
+    """A model, a loss and a recipe: blank and encode both sides of a batch, score, loss.
 
     All random numbers of an epoch follow from seed, epoch and rank, so a training that goes on
     from the end of an epoch is the same as one that never stopped.
@@ -78,6 +79,7 @@ class MatcherTraining(pl.LightningModule):
         self.losses.clear()
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
+        batch = blank(batch, self.recipe.feature_dropout, self.recipe.word_dropout)
         image = self.model.encode_image(batch.image)
         text = self.model.encode_text(batch.text)
         image_of_text = batch.image_of_text

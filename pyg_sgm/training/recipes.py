@@ -35,6 +35,8 @@ class Recipe:
         warmup: Share of all steps in which the learning rate rises, linearly.
         step_epochs: Epochs between two steps of the schedule ``"step"``.
         clip: Largest norm of the gradient; 0 for any.
+        feature_dropout: Share of the values of region features that are zeroed at random.
+        word_dropout: Share of the words of texts that become unknown at random.
         loss: ``"contrastive"``, ``"hoad"`` or ``"triplet"``.
         loss_options: Arguments of :class:`~pyg_sgm.losses.ContrastiveLoss`,
             :class:`~pyg_sgm.losses.HOADLoss` or :class:`~pyg_sgm.losses.TripletLoss`.
@@ -61,6 +63,8 @@ class Recipe:
     warmup: float = 0.05
     step_epochs: int = 15
     clip: float = 2.0
+    feature_dropout: float = 0.0
+    word_dropout: float = 0.0
     loss: str = "contrastive"
     loss_options: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "32-true"
@@ -83,8 +87,9 @@ class Recipe:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 < self.lr < float("inf"):
             raise ValueError(f"lr must be positive, got {self.lr}")
-        if not 0 <= self.warmup < 1:
-            raise ValueError(f"warmup must lie in [0, 1), got {self.warmup}")
+        for name in ("warmup", "feature_dropout", "word_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
         if self.schedule not in get_args(Schedule):
             raise ValueError(f"schedule {self.schedule!r}; known: {', '.join(get_args(Schedule))}")
         if self.loss not in LOSSES:
@@ -141,6 +146,7 @@ _BASELINE = Recipe(
     captions_per_image=5,
     lr=1e-3,
     weight_decay=1e-2,
+    feature_dropout=0.3,
     options={"dim": 256, "share_labels": True, "dropout": 0.3},
 )
 
@@ -154,6 +160,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             lr=2e-3,
             weight_decay=1e-4,
             warmup=0.1,
+            feature_dropout=0.3,
             options={
                 "dim": 256,
                 "hidden": 256,
@@ -187,6 +194,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             captions_per_image=5,
             lr=1e-3,
             weight_decay=1e-2,
+            feature_dropout=0.3,
             options={
                 "dim": 128,
                 "hidden": 128,

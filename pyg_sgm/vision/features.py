@@ -24,7 +24,7 @@ class RegionFeatures:
         backbone: :obj:`"efficientnet-lite0"`, the name of a model of timm, or a module that maps
             pixels 0 ... 255 in RGB, ``[batch, 3, size, size]``, to features
             ``[batch, dim, height, width]``, on any device. (default: :obj:`"efficientnet-lite0"`)
-        size: Side in pixels of the images that the network sees. (default: ``288``)
+        size: Side in pixels of the images that the network sees. (default: ``416``)
         half: Whether the network computes in bfloat16: 2 to 3 times as fast where the processor
             has instructions for it. Features then are slightly other ones, with a cosine to those
             of single precision of .998 in the mean. (default: :obj:`False`)
@@ -45,7 +45,7 @@ class RegionFeatures:
         self,
         backbone: str | nn.Module = DEFAULT_BACKBONE,
         *,
-        size: int = 288,
+        size: int = 416,
         half: bool = False,
     ) -> None:
         name = backbone if isinstance(backbone, str) else type(backbone).__name__
@@ -61,7 +61,7 @@ class RegionFeatures:
         if not isinstance(out, Tensor) or out.dim() != 4:
             raise ValueError(f"backbone {name}: gives no feature map [batch, dim, height, width]")
         self.dim = out.shape[1]
-        self.key = f"{name} {_digest(net)} size {size}{' bfloat16' if half else ''}"
+        self.key = f"{name} {_digest(net)} dim {self.dim} size {size}{' bfloat16' if half else ''}"
 
     def __call__(self, photos: Sequence[Photo], boxes: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The features of the boxes of each image.

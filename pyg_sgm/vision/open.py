@@ -59,7 +59,7 @@ def open_extractor(
     labels: str | os.PathLike[str] | None = None,
     min_score: float | None = None,
     backbone: str = DEFAULT_BACKBONE,
-    size: int = 288,
+    size: int = 416,
     half: bool = False,
     relations: str | os.PathLike[str] | None = None,
     colours: bool = True,

@@ -45,6 +45,8 @@ def test_unknown_recipe() -> None:
         {"weight_decay": -1.0},
         {"clip": math.nan},
         {"warmup": 1.0},
+        {"feature_dropout": 1.0},
+        {"word_dropout": -0.1},
         {"patience": -1},
         {"schedule": "linear"},
         {"loss": "hinge"},
