@@ -117,7 +117,14 @@ def main() -> None:
                     matcher.save_pretrained(args.save / f"{table}-{row}-{seed}".replace(" ", "_"))
                 run = {"seconds": seconds, **_evaluate(matcher, dev)}
                 if table == "relations":
-                    run["probe"] = {p.kind: p.accuracy for p in probe_relations(matcher, dev)}
+                    run["probe"] = {
+                        p.kind: {
+                            "accuracy": p.accuracy,
+                            "elsewhere": p.elsewhere,
+                            "cases": len(p.cases),
+                        }
+                        for p in probe_relations(matcher, dev)
+                    }
                 entry = results.setdefault(
                     key, {"model": model, "recipe": recipe.to_dict(), "runs": {}}
                 )
@@ -165,11 +172,18 @@ def _print_row(table: str, row: str, runs: list[dict]) -> None:
 
 
 def _print_probe(table: str, row: str, probes: list[dict]) -> None:
-    """Percent of true captions ahead of false ones: mean, smallest and largest of the seeds."""
-    for kind in probes[0]:
-        values = [probe[kind] for probe in probes]
-        spread = f"{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
-        print(f"  {table}, {row}: {kind} {spread}", flush=True)
+    """Percent of true captions ahead of false ones, with their image and with another: mean,
+    smallest and largest of the seeds."""
+    for kind, first in probes[0].items():
+        cells = []
+        for name in ("accuracy", "elsewhere"):
+            values = [probe[kind][name] for probe in probes]
+            cells.append(f"{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})")
+        print(
+            f"  {table}, {row}: {kind} {cells[0]}, with another image {cells[1]}, "
+            f"{first['cases']} captions",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
