@@ -13,8 +13,8 @@ are not trained again; with `--markdown` none is.
     python benchmarks/compare_models.py --data flickr30k-sgm:FOLDER --split val \
         --word-vectors FILE --tables models hoad
     python benchmarks/compare_models.py --data flickr8k:FOLDER --dev-split dev --graphs f8k.sg \
-        --detector onnx:yolox_nano.onnx --word-vectors FILE --tables relations --epochs 10 \
-        --precision bf16-mixed --out benchmarks/results/flickr8k.json
+        --parses f8k.jsonl --word-vectors FILE --tables relations --precision bf16-mixed \
+        --out benchmarks/results/flickr8k.json
 """
 
 import argparse

@@ -52,8 +52,8 @@ def count_up(name: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar, which is told how many are done and how many there are."""
     columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(name, total=None, visible=False)  # what fails at once leaves no bar
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
 
 def write_json(path: Path, value: Any) -> None:
