@@ -117,14 +117,7 @@ def main() -> None:
                     matcher.save_pretrained(args.save / f"{table}-{row}-{seed}".replace(" ", "_"))
                 run = {"seconds": seconds, **_evaluate(matcher, dev)}
                 if table == "relations":
-                    run["probe"] = {
-                        p.kind: {
-                            "accuracy": p.accuracy,
-                            "elsewhere": p.elsewhere,
-                            "cases": len(p.cases),
-                        }
-                        for p in probe_relations(matcher, dev)
-                    }
+                    run["probe"] = {p.kind: p.to_dict() for p in probe_relations(matcher, dev)}
                 entry = results.setdefault(
                     key, {"model": model, "recipe": recipe.to_dict(), "runs": {}}
                 )

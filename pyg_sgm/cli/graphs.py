@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from pyg_sgm.cli._app import console, count_up
 from pyg_sgm.datasets.image_files import list_images
 from pyg_sgm.vision import extract, open_extractor
-from pyg_sgm.vision.features import DEFAULT_BACKBONE
+from pyg_sgm.vision.features import DEFAULT_BACKBONE, DEFAULT_SIZE
 from pyg_sgm.vision.graph_folder import SKIPPED
 
 
@@ -20,7 +20,7 @@ def graphs(
     labels: Path | None = None,
     min_score: float | None = None,
     backbone: str = DEFAULT_BACKBONE,
-    size: int = 416,
+    size: int = DEFAULT_SIZE,
     half: Annotated[bool, Parameter(negative="")] = False,
     batch_size: int = 8,
 ) -> None:

@@ -50,14 +50,7 @@ def probe(
         for true, false in one.cases[:1]:
             console.print(f"{_name(one)}: {true.caption} / {false.caption}", markup=False)
     if json is not None:
-        results = {
-            one.kind: {
-                "accuracy": one.accuracy,
-                "elsewhere": one.elsewhere,
-                "cases": len(one.cases),
-            }
-            for one in probes
-        }
+        results = {one.kind: one.to_dict() for one in probes}
         write_json(json, {**results, "chance": 50.0, "seed": seed})
 
 

@@ -33,6 +33,14 @@ class Probe:
     elsewhere: float | None
     cases: list[tuple[TextRecord, TextRecord]]
 
+    def to_dict(self) -> dict[str, float | int | None]:
+        """The percentages and the number of cases, fit for JSON."""
+        return {
+            "accuracy": self.accuracy,
+            "elsewhere": self.elsewhere,
+            "cases": len(self.cases),
+        }
+
 
 def probe_relations(
     matcher: SceneGraphMatcher, dataset: SceneGraphDataset, seed: int = 0

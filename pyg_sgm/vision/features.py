@@ -13,6 +13,7 @@ from pyg_sgm.vision.images import Photo
 from pyg_sgm.vision.lite0 import EfficientNetLite0
 
 DEFAULT_BACKBONE = "efficientnet-lite0"
+DEFAULT_SIZE = 416
 
 
 class RegionFeatures:
@@ -45,7 +46,7 @@ class RegionFeatures:
         self,
         backbone: str | nn.Module = DEFAULT_BACKBONE,
         *,
-        size: int = 416,
+        size: int = DEFAULT_SIZE,
         half: bool = False,
     ) -> None:
         name = backbone if isinstance(backbone, str) else type(backbone).__name__

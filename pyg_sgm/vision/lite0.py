@@ -12,7 +12,6 @@ PIXEL_MEAN = 127.0  # of the pixels 0 ... 255 that the ImageNet weights were tra
 PIXEL_STD = 128.0
 _EPSILON = 1e-3  # of the batch norms
 _HEAD = 1280
-_LATE = 192  # channels of the last block but one
 _LATE_SCALE = 1 / 8  # brings the spread of its linear outputs (4.5) to that of the head (0.5)
 
 
@@ -58,7 +57,7 @@ class EfficientNetLite0(nn.Module):
         torch.Size([1, 1472, 2, 2])
     """
 
-    dim = _HEAD + _LATE
+    dim = _HEAD + _STAGES[-2].channels
 
     def __init__(self) -> None:
         super().__init__()

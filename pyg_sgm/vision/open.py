@@ -8,7 +8,7 @@ from typing import Any
 from pyg_sgm.vision.attributes import attributes
 from pyg_sgm.vision.detections import DetectionsFile, Detector, Grid, join
 from pyg_sgm.vision.extractor import Extractor
-from pyg_sgm.vision.features import DEFAULT_BACKBONE, RegionFeatures
+from pyg_sgm.vision.features import DEFAULT_BACKBONE, DEFAULT_SIZE, RegionFeatures
 from pyg_sgm.vision.onnx_detector import OnnxDetector
 from pyg_sgm.vision.relations import WEIGHTS, RelationHead
 from pyg_sgm.vision.torchvision_detector import TorchvisionDetector
@@ -59,7 +59,7 @@ def open_extractor(
     labels: str | os.PathLike[str] | None = None,
     min_score: float | None = None,
     backbone: str = DEFAULT_BACKBONE,
-    size: int = 416,
+    size: int = DEFAULT_SIZE,
     half: bool = False,
     relations: str | os.PathLike[str] | None = None,
     colours: bool = True,
