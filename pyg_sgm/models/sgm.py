@@ -75,6 +75,8 @@ class SGM(Matcher):
         both_ways (bool): Adds a level that searches the other way round, the mean over the objects
             of the best of all words, so that what an image holds beyond its text counts against
             it. (default: :obj:`False`)
+        search_all (bool): A triplet searches an image's objects as well as its relations, so that
+            it finds something where the detector saw no relation. (default: :obj:`False`)
         global_dim (int): If positive, adds a level that is the cosine of embeddings of the whole
             graphs, of this size, pooled by attention from the encoded nodes. (default: :obj:`0`)
         dropout (float): Dropout of embeddings, fused and pooled features. (default: :obj:`0.0`)
@@ -111,6 +113,7 @@ class SGM(Matcher):
         share_labels: bool = False,
         weigh_nodes: bool = False,
         both_ways: bool = False,
+        search_all: bool = False,
         global_dim: int = 0,
         dropout: float = 0.0,
     ) -> None:
@@ -138,6 +141,7 @@ class SGM(Matcher):
         self.path_encoder = PackedGRU(embed, dim) if self.text_relations else None
         self.shared = nn.Linear(embed, dim, bias=False) if share_labels else None
         self.both_ways = both_ways
+        self.search_all = search_all
         self.word_weight = nn.Linear(dim, 1) if weigh_nodes else None
         self.path_weight = nn.Linear(dim, 1) if weigh_nodes and variant == "sgm" else None
         self.object_weight = nn.Linear(dim, 1) if weigh_nodes and both_ways else None
@@ -204,10 +208,16 @@ class SGM(Matcher):
         if self.both_ways:
             out["reverse"] = _maxsim(text.objects, image.objects, image.object_weights).t()
         if image.relations is not None and text.relations is not None:
-            out["relation"] = _maxsim(image.relations, text.relations, text.relation_weights)
+            searched = self.searched_by_triplets(image)
+            out["relation"] = _maxsim(searched, text.relations, text.relation_weights)
         if image.summary is not None and text.summary is not None:
             out["global"] = image.summary @ text.summary.t()
         return out
+
+    def searched_by_triplets(self, image: SGMEncoding) -> Packed:
+        """Relations of the images, after their objects with ``search_all``."""
+        assert image.relations is not None
+        return join(image.objects, image.relations) if self.search_all else image.relations
 
     def _looks(self, batch: HeteroData, subject: Tensor, object: Tensor) -> tuple[Tensor, Tensor]:
         """Visual inputs of objects and relations, ``[num_nodes, features or 7]``."""

@@ -180,6 +180,22 @@ def test_additions_by_hand():
     assert levels["global"] == pytest.approx(float(image.summary[0] @ text.summary[0]))
 
 
+@torch.no_grad()
+def test_triplets_search_objects_and_relations_by_hand():
+    model, pairs = build(search_all=True)
+    image = model.encode_image(pairs.images.batch())
+    text = model.encode_text(pairs.texts.batch())
+    levels = model.levels(image, text)
+    for i in range(len(pairs.images)):
+        nodes = [*image.objects.select(torch.tensor([i])).x]
+        nodes += [*image.relations.select(torch.tensor([i])).x]
+        for j in range(len(pairs.texts)):
+            triplets = [*text.relations.select(torch.tensor([j])).x]
+            expected = float(level_reference(triplets, nodes))
+            assert float(levels["relation"][i, j]) == pytest.approx(expected, abs=1e-12)
+    assert levels["relation"][1, [0, 4]].abs().min() > 0  # an image without relations
+
+
 @pytest.mark.parametrize("options", [{}, ADDITIONS], ids=["paper", "additions"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_properties_of_every_variant(variant, options):
