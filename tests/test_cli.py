@@ -65,6 +65,17 @@ def test_evaluate_the_dev_part(run: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "3 images, 6 texts" in capsys.readouterr().out
 
 
+def test_data_of_the_training(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["evaluate", str(run)])
+    assert "12 images, 24 texts" in capsys.readouterr().out
+    main(["explain", str(run), "--image", "test-000001", "--text", "a dog"])
+    assert "score" in capsys.readouterr().out
+    SceneGraphMatcher.from_pretrained(run).save_pretrained(tmp_path / "saved")
+    assert "give --data" in fails(capsys, "evaluate", str(tmp_path / "saved"))
+
+
 def test_explain(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     common = ["explain", str(run), "--data", WORLD, "--image", "test-000001"]
     picture = tmp_path / "match.png"

@@ -37,6 +37,10 @@ Data = Annotated[
         "name lists all."
     ),
 ]
+KnownData = Annotated[
+    str | None,
+    Parameter(help="Dataset, as train takes it. [default: that of the training]"),
+]
 Run = Annotated[Path, Parameter(help="Folder of a training run or of a saved matcher.")]
 
 

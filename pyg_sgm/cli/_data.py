@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -13,7 +13,7 @@ from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
 from pyg_sgm.retrieval.pixels import extractor_of, only_pixels, open_again
 from pyg_sgm.text import parse
 from pyg_sgm.training.folder import read_json_object
-from pyg_sgm.training.run_folder import GRAPHS, PARSES, RUN
+from pyg_sgm.training.run_folder import GRAPHS, PARSES, RUN, SOURCE
 from pyg_sgm.vision import open_extractor
 
 
@@ -45,7 +45,7 @@ PixelFlags = Annotated[Pixels | None, Parameter(name="*")]
 
 
 def open_data(
-    data: str,
+    data: str | None,
     split: str,
     run: Path,
     pixels: Pixels | None,
@@ -53,16 +53,24 @@ def open_data(
     captioned: bool = True,
 ) -> SceneGraphDataset:
     """A dataset with graphs of its images and parsed captions, which are kept beside the run."""
-    dataset = open_images(data, split, pixels)
+    name = data_name(data, pixels, run)
+    dataset = open_dataset(name, split)
     if captioned and not dataset.texts:
-        raise ValueError(f"{data} has no captions: give --captions")
+        raise ValueError(f"{name} has no captions: give --captions")
     return with_parses(make_graphs(dataset, run, pixels, matcher), run / PARSES)
 
 
-def open_images(data: str, split: str, pixels: Pixels | None) -> SceneGraphDataset:
-    """A dataset as it is."""
+def data_name(data: str | None, pixels: Pixels | None, run: Path) -> str:
+    """The dataset that the flags name, else that of the training."""
     captions = None if pixels is None else pixels.captions
-    return open_dataset(data if captions is None else f"{data},captions={captions}", split)
+    if data is None:
+        if captions is not None:
+            raise ValueError("--captions without --data")
+        known = _asked(run).get(SOURCE)
+        if known is None:
+            raise ValueError(f"{run} does not say what it was trained on: give --data")
+        return known
+    return data if captions is None else f"{data},captions={captions}"
 
 
 def make_graphs(
@@ -89,8 +97,18 @@ def make_graphs(
 
 def _graph_folder(run: Path) -> Path:
     """Where the graphs of the training were."""
-    shared = read_json_object(run / RUN).get("graphs") if (run / RUN).is_file() else None
+    shared = _asked(run).get("graphs")
     return run / GRAPHS if shared is None else Path(shared)
+
+
+def _asked(run: Path) -> dict[str, Any]:
+    """What a training was asked for; nothing, if the folder is no run but a saved matcher."""
+    return read_json_object(run / RUN) if (run / RUN).is_file() else {}
+
+
+def size_of(dataset: SceneGraphDataset) -> str:
+    """How many images and texts there are, as the title of a table."""
+    return f"{len(dataset.images):,} images, {len(dataset.texts):,} texts"
 
 
 def find_text(text: str, *datasets: SceneGraphDataset) -> TextRecord:

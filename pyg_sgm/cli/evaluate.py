@@ -5,15 +5,15 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from pyg_sgm.cli._app import Data, Run, console, open_run, write_json
-from pyg_sgm.cli._data import PixelFlags, open_data
+from pyg_sgm.cli._app import KnownData, Run, console, open_run, write_json
+from pyg_sgm.cli._data import PixelFlags, open_data, size_of
 from pyg_sgm.cli._metrics import metrics_table
 
 
 def evaluate(
     run: Run,
     *,
-    data: Data,
+    data: KnownData = None,
     split: str = "test",
     dev_every: int = 0,
     pixels: PixelFlags = None,
@@ -51,8 +51,8 @@ def evaluate(
     else:
         first, reranked = matcher.evaluate_reranked(dataset, top, gamma)
         metrics = {**reranked, "first": first}
-    console.print(metrics_table(first, f"{dataset}"))
+    console.print(metrics_table(first, size_of(dataset)))
     if rerank is not None:
-        console.print(metrics_table(reranked, f"{dataset}, re-ranked by {rerank}"))
+        console.print(metrics_table(reranked, f"{size_of(dataset)}, re-ranked by {rerank}"))
     if json is not None:
         write_json(json, metrics)

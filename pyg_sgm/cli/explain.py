@@ -7,19 +7,19 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.table import Table
 
-from pyg_sgm.cli._app import Data, Run, console, open_run
-from pyg_sgm.cli._data import PixelFlags, find_text, image_index, make_graphs, open_images
+from pyg_sgm.cli._app import KnownData, Run, console, open_run
+from pyg_sgm.cli._data import PixelFlags, data_name, find_text, image_index, make_graphs
 from pyg_sgm.data import TextRecord, text_record
-from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.datasets import SceneGraphDataset, open_dataset
 from pyg_sgm.retrieval import Attention, Explanation
 
 
 def explain(
     run: Run,
     *,
-    data: Data,
     image: str,
     text: str,
+    data: KnownData = None,
     split: str = "test",
     pixels: PixelFlags = None,
     triplet: Annotated[list[str] | None, Parameter(negative="")] = None,
@@ -46,7 +46,7 @@ def explain(
         File of the picture, such as match.png.
     """
     matcher = open_run(run)
-    dataset = open_images(data, split, pixels)
+    dataset = open_dataset(data_name(data, pixels, run), split)
     one = dataset.select_images([image_index(image, dataset)])
     one = make_graphs(one, run, pixels, matcher)
     explanation = matcher.explain(one, _text(text, triplet or [], one, dataset))

@@ -6,15 +6,15 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.table import Table
 
-from pyg_sgm.cli._app import Data, Run, console, open_run, write_json
-from pyg_sgm.cli._data import PixelFlags, open_data
+from pyg_sgm.cli._app import KnownData, Run, console, open_run, write_json
+from pyg_sgm.cli._data import PixelFlags, open_data, size_of
 from pyg_sgm.retrieval import Probe, probe_relations
 
 
 def probe(
     run: Run,
     *,
-    data: Data,
+    data: KnownData = None,
     split: str = "test",
     dev_every: int = 0,
     pixels: PixelFlags = None,
@@ -45,7 +45,7 @@ def probe(
     if dev_every:
         dataset = dataset.split_every(dev_every)[1]
     probes = probe_relations(matcher, dataset, seed)
-    console.print(_table(probes, f"{dataset}"))
+    console.print(_table(probes, size_of(dataset)))
     for one in probes:
         for true, false in one.cases[:1]:
             console.print(f"{_name(one)}: {true.caption} / {false.caption}", markup=False)

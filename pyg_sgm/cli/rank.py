@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from pyg_sgm.cli._app import Data, Run, console, open_run
+from pyg_sgm.cli._app import KnownData, Run, console, open_run
 from pyg_sgm.cli._data import PixelFlags, find_text, image_index, open_data
 from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.retrieval import Answer, Answered, answer_images, answer_texts
@@ -17,7 +17,7 @@ from pyg_sgm.retrieval.queries import graph_phrases
 def rank(
     run: Run,
     *,
-    data: Data,
+    data: KnownData = None,
     text: Annotated[list[str] | None, Parameter(negative="")] = None,
     image: Annotated[list[str] | None, Parameter(negative="")] = None,
     split: str = "test",

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from pyg_sgm.cli._app import Data, console
-from pyg_sgm.cli._data import PixelFlags, open_data
+from pyg_sgm.cli._data import PixelFlags, data_name, open_data
 from pyg_sgm.cli._metrics import metrics_table
+from pyg_sgm.datasets.open import with_full_paths
 from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.training import Recipe, find_recipe
 from pyg_sgm.training.fit import is_first_process
 from pyg_sgm.training.recipes import Schedule
-from pyg_sgm.training.run_folder import check_free
+from pyg_sgm.training.run_folder import SOURCE, check_free
 
 Model = Annotated[str, Parameter(help="Model, such as sgm.")]
 
@@ -122,12 +123,15 @@ def train(
         check_free(out, resume, overwrite)
     if dev_split is not None and dev_every:
         raise ValueError("--dev-every and --dev-split exclude each other")
+    source = data_name(data, pixels, out)
     dataset, dev = open_data(data, split, out, pixels, matcher), None
     if dev_split is not None:
         dev = open_data(data, dev_split, out, pixels, matcher)
     elif dev_every != 0:
         dataset, dev = dataset.split_every(5 if dev_every is None else dev_every)
-    shared = None if pixels is None or pixels.graphs is None else str(pixels.graphs.resolve())
+    known = {SOURCE: with_full_paths(source)}
+    if pixels is not None and pixels.graphs is not None:
+        known["graphs"] = str(pixels.graphs.resolve())
     matcher.fit(
         dataset,
         dev,
@@ -135,7 +139,7 @@ def train(
         word_vectors,
         out,
         seed=seed,
-        settings=None if shared is None else {"graphs": shared},
+        settings=known,
         devices=devices,
         accelerator=accelerator,
         gather_negatives=gather_negatives,

@@ -1,5 +1,6 @@
 """Datasets by a name on the command line."""
 
+import os
 import re
 from collections.abc import Callable
 
@@ -80,7 +81,7 @@ def open_dataset(spec: str, split: str) -> SceneGraphDataset:
     name, _, argument = spec.partition(":")
     if name == "scene-world":
         return SceneWorld(split, **_world_options(spec, argument))
-    path, *parts = re.split(r",(?=\w+=)", argument)  # a comma may also stand in a path
+    path, *parts = _parts(argument)
     if name not in _READERS or not path:
         forms = [f"{name}:{form}" for name, (form, _) in _READERS.items()]
         raise ValueError(
@@ -93,6 +94,29 @@ def open_dataset(spec: str, split: str) -> SceneGraphDataset:
     if len(options) < len(parts) or not needed <= options.keys() <= known:
         raise ValueError(f"{spec!r}: expected {name}:{form}")
     return reader(path, split, **options)
+
+
+def with_full_paths(spec: str) -> str:
+    """The same dataset by a name that holds in any folder.
+
+    Example:
+        >>> with_full_paths("scene-world:seed=3")
+        'scene-world:seed=3'
+        >>> with_full_paths("images:/data/photos,captions=/data/captions.csv")
+        'images:/data/photos,captions=/data/captions.csv'
+    """
+    name, _, argument = spec.partition(":")
+    if name not in _READERS:
+        return spec
+    path, *parts = _parts(argument)
+    options = (part.split("=", 1) for part in parts)
+    full = [f"{key}={os.path.abspath(value)}" for key, value in options]
+    return ",".join([f"{name}:{os.path.abspath(path)}", *full])
+
+
+def _parts(argument: str) -> list[str]:
+    """The path and the options; a comma may also stand in a path."""
+    return re.split(r",(?=\w+=)", argument)
 
 
 def _world_options(spec: str, argument: str) -> dict:

@@ -184,8 +184,10 @@ def test_commands(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert not (run / "graphs.sg").exists()
     assert json.loads((run / "run.json").read_text())["graphs"] == str(shared.resolve())
     main(["evaluate", str(run), *words, "--dev-every", "4"])
-    assert "(2 images, 4 texts)" in capsys.readouterr().out
-    main(["rank", str(run), *words[:2], "--text", "a dog", "--top", "2"])
+    assert "2 images, 4 texts" in capsys.readouterr().out
+    main(["evaluate", str(run), "--dev-every", "4"])  # on the data of the training
+    assert "2 images, 4 texts" in capsys.readouterr().out
+    main(["rank", str(run), "--text", "a dog", "--top", "2"])
     main(["explain", str(run), *words, "--image", "2.png", "--text", "a dog"])
 
     capsys.readouterr()
@@ -196,6 +198,7 @@ def test_commands(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         (words, "found.jsonl, which is not there"),
         ([*words, "--detector", "grid"], "the graphs were made with detector"),
         (words[:2], "has no captions: give --captions"),
+        (words[2:], "--captions without --data"),
     ):
         with pytest.raises(SystemExit):
             main(["evaluate", str(run), *more])

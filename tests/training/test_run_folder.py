@@ -53,6 +53,7 @@ def test_resume(tmp_path: Path) -> None:
         claim(tmp_path / "run", SETTINGS, resume=True)
     claim(tmp_path / "run", SETTINGS)
     claim(tmp_path / "run", SETTINGS, resume=True)
+    claim(tmp_path / "run", {**SETTINGS, "source": "images:/moved"}, resume=True)
     with pytest.raises(ValueError, match="started with seed = 0"):
         claim(tmp_path / "run", {**SETTINGS, "seed": 1}, resume=True)
     with pytest.raises(ValueError, match="either resumed or overwritten"):
