@@ -105,8 +105,7 @@ def main() -> None:
             # Equal recipes of two tables are trained once.
             key = json.dumps([model, recipe.to_dict()], sort_keys=True)
             for seed in args.seeds:
-                results = json.loads(args.out.read_text()) if args.out.exists() else {}
-                if args.markdown or str(seed) in results.get(key, {}).get("runs", {}):
+                if args.markdown or str(seed) in _runs(args.out, key):
                     continue
                 start = time.perf_counter()
                 matcher = SceneGraphMatcher(model).fit(
@@ -118,6 +117,7 @@ def main() -> None:
                 run = {"seconds": seconds, **_evaluate(matcher, dev)}
                 if table == "relations":
                     run["probe"] = {p.kind: p.to_dict() for p in probe_relations(matcher, dev)}
+                results = _read(args.out)  # another process may have added to it
                 entry = results.setdefault(
                     key, {"model": model, "recipe": recipe.to_dict(), "runs": {}}
                 )
@@ -125,9 +125,8 @@ def main() -> None:
                 side = args.out.with_suffix(".tmp")
                 side.write_text(json.dumps(results, indent=1) + "\n")
                 os.replace(side, args.out)
-            results = json.loads(args.out.read_text()) if args.out.exists() else {}
-            runs = results.get(key, {}).get("runs", {})
-            runs = [runs[str(seed)] for seed in args.seeds if str(seed) in runs]
+            there = _runs(args.out, key)
+            runs = [there[str(seed)] for seed in args.seeds if str(seed) in there]
             if runs:
                 _print_row(table, row, runs)
                 if "distraction" in runs[0]:
@@ -136,6 +135,15 @@ def main() -> None:
                 if "probe" in runs[0]:
                     _print_probe(table, row, [run["probe"] for run in runs])
     print(f"{torch.get_num_threads()} threads; {args.out}")
+
+
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _runs(path: Path, key: str) -> dict:
+    """The runs of a recipe, by seed."""
+    return _read(path).get(key, {}).get("runs", {})
 
 
 def _open(args: argparse.Namespace, split: str) -> SceneGraphDataset:

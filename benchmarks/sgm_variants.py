@@ -37,6 +37,7 @@ PAPER = {
     "global_dim": 0,
     "both_ways": False,
     "weigh_nodes": False,
+    "relation_dropout": 0.0,
 }
 
 

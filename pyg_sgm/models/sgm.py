@@ -75,11 +75,14 @@ class SGM(Matcher):
         both_ways (bool): Adds a level that searches the other way round, the mean over the objects
             of the best of all words, so that what an image holds beyond its text counts against
             it. (default: :obj:`False`)
-        search_all (bool): A triplet searches an image's objects as well as its relations, so that
-            it finds something where the detector saw no relation. (default: :obj:`False`)
         global_dim (int): If positive, adds a level that is the cosine of embeddings of the whole
-            graphs, of this size, pooled by attention from the encoded nodes. (default: :obj:`0`)
+            graphs, of this size, pooled by attention from the encoded objects and words. Relations
+            are left out: whether there are any would say more than what they are.
+            (default: :obj:`0`)
         dropout (float): Dropout of embeddings, fused and pooled features. (default: :obj:`0.0`)
+        relation_dropout (float): Share of the training batches that are scored without
+            :math:`S^r`, so that the other levels do not lean on it where relations are few and
+            doubtful. (default: :obj:`0.0`)
 
     Shapes:
         - **input:** batches of image graphs and of text graphs
@@ -113,9 +116,9 @@ class SGM(Matcher):
         share_labels: bool = False,
         weigh_nodes: bool = False,
         both_ways: bool = False,
-        search_all: bool = False,
         global_dim: int = 0,
         dropout: float = 0.0,
+        relation_dropout: float = 0.0,
     ) -> None:
         config = {k: v for k, v in locals().items() if k not in ("self", "sizes", "__class__")}
         super().__init__(sizes, config)
@@ -141,15 +144,14 @@ class SGM(Matcher):
         self.path_encoder = PackedGRU(embed, dim) if self.text_relations else None
         self.shared = nn.Linear(embed, dim, bias=False) if share_labels else None
         self.both_ways = both_ways
-        self.search_all = search_all
+        self.relation_dropout = relation_dropout
         self.word_weight = nn.Linear(dim, 1) if weigh_nodes else None
         self.path_weight = nn.Linear(dim, 1) if weigh_nodes and variant == "sgm" else None
         self.object_weight = nn.Linear(dim, 1) if weigh_nodes and both_ways else None
         self.image_summary = self.text_summary = None
-        num_levels = 2 if variant == "sgm" else 1
         if global_dim:
-            self.image_summary = _Summary(dim, num_levels, global_dim, dropout)
-            self.text_summary = _Summary(dim, num_levels, global_dim, dropout)
+            self.image_summary = _Summary(dim, global_dim, dropout)
+            self.text_summary = _Summary(dim, global_dim, dropout)
         self.dropout = nn.Dropout(dropout)
 
     def embeddings(self) -> dict[str, nn.Embedding]:
@@ -198,6 +200,9 @@ class SGM(Matcher):
 
     def score(self, image: SGMEncoding, text: SGMEncoding) -> Tensor:
         parts = self.levels(image, text)
+        share = self.relation_dropout if self.training and "relation" in parts else 0.0
+        if share and torch.rand(()).item() < share:
+            del parts["relation"]
         return torch.stack(list(parts.values())).sum(dim=0)
 
     def levels(self, image: SGMEncoding, text: SGMEncoding) -> dict[str, Tensor]:
@@ -208,16 +213,10 @@ class SGM(Matcher):
         if self.both_ways:
             out["reverse"] = _maxsim(text.objects, image.objects, image.object_weights).t()
         if image.relations is not None and text.relations is not None:
-            searched = self.searched_by_triplets(image)
-            out["relation"] = _maxsim(searched, text.relations, text.relation_weights)
+            out["relation"] = _maxsim(image.relations, text.relations, text.relation_weights)
         if image.summary is not None and text.summary is not None:
             out["global"] = image.summary @ text.summary.t()
         return out
-
-    def searched_by_triplets(self, image: SGMEncoding) -> Packed:
-        """Relations of the images, after their objects with ``search_all``."""
-        assert image.relations is not None
-        return join(image.objects, image.relations) if self.search_all else image.relations
 
     def _looks(self, batch: HeteroData, subject: Tensor, object: Tensor) -> tuple[Tensor, Tensor]:
         """Visual inputs of objects and relations, ``[num_nodes, features or 7]``."""
@@ -239,7 +238,7 @@ class SGM(Matcher):
         if relations is not None and self.variant != "sgm":
             nodes, relations = join(nodes, relations), None
         pool = self.image_summary if modality == "image" else self.text_summary
-        summary = None if pool is None else pool(nodes, relations)
+        summary = None if pool is None else pool(nodes)
         of_nodes, of_relations = self.object_weight, None
         if modality == "text":
             of_nodes, of_relations = self.word_weight, self.path_weight
@@ -259,20 +258,18 @@ def join(a: Packed, b: Packed) -> Packed:
 
 
 class _Summary(nn.Module):
-    """Embedding of a whole graph: its levels pooled by attention, projected, on the unit sphere."""
+    """Embedding of a whole graph: its nodes pooled by attention, projected, on the unit sphere."""
 
-    def __init__(self, dim: int, num_levels: int, out_channels: int, dropout: float) -> None:
+    def __init__(self, dim: int, out_channels: int, dropout: float) -> None:
         super().__init__()
-        self.attention = nn.ModuleList(nn.Linear(dim, 1) for _ in range(num_levels))
-        self.lin = nn.Linear(num_levels * dim, out_channels)
+        self.attention = nn.Linear(dim, 1)
+        self.lin = nn.Linear(dim, out_channels)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, *levels: Packed | None) -> Tensor:
-        pooled = []
-        for attention, nodes in zip(self.attention, filter(None, levels), strict=True):
-            weight = segment_softmax(attention(nodes.x), nodes.ptr)  # [num_nodes, 1]
-            pooled.append(segment_sum(weight * nodes.x, nodes.ptr))
-        return F.normalize(self.lin(self.dropout(torch.cat(pooled, dim=-1))), dim=-1)
+    def forward(self, nodes: Packed) -> Tensor:
+        weight = segment_softmax(self.attention(nodes.x), nodes.ptr)  # [num_nodes, 1]
+        pooled = segment_sum(weight * nodes.x, nodes.ptr)  # [num_graphs, dim]
+        return F.normalize(self.lin(self.dropout(pooled)), dim=-1)
 
 
 def triplet_paths(batch: HeteroData) -> tuple[Tensor, Tensor]:

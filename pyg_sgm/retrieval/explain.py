@@ -97,16 +97,12 @@ def explain(
         levels = {name: float(value) for name, value in model.levels(shown, told).items()}  # type: ignore[operator]
     matches = _matches("object", shown.objects, told.objects, told.object_weights)
     if shown.relations is not None and told.relations is not None:
-        searched = model.searched_by_triplets(shown)  # type: ignore[operator]
-        matches += _matches("relation", searched, told.relations, told.relation_weights)
+        matches += _matches("relation", shown.relations, told.relations, told.relation_weights)
     if "reverse" in levels:
         back = _matches("reverse", told.objects, shown.objects, shown.object_weights)
         matches += [(level, word, obj, best, weight) for level, obj, word, best, weight in back]
     return Explanation(
-        image_record,
-        record,
-        levels,
-        [_named(m, image_record, record, bool(model.config["search_all"])) for m in matches],
+        image_record, record, levels, [_named(m, image_record, record) for m in matches]
     )
 
 
@@ -215,17 +211,14 @@ def _matches(
 
 
 def _named(
-    match: tuple[str, int, int, float, float],
-    image: ImageRecord,
-    text: TextRecord,
-    search_all: bool,
+    match: tuple[str, int, int, float, float], image: ImageRecord, text: TextRecord
 ) -> Match:
     """A match with its names. In some variants of SGM the relations of a side come after its
-    objects (or words) at the object level, with ``search_all`` those of images at the other."""
+    objects (or words) at the object level."""
     level, i, j, similarity, weight = match
     names = object_names(image)
     num_words = 0 if level == "relation" else len(text.words)
-    num_objects = 0 if level == "relation" and not search_all else len(image.objects)
+    num_objects = 0 if level == "relation" else len(image.objects)
     if i < num_words:
         text_node: tuple[Literal["word", "triplet"], int, str] = ("word", i, text.words[i])
     else:

@@ -170,6 +170,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
                 "both_ways": True,
                 "global_dim": 256,
                 "dropout": 0.3,
+                "relation_dropout": 0.5,
             },
         ),
         # Section 4.2 of the paper. It trains from scratch on hardest negatives; the sum over

@@ -181,19 +181,30 @@ def test_additions_by_hand():
 
 
 @torch.no_grad()
-def test_triplets_search_objects_and_relations_by_hand():
-    model, pairs = build(search_all=True)
+def test_some_training_batches_are_scored_without_relations():
+    model, pairs = build(relation_dropout=0.5, **ADDITIONS)
     image = model.encode_image(pairs.images.batch())
     text = model.encode_text(pairs.texts.batch())
     levels = model.levels(image, text)
-    for i in range(len(pairs.images)):
-        nodes = [*image.objects.select(torch.tensor([i])).x]
-        nodes += [*image.relations.select(torch.tensor([i])).x]
-        for j in range(len(pairs.texts)):
-            triplets = [*text.relations.select(torch.tensor([j])).x]
-            expected = float(level_reference(triplets, nodes))
-            assert float(levels["relation"][i, j]) == pytest.approx(expected, abs=1e-12)
-    assert levels["relation"][1, [0, 4]].abs().min() > 0  # an image without relations
+    whole = sum(levels.values())
+    without = whole - levels["relation"]
+    torch.testing.assert_close(model.score(image, text), whole)  # never outside training
+    model.train()
+    torch.manual_seed(0)
+    scores = [model.score(image, text) for _ in range(400)]
+    dropped = sum(bool((s - without).abs().max() < 1e-9) for s in scores)
+    kept = sum(bool((s - whole).abs().max() < 1e-9) for s in scores)
+    assert dropped + kept == 400
+    assert 150 < dropped < 250
+
+
+@torch.no_grad()
+def test_summaries_pool_objects_and_words_alone():
+    model, pairs = build(**ADDITIONS)
+    batch = pairs.images.batch([0])
+    whole = model.encode_image(batch).summary
+    batch["relation"].label = torch.zeros_like(batch["relation"].label)
+    torch.testing.assert_close(model.encode_image(batch).summary, whole)
 
 
 @pytest.mark.parametrize("options", [{}, ADDITIONS], ids=["paper", "additions"])
