@@ -48,7 +48,7 @@ def rows(table: str) -> dict[str, Recipe]:
     triplet = default.replace(loss=paper.loss, loss_options=paper.loss_options, **PAPER)
     so_far = PAPER | {"normalize": True}
     steps = {"the paper's loss": triplet, "contrastive loss, cosine": default.replace(**so_far)}
-    for name in ("share_labels", "global_dim", "both_ways"):
+    for name in ("share_labels", "global_dim", "both_ways", "weigh_nodes"):
         so_far = so_far | {name: default.options[name]}
         steps[f"+ {name}"] = default.replace(**so_far)
     return steps

@@ -68,10 +68,13 @@ def test_evaluate_the_dev_part(run: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_data_of_the_training(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["evaluate", str(run)])
-    assert "12 images, 24 texts" in capsys.readouterr().out
-    main(["explain", str(run), "--image", "test-000001", "--text", "a dog"])
-    assert "score" in capsys.readouterr().out
+    for command in ("evaluate", "probe"):
+        main([command, str(run)])
+        assert "3 images, 6 texts, held out in training" in capsys.readouterr().out
+    main(["evaluate", str(run), "--split", "test"])
+    assert "12 images, 24 texts  " in capsys.readouterr().out
+    main(["explain", str(run), "--image", "train-000001", "--text", "a [/b] dog"])
+    assert "a [/b] dog" in capsys.readouterr().out
     SceneGraphMatcher.from_pretrained(run).save_pretrained(tmp_path / "saved")
     assert "give --data" in fails(capsys, "evaluate", str(tmp_path / "saved"))
 

@@ -80,6 +80,12 @@ def test_a_sheet_of_texts(photos: SceneGraphDataset, tmp_path: Path) -> None:
     assert box.width * width / (box.height * height) == pytest.approx(30 / 20)  # undistorted
 
 
+def test_dollars_are_no_formulas(photos: SceneGraphDataset, tmp_path: Path) -> None:
+    text = text_record(r"only $5_ and $\frac$")
+    answered = Answered(text, [Answer(photos.images[0], 1, 0.5, False)], None)
+    assert text.caption in strings(draw_answers([answered], tmp_path / "sheet.png"))
+
+
 def test_photos_wrap(photos: SceneGraphDataset) -> None:
     answers = [Answer(image, 1 + i, 0.5, False) for i, image in enumerate(photos.images)]
     figure = draw_answers([Answered(photos.texts[0], answers, None)])

@@ -13,7 +13,7 @@ from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
 from pyg_sgm.retrieval.pixels import extractor_of, only_pixels, open_again
 from pyg_sgm.text import parse
 from pyg_sgm.training.folder import read_json_object
-from pyg_sgm.training.run_folder import GRAPHS, PARSES, RUN, SOURCE
+from pyg_sgm.training.run_folder import GRAPHS, HELD_OUT, PARSES, RUN, SHARED, SOURCE
 from pyg_sgm.vision import open_extractor
 
 
@@ -60,6 +60,32 @@ def open_data(
     return with_parses(make_graphs(dataset, run, pixels, matcher), run / PARSES)
 
 
+def open_part(
+    data: str | None,
+    split: str | None,
+    dev_every: int | None,
+    run: Path,
+    pixels: Pixels | None,
+    matcher: SceneGraphMatcher,
+) -> tuple[SceneGraphDataset, str]:
+    """A split of a dataset, or what is held out of it, and what to call it in a table.
+
+    Without any flag it is what the training held out.
+    """
+    known = _held_out(run) if (data, split, dev_every) == (None, None, None) else None
+    split, dev_every = known or (split or "test", dev_every or 0)
+    dataset = open_data(data, split, run, pixels, matcher)
+    if dev_every:
+        dataset = dataset.split_every(dev_every)[1]
+    return dataset, size_of(dataset) + (", held out in training" if known else "")
+
+
+def known_split(data: str | None, split: str | None, run: Path) -> str:
+    """The split that is asked for, else the one of which the training held something out."""
+    known = _held_out(run) if data is None and split is None else None
+    return known[0] if known else split or "test"
+
+
 def data_name(data: str | None, pixels: Pixels | None, run: Path) -> str:
     """The dataset that the flags name, else that of the training."""
     captions = None if pixels is None else pixels.captions
@@ -97,8 +123,18 @@ def make_graphs(
 
 def _graph_folder(run: Path) -> Path:
     """Where the graphs of the training were."""
-    shared = _asked(run).get("graphs")
-    return run / GRAPHS if shared is None else Path(shared)
+    shared = _asked(run).get(SHARED)
+    if shared is None:
+        return run / GRAPHS
+    if not Path(shared).is_dir():
+        raise ValueError(f"{shared}: the graphs of the training have moved: give --graphs")
+    return Path(shared)
+
+
+def _held_out(run: Path) -> tuple[str, int] | None:
+    """Split, and which part of it (0 for all)."""
+    known = _asked(run).get(HELD_OUT)
+    return None if known is None else (known["split"], known["dev_every"])
 
 
 def _asked(run: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from pyg_sgm.cli._app import KnownData, Run, console, open_run, write_json
-from pyg_sgm.cli._data import PixelFlags, open_data, size_of
+from pyg_sgm.cli._data import PixelFlags, open_part
 from pyg_sgm.cli._metrics import metrics_table
 
 
@@ -14,8 +14,8 @@ def evaluate(
     run: Run,
     *,
     data: KnownData = None,
-    split: str = "test",
-    dev_every: int = 0,
+    split: str | None = None,
+    dev_every: int | None = None,
     pixels: PixelFlags = None,
     rerank: Literal["distraction"] | None = None,
     gamma: float = 4e-3,
@@ -27,7 +27,7 @@ def evaluate(
     Parameters
     ----------
     split
-        Split of the data.
+        Split of the data. [default: what the training held out, if --data is not given, else test]
     dev_every
         If not 0, only the images that training with the same value keeps for choosing weights.
     rerank
@@ -41,9 +41,7 @@ def evaluate(
         Of a re-ranked result, with those of the first ranking under "first".
     """
     matcher = open_run(run)
-    dataset = open_data(data, split, run, pixels, matcher)
-    if dev_every:
-        dataset = dataset.split_every(dev_every)[1]
+    dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
     metrics: dict[str, Any]
     if rerank is None:
         first = matcher.evaluate(dataset)
@@ -51,8 +49,8 @@ def evaluate(
     else:
         first, reranked = matcher.evaluate_reranked(dataset, top, gamma)
         metrics = {**reranked, "first": first}
-    console.print(metrics_table(first, size_of(dataset)))
+    console.print(metrics_table(first, name))
     if rerank is not None:
-        console.print(metrics_table(reranked, f"{size_of(dataset)}, re-ranked by {rerank}"))
+        console.print(metrics_table(reranked, f"{name}, re-ranked by {rerank}"))
     if json is not None:
         write_json(json, metrics)

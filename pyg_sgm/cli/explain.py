@@ -5,10 +5,18 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.markup import escape
 from rich.table import Table
 
 from pyg_sgm.cli._app import KnownData, Run, console, open_run
-from pyg_sgm.cli._data import PixelFlags, data_name, find_text, image_index, make_graphs
+from pyg_sgm.cli._data import (
+    PixelFlags,
+    data_name,
+    find_text,
+    image_index,
+    known_split,
+    make_graphs,
+)
 from pyg_sgm.data import TextRecord, text_record
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
 from pyg_sgm.retrieval import Attention, Explanation
@@ -20,7 +28,7 @@ def explain(
     image: str,
     text: str,
     data: KnownData = None,
-    split: str = "test",
+    split: str | None = None,
     pixels: PixelFlags = None,
     triplet: Annotated[list[str] | None, Parameter(negative="")] = None,
     image_file: Path | None = None,
@@ -36,7 +44,7 @@ def explain(
     text
         A caption. If it is one of the data, it has the triplets it has there, else it is parsed.
     split
-        Split of the data.
+        Split of the data. [default: test, or the one of which the training held something out]
     triplet
         A triplet of the caption, as "man,ride,horse", instead of parsing it; may be given several
         times.
@@ -46,7 +54,7 @@ def explain(
         File of the picture, such as match.png.
     """
     matcher = open_run(run)
-    dataset = open_dataset(data_name(data, pixels, run), split)
+    dataset = open_dataset(data_name(data, pixels, run), known_split(data, split, run))
     one = dataset.select_images([image_index(image, dataset)])
     one = make_graphs(one, run, pixels, matcher)
     explanation = matcher.explain(one, _text(text, triplet or [], one, dataset))
@@ -63,7 +71,7 @@ def explain(
             from pyg_sgm.viz import draw_match
 
             draw_match(explanation, out, image_file)
-        console.print(f"The picture is in {out}")
+        console.print(f"The picture is in {out}", markup=False)
 
 
 def _text(
@@ -81,7 +89,7 @@ def _text(
 
 
 def _print_explanation(explanation: Explanation) -> None:
-    table = Table(title=explanation.text.caption, title_justify="left")
+    table = Table(title=escape(explanation.text.caption), title_justify="left")
     for column in ("word or triplet", "object or relation"):
         table.add_column(column)
     for column in ("similarity", "weight", "adds"):
@@ -94,7 +102,8 @@ def _print_explanation(explanation: Explanation) -> None:
             table.add_section()
         level = match.level
         numbers = (match.similarity, match.weight, match.contribution)
-        table.add_row(match.text_name, match.image_name, *(f"{number:.3f}" for number in numbers))
+        names = (escape(match.text_name), escape(match.image_name))
+        table.add_row(*names, *(f"{number:.3f}" for number in numbers))
     console.print(table)
     parts = " + ".join(f"{name} {value:.3f}" for name, value in explanation.levels.items())
     console.print(f"score {explanation.score:.3f} = {parts}")
@@ -102,7 +111,7 @@ def _print_explanation(explanation: Explanation) -> None:
 
 def _print_attention(attention: Attention) -> None:
     """Where every node of the text looks first, and the nodes of the image with most votes."""
-    table = Table(title=attention.text.caption, title_justify="left")
+    table = Table(title=escape(attention.text.caption), title_justify="left")
     for column in ("node of the text", "looks at"):
         table.add_column(column)
     for column in ("attention", "weight"):
@@ -113,6 +122,6 @@ def _print_attention(attention: Attention) -> None:
         best = int(row.argmax()) if row.numel() and float(row.max()) > 0 else None
         name = "nothing" if best is None else attention.image_nodes[best].name
         value = 0.0 if best is None else float(row[best])
-        table.add_row(node.name, name, f"{value:.3f}", f"{weight:.3f}")
+        table.add_row(escape(node.name), escape(name), f"{value:.3f}", f"{weight:.3f}")
     console.print(table)
     console.print(f"score {attention.score:.3f}, distraction {attention.image_distraction:.3f}")

@@ -60,8 +60,10 @@ def graphs(
             list_images(folder), out, extractor, batch_size=batch_size, progress=progress
         )
     there = f", {done.kept} were there" if done.kept else ""
-    console.print(f"{done.extracted} graphs made{there}: {out}", highlight=False)
+    console.print(f"{done.extracted} graphs made{there}: {out}", highlight=False, markup=False)
     if done.skipped:
         console.print(
-            f"{len(done.skipped)} images skipped, listed in {out / SKIPPED}", highlight=False
+            f"{len(done.skipped)} images skipped, listed in {out / SKIPPED}",
+            highlight=False,
+            markup=False,
         )

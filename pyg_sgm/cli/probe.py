@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from pyg_sgm.cli._app import KnownData, Run, console, open_run, write_json
-from pyg_sgm.cli._data import PixelFlags, open_data, size_of
+from pyg_sgm.cli._data import PixelFlags, open_part
 from pyg_sgm.retrieval import Probe, probe_relations
 
 
@@ -15,8 +15,8 @@ def probe(
     run: Run,
     *,
     data: KnownData = None,
-    split: str = "test",
-    dev_every: int = 0,
+    split: str | None = None,
+    dev_every: int | None = None,
     pixels: PixelFlags = None,
     seed: int = 0,
     json: Annotated[Path | None, Parameter(name="--json")] = None,
@@ -31,7 +31,7 @@ def probe(
     Parameters
     ----------
     split
-        Split of the data.
+        Split of the data. [default: what the training held out, if --data is not given, else test]
     dev_every
         If not 0, only the images that training with the same value keeps for choosing weights.
     seed
@@ -41,11 +41,9 @@ def probe(
         the number of cases.
     """
     matcher = open_run(run)
-    dataset = open_data(data, split, run, pixels, matcher)
-    if dev_every:
-        dataset = dataset.split_every(dev_every)[1]
+    dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
     probes = probe_relations(matcher, dataset, seed)
-    console.print(_table(probes, size_of(dataset)))
+    console.print(_table(probes, name))
     for one in probes:
         for true, false in one.cases[:1]:
             console.print(f"{_name(one)}: {true.caption} / {false.caption}", markup=False)

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pyg_sgm.cli._app import KnownData, Run, console, open_run
-from pyg_sgm.cli._data import PixelFlags, find_text, image_index, open_data
+from pyg_sgm.cli._data import PixelFlags, find_text, image_index, known_split, open_data
 from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.retrieval import Answer, Answered, answer_images, answer_texts
 from pyg_sgm.retrieval.queries import graph_phrases
@@ -20,7 +20,7 @@ def rank(
     data: KnownData = None,
     text: Annotated[list[str] | None, Parameter(negative="")] = None,
     image: Annotated[list[str] | None, Parameter(negative="")] = None,
-    split: str = "test",
+    split: str | None = None,
     pixels: PixelFlags = None,
     top: int = 5,
     out: Path | None = None,
@@ -38,7 +38,7 @@ def rank(
     image
         Name of an image in the data instead; may be given several times.
     split
-        Split of the data.
+        Split of the data. [default: test, or the one of which the training held something out]
     top
         How many answers a query.
     out
@@ -49,6 +49,7 @@ def rank(
     if top < 1:
         raise ValueError(f"--top: must be at least 1, got {top}")
     matcher = open_run(run)
+    split = known_split(data, split, run)
     dataset = open_data(data, split, run, pixels, matcher, captioned=text is None)
     if text is not None:
         found = answer_texts(matcher, dataset, [find_text(one, dataset) for one in text], top)
@@ -61,7 +62,7 @@ def rank(
         from pyg_sgm.viz import draw_answers
 
         draw_answers(found, out)
-        console.print(f"The picture is in {out}")
+        console.print(f"The picture is in {out}", markup=False)
 
 
 def _table(found: Answered) -> Table:

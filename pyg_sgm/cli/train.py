@@ -2,21 +2,21 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from pyg_sgm.cli._app import Data, console
-from pyg_sgm.cli._data import PixelFlags, data_name, open_data
+from pyg_sgm.cli._data import PixelFlags, Pixels, data_name, open_data, size_of
 from pyg_sgm.cli._metrics import metrics_table
 from pyg_sgm.datasets.open import with_full_paths
 from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.training import Recipe, find_recipe
 from pyg_sgm.training.fit import is_first_process
 from pyg_sgm.training.recipes import Schedule
-from pyg_sgm.training.run_folder import SOURCE, check_free
+from pyg_sgm.training.run_folder import GRAPHS, HELD_OUT, SHARED, SOURCE, check_free
 
 Model = Annotated[str, Parameter(help="Model, such as sgm.")]
 
@@ -123,15 +123,19 @@ def train(
         check_free(out, resume, overwrite)
     if dev_split is not None and dev_every:
         raise ValueError("--dev-every and --dev-split exclude each other")
-    source = data_name(data, pixels, out)
+    known: dict[str, Any] = {SOURCE: with_full_paths(data_name(data, pixels, out)), HELD_OUT: None}
+    if pixels is not None and pixels.graphs is not None:
+        known[SHARED] = str(pixels.graphs.resolve())
+    elif not resume:  # a run that is overwritten may have had others
+        pixels = replace(pixels or Pixels(), graphs=out / GRAPHS)
     dataset, dev = open_data(data, split, out, pixels, matcher), None
     if dev_split is not None:
         dev = open_data(data, dev_split, out, pixels, matcher)
+        known[HELD_OUT] = {"split": dev_split, "dev_every": 0}
     elif dev_every != 0:
-        dataset, dev = dataset.split_every(5 if dev_every is None else dev_every)
-    known = {SOURCE: with_full_paths(source)}
-    if pixels is not None and pixels.graphs is not None:
-        known["graphs"] = str(pixels.graphs.resolve())
+        dev_every = 5 if dev_every is None else dev_every
+        dataset, dev = dataset.split_every(dev_every)
+        known[HELD_OUT] = {"split": split, "dev_every": dev_every}
     matcher.fit(
         dataset,
         dev,
@@ -148,8 +152,8 @@ def train(
     )
     if is_first_process():
         if dev is not None:
-            console.print(metrics_table(matcher.evaluate(dev), f"{dev}, best epoch"))
-        console.print(f"The model is in {out}")
+            console.print(metrics_table(matcher.evaluate(dev), f"{size_of(dev)}, best epoch"))
+        console.print(f"The model is in {out}", markup=False)
 
 
 def _options(pairs: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from pyg_sgm.data import ImageRecord, image_record
 from pyg_sgm.datasets.base import SceneGraphDataset
 from pyg_sgm.datasets.captions import captioned
-from pyg_sgm.datasets.image_files import find_image
+from pyg_sgm.datasets.image_files import find_image, image_size
 from pyg_sgm.datasets.json_file import field, names, read_json_list
 
 Size = tuple[float, float]
@@ -20,8 +20,9 @@ class VisualGenome(SceneGraphDataset):
     """Graphs of `Visual Genome <https://arxiv.org/abs/1602.07332>`_ as people drew them.
 
     Files in the folder: ``scene_graphs.json``; optional ``attributes.json``, and
-    ``image_data.json`` with the sizes of the images. Without the latter the furthest right and
-    lower edge of an image's boxes stand for its width and height.
+    ``image_data.json`` with the sizes of the images, which else are those of the files in
+    ``images``. Without either, the furthest right and lower edge of an image's boxes stand for its
+    width and height.
 
     The files are noisy, so boxes are clipped to the image, and left out are objects without a name
     or whose box is empty, and relations and attributes of objects that are not there. Names are
@@ -55,7 +56,10 @@ class VisualGenome(SceneGraphDataset):
             where = f"{path}: [{i}]"
             name = str(field(where, entry, "image_id", int))
             file = None if images is None else find_image(images, [f"{name}.jpg"], where)
-            records.append(_record(where, entry, attributes, sizes.get(name), file))
+            size = sizes.get(name)
+            if size is None and file is not None:
+                size = image_size(file)
+            records.append(_record(where, entry, attributes, size, file))
         super().__init__(**captioned(records, captions))
 
 

@@ -146,8 +146,8 @@ def open_again(made: Mapping[str, Any], where: str, detector: str | None = None)
         extractor = open_extractor(**options | ({} if detector is None else {"detector": detector}))
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"{where}: the graphs were made with {error.filename}, which is not there; "
-            "if it has moved, give the detector by its new name (--detector)"
+            f"{where}: the graphs were made with {error.filename or error}, which is not there; a "
+            "detector that has moved may be given by its new name (--detector on the command line)"
         ) from error
     except TypeError as error:
         raise ValueError(f"{where}: no options of an extractor: {options}") from error

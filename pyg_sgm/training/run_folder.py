@@ -2,7 +2,7 @@
 
 ::
 
-    run.json                            what was asked for, and by which name the data were
+    run.json                            what was asked for, and which data
     config.json, model.safetensors, vocabularies.json   the best model so far
     checkpoints/last.ckpt               everything needed to go on
     logs/metrics.csv, logs/events.*     one row an epoch, and TensorBoard
@@ -21,7 +21,9 @@ import torch
 from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS, read_json_object, write_text
 
 RUN = "run.json"
-SOURCE = "source"  # in it, the name of the data, which may move between two calls
+# In it: names of the data and of a shared graph folder, which may move between two calls; and the
+# part of the data that the best weights were chosen on.
+SOURCE, SHARED, HELD_OUT = "source", "graphs", "held_out"
 # True of any run on the same captions and images, so these outlive an overwritten one.
 PARSES, GRAPHS = "parses.jsonl", "graphs.sg"
 LAST = "checkpoints/last.ckpt"
@@ -99,7 +101,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def _check_same(path: Path, settings: dict[str, Any]) -> None:
     before = read_json_object(path)
     for name in before | settings:
-        if name != SOURCE and before.get(name) != settings.get(name):
+        if name not in (SOURCE, SHARED) and before.get(name) != settings.get(name):
             raise ValueError(
                 f"{path}: the run was started with {name} = {before.get(name)!r}, "
                 f"it cannot be resumed with {settings.get(name)!r}"

@@ -130,6 +130,8 @@ class DetectionsFile:
         except (ValueError, TypeError) as error:
             raise ValueError(f"{self._path}: {error}") from error
         assert record.boxes is not None
+        if not all(0 <= score <= 1 for score in scores):
+            raise ValueError(f"{self._path}: image {photo.id!r}: scores: expected [0, 1]")
         return Detections(
             record.boxes.astype(np.float32), tuple(row["labels"]), np.array(scores, np.float32)
         )

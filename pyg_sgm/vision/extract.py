@@ -59,8 +59,9 @@ def extract(
     """Makes the graphs of images, in a folder that :func:`open_graphs` opens.
 
     Images whose graphs are there are passed over, unless their files have changed; so a call that
-    was broken off goes on where it stopped, by shards. An image that cannot be read is skipped,
-    with the reason in ``skipped.jsonl``. Memory does not grow with the number of images.
+    was broken off goes on where it stopped, and after one that was killed, from its last shard. An
+    image that cannot be read is skipped, with the reason in ``skipped.jsonl``. Memory does not grow
+    with the number of images.
 
     Args:
         files: File of each image by its id.
@@ -74,9 +75,11 @@ def extract(
         progress: Called with the number of images done and that of all. (default: :obj:`None`)
 
     Raises:
-        ValueError: If the folder holds graphs of another extractor, or other files; or what a
-            detector from a file raises.
+        ValueError: If the folder holds graphs of another extractor, or other files, or a size is
+            less than 1; or what a detector from a file raises.
     """
+    if batch_size < 1 or shard_size < 1:
+        raise ValueError(f"batch_size and shard_size: at least 1, got {batch_size}, {shard_size}")
     folder = Path(out)
     _make_folder(folder, extractor)
     with only_writer(folder):
@@ -99,15 +102,17 @@ def extract(
                 number += 1
 
         report(done, len(files))
-        for graphs, unread in _in_threads(
-            missing, extractor, batch_size, workers or os.cpu_count() or 1
-        ):
-            pending += graphs
-            skipped |= unread
-            done += len(graphs) + len(unread)
-            flush(shard_size)
-            report(done, len(files))
-        flush(1)
+        try:
+            for graphs, unread in _in_threads(
+                missing, extractor, batch_size, workers or os.cpu_count() or 1
+            ):
+                pending += graphs
+                skipped |= unread
+                done += len(graphs) + len(unread)
+                flush(shard_size)
+                report(done, len(files))
+        finally:
+            flush(1)  # what is done is kept, also of a call that is interrupted
         _write_skipped(folder, skipped, files)
     return Summary(len(missing) - len(skipped), len(files) - len(missing), skipped)
 
@@ -129,7 +134,7 @@ def check_same(key: object, extractor: Extractor, where: str) -> None:
         if key.get(part) != extractor.key.get(part):
             raise ValueError(
                 f"{where}: the graphs were made with {part} {key.get(part)!r}, "
-                f"not {extractor.key.get(part)!r}"
+                f"not {extractor.key.get(part)!r}; remove them, or give another folder"
             )
 
 

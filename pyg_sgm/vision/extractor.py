@@ -41,6 +41,11 @@ class Extractor:
         limit: int = 25,
         options: Mapping[str, Any] | None = None,
     ) -> None:
+        if relations is not None and relations.network.feature is not None:
+            raise ValueError(
+                "the relation head needs region features, which are made after the relations, for "
+                "their union boxes: give one on labels and boxes"
+            )
         self.detector = detector
         self.features = features
         self.relations = relations

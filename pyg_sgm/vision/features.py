@@ -32,7 +32,8 @@ class RegionFeatures:
 
     Raises:
         ImportError: If the package of the backbone is absent.
-        ValueError: If timm has no such model, or the backbone gives no feature map.
+        ValueError: If timm has no such model, the backbone gives no feature map, or the size is
+            less than 1.
 
     Example:
         >>> regions = RegionFeatures(nn.AvgPool2d(4), size=8)
@@ -49,6 +50,8 @@ class RegionFeatures:
         size: int = DEFAULT_SIZE,
         half: bool = False,
     ) -> None:
+        if size < 1:
+            raise ValueError(f"size: expected at least 1 pixel, got {size}")
         name = backbone if isinstance(backbone, str) else type(backbone).__name__
         net = _named(backbone) if isinstance(backbone, str) else backbone
         # The layout in which convolutions are fastest, and a box's mean is a product of matrices.
@@ -62,7 +65,9 @@ class RegionFeatures:
         if not isinstance(out, Tensor) or out.dim() != 4:
             raise ValueError(f"backbone {name}: gives no feature map [batch, dim, height, width]")
         self.dim = out.shape[1]
-        self.key = f"{name} {_digest(net)} dim {self.dim} size {size}{' bfloat16' if half else ''}"
+        # A name says how a network is built, a module is known by its printed form.
+        digest = _digest(net, "" if isinstance(backbone, str) else repr(net))
+        self.key = f"{name} {digest} dim {self.dim} size {size}{' bfloat16' if half else ''}"
 
     def __call__(self, photos: Sequence[Photo], boxes: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The features of the boxes of each image.
@@ -175,9 +180,9 @@ class _Timm(nn.Module):
         return self.net.forward_features((x - self.mean) / self.std)
 
 
-def _digest(net: nn.Module) -> str:
-    """Tells networks apart by their weights."""
-    sha = hashlib.sha256()
+def _digest(net: nn.Module, form: str) -> str:
+    """Tells networks apart by their form and their weights."""
+    sha = hashlib.sha256(form.encode())
     for name, value in net.state_dict().items():
         sha.update(name.encode())
         sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())

@@ -79,6 +79,8 @@ def read_photo(path: str | os.PathLike[str], id: str = "", *, at_most: int | Non
                 pixels, turned = _decode(image, at_most)
     except (FileNotFoundError, ImageError):
         raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{path}: more than {MAX_PIXELS} pixels") from error
     except Exception as error:  # Pillow's decoders raise whatever broken bytes lead them to
         raise ImageError(f"{path}: cut short or no image ({error})") from error
     return Photo(pixels, (height, width) if turned else (width, height), id)

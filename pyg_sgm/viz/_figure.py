@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyg_sgm.vision.images import read_image
+from pyg_sgm.vision.images import read_photo
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MOST = 2048  # pixels of the longer side of a photo that is drawn
 INK, GREY, FAINT = "#222222", "#73787f", "#b8bcc2"
 
 
@@ -39,15 +40,26 @@ def read_pixels(image: Any) -> np.ndarray | None:
     if image is None:
         return None
     if isinstance(image, (str, os.PathLike)):
-        return read_image(image)
+        return read_photo(image, at_most=MOST).pixels
     pixels = np.asarray(image)
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise ValueError(f"image: expected an array [height, width, 3], got {pixels.shape}")
     return pixels
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Writes a picture to the side and renames it."""
+def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
+    """Takes dollars in texts as they are, not for formulas, and writes the picture, if asked to."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    if path is not None:
+        _save(figure, Path(path))
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Writes to the side and renames."""
     suffix = path.suffix[1:].lower()
     known = figure.canvas.get_supported_filetypes()
     if suffix not in known:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from pyg_sgm.data import ImageRecord
 from pyg_sgm.retrieval.attention import Attention, Kind, Node
-from pyg_sgm.viz._figure import FAINT, GREY, INK, grid, new_figure, read_pixels, save, short
+from pyg_sgm.viz._figure import FAINT, GREY, INK, finish, grid, new_figure, read_pixels, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,9 +75,7 @@ def draw_attention(
         axes = figure.add_subplot(grid[0, column])
         _draw_canvas(axes, attention.image, attention.image_nodes, votes, kind, pixels)
     _draw_votes(figure.add_subplot(grid[1, :]), attention.image_nodes, votes)
-    if path is not None:
-        save(figure, Path(path))
-    return figure
+    return finish(figure, path)
 
 
 def draw_reranking(
@@ -132,9 +129,7 @@ def draw_reranking(
         color = "#00775a" if right else (FAINT if place[name] == row else GREY)
         ends = [-0.5 - row, -0.5 - place[name]]
         axes.plot([4.3, 5.7], ends, color=color, lw=2.2 if right else 1.0)
-    if path is not None:
-        save(figure, Path(path))
-    return figure
+    return finish(figure, path)
 
 
 def _draw_canvas(

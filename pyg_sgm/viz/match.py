@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from pyg_sgm.data import ImageRecord
 from pyg_sgm.retrieval import Explanation
 from pyg_sgm.retrieval.explain import Match, object_names
-from pyg_sgm.viz._figure import FAINT, GREY, INK, grid, new_figure, read_pixels, save
+from pyg_sgm.viz._figure import FAINT, GREY, INK, finish, grid, new_figure, read_pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,9 +82,7 @@ def draw_match(
     _draw_boxes(axes, canvas, explanation, colors, triplets)
     _draw_words(axes, canvas, explanation, words, colors)
     _draw_triplets(axes, canvas, explanation, triplets)
-    if path is not None:
-        save(figure, Path(path))
-    return figure
+    return finish(figure, path)
 
 
 @dataclass(frozen=True)

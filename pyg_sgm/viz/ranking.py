@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.retrieval.queries import Answer, Answered, graph_phrases
-from pyg_sgm.viz._figure import FAINT, GREY, INK, grid, new_figure, read_pixels, save
+from pyg_sgm.viz._figure import FAINT, GREY, INK, finish, grid, new_figure, read_pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,9 +83,7 @@ def draw_answers(found: Sequence[Answered], path: str | os.PathLike[str] | None 
         else:
             _draw_texts(figure, page, one, top, width)
         y += tall + MARGIN
-    if path is not None:
-        save(figure, Path(path))
-    return figure
+    return finish(figure, path)
 
 
 def _head(text: TextRecord | ImageRecord, letters: int) -> list[tuple[str, str, str]]:

@@ -73,13 +73,15 @@ def test_sizes_from_boxes(tmp_path: Path) -> None:
 
 def test_with_the_text_graphs_of_factual(tmp_path: Path) -> None:
     write(tmp_path, "scene_graphs", GRAPHS)
-    (tmp_path / "7.jpg").touch()
-    (tmp_path / "8.jpg").touch()
+    image = pytest.importorskip("PIL.Image")
+    for number in (7, 8):
+        image.new("RGB", (200, 120)).save(tmp_path / f"{number}.jpg")
     rows = 'image_id,caption,scene_graph\n7,man rides a horse,"( man , ride , horse )"\n8,snow,\n'
     (tmp_path / "c.csv").write_text(rows)
     spec = f"visual-genome:{tmp_path},images={tmp_path},captions={tmp_path / 'c.csv'}"
     data = open_dataset(spec, "train")
     assert data.images[0].file == tmp_path / "7.jpg"
+    assert data.images[0].size == (200, 120)
     assert data.texts[0].relations == [(0, "ride", 1)]
     assert data.image_of_text.tolist() == [0, 1]
 

@@ -185,8 +185,8 @@ def test_commands(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert json.loads((run / "run.json").read_text())["graphs"] == str(shared.resolve())
     main(["evaluate", str(run), *words, "--dev-every", "4"])
     assert "2 images, 4 texts" in capsys.readouterr().out
-    main(["evaluate", str(run), "--dev-every", "4"])  # on the data of the training
-    assert "2 images, 4 texts" in capsys.readouterr().out
+    main(["evaluate", str(run)])
+    assert "2 images, 4 texts, held out in training" in capsys.readouterr().out
     main(["rank", str(run), "--text", "a dog", "--top", "2"])
     main(["explain", str(run), *words, "--image", "2.png", "--text", "a dog"])
 
@@ -203,6 +203,21 @@ def test_commands(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         with pytest.raises(SystemExit):
             main(["evaluate", str(run), *more])
         assert message in capsys.readouterr().err
+
+
+def test_an_overwritten_run_has_graphs_of_its_own(photos: Path, tmp_path: Path) -> None:
+    run, shared = tmp_path / "run", tmp_path / "shared.sg"
+    data = ["--data", f"images:{photos},captions={tmp_path / 'captions.csv'}"]
+    words = ["train", "sgm", *data, "--out", str(run), "--dev-every", "4", *SMALL]
+    main([*words, "--graphs", str(shared)])
+    main([*words, "--overwrite"])
+    assert (run / "graphs.sg").is_dir()
+    assert "graphs" not in json.loads((run / "run.json").read_text())
+    main([*words, "--overwrite", "--graphs", str(shared)])
+    shared.rename(tmp_path / "moved.sg")
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(run)])
+    main(["evaluate", str(run), "--graphs", str(tmp_path / "moved.sg")])
 
 
 def test_warnings_are_one_line(

@@ -88,6 +88,10 @@ def test_file_of_detections(tmp_path: Path) -> None:
             '{"image": "a.jpg", "boxes": [[0, 0, 9, 9]], "labels": ["dog"], "scores": []}',
             "object.score",
         ),
+        (
+            '{"image": "a.jpg", "boxes": [[0, 0, 9, 9]], "labels": ["dog"], "scores": [90]}',
+            "scores: expected",
+        ),
     ],
 )
 def test_bad_file_of_detections(tmp_path: Path, line: str, message: str) -> None:

@@ -23,6 +23,7 @@ from pyg_sgm.vision import (  # noqa: E402
     join,
     open_graphs,
 )
+from pyg_sgm.vision.relation_network import RelationNetwork  # noqa: E402
 
 
 class Finder:
@@ -130,15 +131,23 @@ def test_going_on_after_a_kill(
     extract(images, whole, extractor, batch_size=1, shard_size=3)
     with pytest.raises(Killed):
         extract(images, out, extractor, batch_size=1, shard_size=3, progress=kill)
-    (out / "000002.object.npy").write_bytes(b"half of a shard")  # never had its graphs
+    (out / "000003.object.npy").write_bytes(b"half of a shard")  # never had its graphs
     seen: list[tuple[int, int]] = []
     progress = lambda done, total: seen.append((done, total))  # noqa: E731
     summary = extract(images, out, extractor, batch_size=1, shard_size=3, progress=progress)
-    assert (summary.extracted, summary.kept) == (5, 6)
-    assert (seen[0], seen[-1]) == ((6, 11), (11, 11))
-    assert content(out) == content(whole)
+    assert (summary.extracted, summary.kept) == (4, 7)  # none is lost but to SIGKILL
+    assert (seen[0], seen[-1]) == ((7, 11), (11, 11))
+    (records, x), (expected, y) = open_graphs(out), open_graphs(whole)
+    assert [vars(r) | {"boxes": r.boxes.tolist()} for r in records] == [  # type: ignore[union-attr]
+        vars(r) | {"boxes": r.boxes.tolist()}  # type: ignore[union-attr]
+        for r in expected
+    ]
+    for kind in ("object", "relation"):
+        rows = [ragged.rows[ragged.spans.rows()] for ragged in (x[kind], y[kind])]
+        assert rows[0].equal(rows[1])
+    before = content(out)
     assert extract(images, out, extractor).extracted == 0
-    assert content(out) == content(whole)
+    assert content(out) == before
 
 
 def test_two_writers_do_not_meet(
@@ -194,6 +203,20 @@ def test_what_cannot_be_read_is_skipped_and_listed(
     # A call about other images leaves the list as it is.
     extract({"04.png": images["04.png"]}, out, extractor)
     assert len((out / "skipped.jsonl").read_text().splitlines()) == 5
+
+
+def test_sizes_are_at_least_one(extractor: Extractor, tmp_path: Path) -> None:
+    for sizes in ({"batch_size": 0}, {"shard_size": -1}):
+        with pytest.raises(ValueError, match="at least 1"):
+            extract({}, tmp_path / "graphs.sg", extractor, **sizes)
+    with pytest.raises(ValueError, match="at least 1 pixel"):
+        RegionFeatures(nn.ReLU(), size=0)
+
+
+def test_a_relation_head_on_features_is_refused(extractor: Extractor) -> None:
+    head = RelationHead(RelationNetwork(1, 2, feature_channels=6), [], torch.zeros(0, 100), ["on"])
+    with pytest.raises(ValueError, match="needs region features"):
+        Extractor(Grid(), extractor.features, head)
 
 
 def test_nothing_but_broken_images(extractor: Extractor, tmp_path: Path) -> None:

@@ -96,6 +96,8 @@ def test_keys_tell_weights_and_sizes_apart() -> None:
     a, b = nn.Conv2d(3, 4, 8), nn.Conv2d(3, 4, 8)
     keys = {RegionFeatures(net, size=size).key for net in (a, b) for size in (16, 32)}
     assert len(keys) == 4
+    pools = {RegionFeatures(nn.AvgPool2d(side), size=16).key for side in (4, 8)}
+    assert len(pools) == 2  # neither has weights
     assert RegionFeatures(a, size=16).key in keys
 
 
