@@ -87,7 +87,8 @@ class DetectionsFile:
     Raises:
         FileNotFoundError: If it is absent.
         ValueError: Naming file and line, if a line is no such object or an image occurs twice;
-            when called, naming the image, if it has no line or boxes that do not fit it.
+            when called, naming the image, if it has no line, boxes that do not fit it, or scores
+            outside ``[0, 1]``.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -29,6 +29,9 @@ class Extractor:
         limit: At most so many relations an image. (default: ``25``)
         options: What it can be made from again, kept with its graphs: the arguments of
             :func:`open_extractor`. (default: :obj:`None`)
+
+    Raises:
+        ValueError: If the relation head needs region features.
     """
 
     def __init__(
