@@ -90,9 +90,9 @@ def image_graph(
 def text_graph(
     caption: str | Sequence[str],
     words: Vocabulary,
-    objects: Sequence[str] = (),
-    attributes: Sequence[tuple[int | str, str]] = (),
-    relations: Sequence[tuple[int | str, str, int | str]] = (),
+    objects: Sequence[str] | None = None,
+    attributes: Sequence[tuple[int | str, str]] | None = None,
+    relations: Sequence[tuple[int | str, str, int | str]] | None = None,
     spans: Mapping[str, Sequence[Sequence[int]]] | None = None,
     id: str = "",
 ) -> HeteroData:

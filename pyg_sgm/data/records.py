@@ -25,6 +25,7 @@ class ImageRecord:
         scores: Confidence of the nodes, ``{node type: [num_nodes]}``.
         size: Width and height of the image in pixels, or :obj:`None` if unknown.
         file: File of the pixels, or :obj:`None` if unknown.
+        has_graph: Whether the graph is known; a known graph may be empty. (default: :obj:`True`)
     """
 
     id: str
@@ -35,6 +36,7 @@ class ImageRecord:
     scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
     size: tuple[float, float] | None = None
     file: Path | None = None
+    has_graph: bool = True
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class TextRecord:
         relations: (subject index, phrase, object index).
         spans: Positions in ``words`` that a node stands for,
             ``{node type: one list of positions a node}``, or :obj:`None` to find them by name.
+        has_graph: Whether the graph is known; a known graph may be empty. (default: :obj:`True`)
     """
 
     id: str
@@ -59,10 +62,11 @@ class TextRecord:
     attributes: Sequence[tuple[int, str]] = ()
     relations: Sequence[tuple[int, str, int]] = ()
     spans: Mapping[str, Sequence[Sequence[int]]] | None = None
+    has_graph: bool = True
 
 
 def image_record(
-    objects: Sequence[str],
+    objects: Sequence[str] | None = None,
     boxes: ArrayLike | None = None,
     relations: Sequence[tuple[int, str, int]] = (),
     attributes: Sequence[tuple[int, str]] = (),
@@ -78,7 +82,7 @@ def image_record(
     is clipped, more is an error.
 
     Args:
-        objects: Label of each object; may be empty.
+        objects: Label of each object; may be empty. (default: :obj:`None`, the graph is unknown)
         boxes: ``[num_objects, 4]`` x1, y1, x2, y2: in pixels if ``size`` is given, else in
             ``[0, 1]``. (default: :obj:`None`, unknown)
         relations: (subject index, predicate, object index). (default: none)
@@ -94,6 +98,8 @@ def image_record(
             there, an empty or outside box, a box or score that is not finite or not there.
     """
     name = f"image {id!r}"
+    has_graph = objects is not None
+    objects = () if objects is None else objects
     if size is not None and not (len(size) == 2 and all(0 < s < float("inf") for s in size)):
         raise ValueError(f"{name}: size: expected a positive width and height, got {size}")
     _check_ends(relations, attributes, len(objects), name)
@@ -112,14 +118,15 @@ def image_record(
         scores=scores or {},
         size=size,
         file=None if file is None else Path(file),
+        has_graph=has_graph,
     )
 
 
 def text_record(
     caption: str | Sequence[str],
-    objects: Sequence[str] = (),
-    attributes: Sequence[tuple[int | str, str]] = (),
-    relations: Sequence[tuple[int | str, str, int | str]] = (),
+    objects: Sequence[str] | None = None,
+    attributes: Sequence[tuple[int | str, str]] | None = None,
+    relations: Sequence[tuple[int | str, str, int | str]] | None = None,
     spans: Mapping[str, Sequence[Sequence[int]]] | None = None,
     id: str = "",
 ) -> TextRecord:
@@ -127,13 +134,14 @@ def text_record(
 
     An attribute or relation names its objects by index into ``objects``, or by phrase: then the
     first object of that phrase is meant, and one is added if there is none. So triplets of
-    phrases alone merge equal nouns, and indices keep two instances of a noun apart.
+    phrases alone merge equal nouns, and indices keep two instances of a noun apart. A text without
+    objects, attributes and relations has no graph yet; one with any of them, even empty, has.
 
     Args:
         caption: A sentence, which is tokenised, or its words. It may be empty.
-        objects: Phrase of each object. (default: none)
-        attributes: (object, phrase). (default: none)
-        relations: (subject, phrase, object). (default: none)
+        objects: Phrase of each object. (default: :obj:`None`)
+        attributes: (object, phrase). (default: :obj:`None`)
+        relations: (subject, phrase, object). (default: :obj:`None`)
         spans: Positions of the words that a node stands for, ``{"object" | "relation" |
             "attribute": one list of positions a node}``. (default: where the phrase occurs in the
             caption, else where its single words do, else nowhere)
@@ -146,10 +154,13 @@ def text_record(
     Example:
         >>> text_record("a dog chases a cat", relations=[("dog", "chases", "cat")]).relations
         [(0, 'chases', 1)]
+        >>> text_record("a dog").has_graph, text_record("hello", objects=[]).has_graph
+        (False, True)
     """
     name = f"text {id!r}"
+    has_graph = not (objects is None and attributes is None and relations is None)
     words = tokenize(caption) if isinstance(caption, str) else list(caption)
-    phrases = list(objects)
+    phrases = list(objects or ())
     index_of: dict[str, int] = {}
     for i, phrase in enumerate(phrases):
         index_of.setdefault(phrase, i)
@@ -162,8 +173,8 @@ def text_record(
             phrases.append(end)
         return index_of[end]
 
-    described = [(resolve(o), phrase) for o, phrase in attributes]
-    triplets = [(resolve(s), phrase, resolve(o)) for s, phrase, o in relations]
+    described = [(resolve(o), phrase) for o, phrase in attributes or ()]
+    triplets = [(resolve(s), phrase, resolve(o)) for s, phrase, o in relations or ()]
     _check_ends(triplets, described, len(phrases), name)
     record = TextRecord(
         id=id,
@@ -173,6 +184,7 @@ def text_record(
         attributes=described,
         relations=triplets,
         spans=spans,
+        has_graph=has_graph,
     )
     for node, texts in node_phrases(record).items():
         for phrase in texts:

@@ -38,9 +38,9 @@ def read_captions(path: str | os.PathLike[str]) -> list[Caption]:
 
     Its first line names the columns: ``image`` (or ``image_id``), ``caption``, and optionally
     ``scene_graph`` as `FACTUAL <https://arxiv.org/abs/2305.17497>`_ writes it,
-    ``( man , ride , horse ) , ( horse , is , brown )``; others are ignored. A caption with a comma
-    stands in quotation marks. Texts are named ``IMAGE#0``, ``IMAGE#1`` ... in the order of the
-    file. Empty lines are skipped.
+    ``( man , ride , horse ) , ( horse , is , brown )``, empty where a caption has no graph yet;
+    others are ignored. A caption with a comma is written in quotation marks. Texts are named
+    ``IMAGE#0``, ``IMAGE#1`` ... in the order of the file. Empty lines are skipped.
 
     Raises:
         FileNotFoundError: If the file is absent.
@@ -70,7 +70,7 @@ def read_captions(path: str | os.PathLike[str]) -> list[Caption]:
                 raise ValueError(f"{where}: {name}: a quotation mark is not closed")
         name = row[image]
         number = count[name] = count.get(name, -1) + 1
-        graph = read_scene_graph(row.get(GRAPH, ""))
+        graph = read_scene_graph(row[GRAPH]) if row.get(GRAPH) else {}
         try:
             text = text_record(row[CAPTION], **graph, id=f"{name}#{number}")
         except ValueError as error:

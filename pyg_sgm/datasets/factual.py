@@ -1,6 +1,7 @@
 """Captions with the text graphs that people wrote."""
 
 import os
+from dataclasses import replace
 
 from pyg_sgm.data import ImageRecord, image_record
 from pyg_sgm.datasets.base import SceneGraphDataset
@@ -36,5 +37,7 @@ class Factual(SceneGraphDataset):
                 file = (
                     None if images is None else find_image(images, [f"{row.image}.jpg"], row.where)
                 )
-                records.append(image_record([], [], id=row.image, file=file))
-        super().__init__(records, [row.text for row in rows], [position[row.image] for row in rows])
+                records.append(image_record(id=row.image, file=file))
+        # Every caption of this file has its graph, if an empty one.
+        texts = [replace(row.text, has_graph=True) for row in rows]
+        super().__init__(records, texts, [position[row.image] for row in rows])

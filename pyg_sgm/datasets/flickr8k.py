@@ -48,7 +48,7 @@ class Flickr8k(SceneGraphDataset):
             file = find_image(root / "images", [name], where)
             if name not in texts:
                 raise ValueError(f"{where}: {name!r} has no caption in captions.csv")
-            images[name] = image_record([], [], id=name, file=file)
+            images[name] = image_record(id=name, file=file)
         if not images:
             raise ValueError(f"{path}: there is no image")
         super().__init__(

@@ -30,7 +30,5 @@ class ImageFolder(SceneGraphDataset):
     def __init__(
         self, folder: str | os.PathLike[str], captions: str | os.PathLike[str] | None = None
     ) -> None:
-        images = [
-            image_record([], [], id=name, file=file) for name, file in list_images(folder).items()
-        ]
+        images = [image_record(id=name, file=file) for name, file in list_images(folder).items()]
         super().__init__(**captioned(images, captions))

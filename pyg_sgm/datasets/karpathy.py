@@ -68,9 +68,9 @@ class KarpathyCaptions(SceneGraphDataset):
         if len(set(ids)) < len(ids):
             raise ValueError(f"{path}: a filename occurs twice")
         regions = {} if features is None else {"object": open_feature_folder(features, ids)}
-        counts = regions["object"].spans.count.tolist() if regions else [0] * len(ids)
+        counts = regions["object"].spans.count.tolist() if regions else [None] * len(ids)
         records = [
-            image_record([UNKNOWN] * count, id=name, file=file)
+            image_record(None if count is None else [UNKNOWN] * count, id=name, file=file)
             for name, count, file in zip(ids, counts, files, strict=True)
         ]
         super().__init__(records, texts, image_of_text, features=regions)

@@ -2,7 +2,14 @@ import pytest
 import torch
 from sample_graphs import VOCABULARIES, WORDS, images, texts
 
-from pyg_sgm.data import Vocabulary, image_graph, text_graph, validate
+from pyg_sgm.data import (
+    Vocabulary,
+    image_graph,
+    image_record,
+    text_graph,
+    text_record,
+    validate,
+)
 
 BOX = [0.1, 0.1, 0.5, 0.5]
 
@@ -10,6 +17,14 @@ BOX = [0.1, 0.1, 0.5, 0.5]
 def test_graphs_are_valid() -> None:
     for graph in (*images(), *texts()):
         validate(graph, VOCABULARIES)
+
+
+def test_records_know_whether_their_graph_is_known() -> None:
+    assert not image_record(id="1").has_graph
+    assert image_record([], id="1").has_graph
+    assert not text_record("a dog", id="1").has_graph
+    for known in ({"objects": []}, {"attributes": []}, {"relations": []}):
+        assert text_record("a dog", **known).has_graph
 
 
 def test_image_graph() -> None:

@@ -26,6 +26,8 @@ def test_graphs(tmp_path: Path, zipped: bool) -> None:
     assert list(first.relations) == [(0, "in", 1)]
     assert list(second.objects) == ["dog"]
     assert list(third.objects) == []
+    assert third.has_graph
+    assert not any(image.has_graph for image in data.images)
 
 
 def test_bad_input(tmp_path: Path) -> None:

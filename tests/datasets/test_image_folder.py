@@ -37,6 +37,17 @@ def test_captions(tmp_path: Path) -> None:
     assert data.image_of_text.tolist() == [2, 0, 1, 0]
 
 
+def test_a_graph_that_is_empty_is_not_one_that_is_unknown(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    path = tmp_path / "graphs.csv"
+    path.write_text("image,caption,scene_graph\na.png,a dog,( dog )\nb.JPG,a cat,\nfar/c.webp,o,()")
+    data = ImageFolder(folder, path)
+    assert [text.has_graph for text in data.texts] == [True, False, True]
+    assert not any(image.has_graph for image in data.images)
+    part = data.select_images([2, 0])
+    assert [text.has_graph for text in part.texts] == [True, True]
+
+
 def test_an_image_without_a_caption_is_left_out_and_reported(tmp_path: Path) -> None:
     folder = make(tmp_path)
     with pytest.warns(UserWarning, match=r"captions.csv: 1 of 3 images have no caption.*'b.JPG'"):
