@@ -17,7 +17,7 @@ from pyg_sgm.cli.explain import explain
 from pyg_sgm.cli.graphs import graphs
 from pyg_sgm.cli.parse import parse
 from pyg_sgm.cli.probe import probe
-from pyg_sgm.cli.rank import rank
+from pyg_sgm.cli.search import rank
 from pyg_sgm.cli.train import train
 
 for command in (train, evaluate, explain, rank, probe, parse, graphs):

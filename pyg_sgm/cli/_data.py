@@ -10,7 +10,7 @@ from pyg_sgm.cli._app import count_up
 from pyg_sgm.data import TextRecord
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
-from pyg_sgm.retrieval.pixels import extractor_of, only_pixels, open_again
+from pyg_sgm.retrieval.prepare import extractor_of, only_pixels, open_again
 from pyg_sgm.text import parse
 from pyg_sgm.training.folder import read_json_object
 from pyg_sgm.training.run_folder import GRAPHS, HELD_OUT, PARSES, RUN, SHARED, SOURCE

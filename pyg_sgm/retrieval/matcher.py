@@ -20,23 +20,23 @@ from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.metrics.retrieval import RetrievalMetrics
 from pyg_sgm.models import MODELS, GraphSizes, Matcher
 from pyg_sgm.retrieval.attention import Attention, explain_attention
-from pyg_sgm.retrieval.encoded import (
+from pyg_sgm.retrieval.explain import Explanation, explain, readable_image, readable_text
+from pyg_sgm.retrieval.inputs import (
     EncodedImages,
     EncodedTexts,
     Images,
     Texts,
     image_graphs,
     text_graphs,
-    with_parses,
 )
-from pyg_sgm.retrieval.explain import Explanation, explain, readable_image, readable_text
-from pyg_sgm.retrieval.pixels import (
+from pyg_sgm.retrieval.prepare import (
     describe,
     extractor_of,
     file_dataset,
     only_pixels,
     open_again,
     with_graphs,
+    with_parses,
 )
 from pyg_sgm.retrieval.rerank import evaluate_reranked
 from pyg_sgm.training import (

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pyg_sgm.data import TextRecord
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.metrics import pair_accuracy
-from pyg_sgm.retrieval.encoded import EncodedImages, with_parses
+from pyg_sgm.retrieval.inputs import EncodedImages
+from pyg_sgm.retrieval.prepare import with_parses
 from pyg_sgm.text import EDITS, EditKind, edit_texts
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyg_sgm.data import ImageRecord, TextRecord
-from pyg_sgm.retrieval.queries import Answer, Answered, graph_phrases
+from pyg_sgm.retrieval.search import Answer, Answered, graph_phrases
 from pyg_sgm.viz._figure import FAINT, GREY, INK, finish, grid, new_figure, read_pixels
 
 if TYPE_CHECKING:

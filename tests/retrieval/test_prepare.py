@@ -11,7 +11,7 @@ Image = pytest.importorskip("PIL.Image")
 from pyg_sgm.cli import main  # noqa: E402
 from pyg_sgm.datasets import ImageFolder, SceneWorld  # noqa: E402
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs  # noqa: E402
-from pyg_sgm.retrieval.pixels import open_again  # noqa: E402
+from pyg_sgm.retrieval.prepare import open_again  # noqa: E402
 from pyg_sgm.training import Recipe  # noqa: E402
 from pyg_sgm.vision import Extractor, RegionFeatures, open_detector  # noqa: E402
 
@@ -28,7 +28,7 @@ def open_small(detector: str = "grid") -> Extractor:
 
 @pytest.fixture(autouse=True)
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("pyg_sgm.retrieval.pixels", "pyg_sgm.cli._data"):
+    for place in ("pyg_sgm.retrieval.prepare", "pyg_sgm.cli._data"):
         monkeypatch.setattr(f"{place}.open_extractor", open_small)
 
 

@@ -11,7 +11,7 @@ from pyg_sgm.cli._app import KnownData, Run, console, open_run
 from pyg_sgm.cli._data import PixelFlags, find_text, image_index, known_split, open_data
 from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.retrieval import Answer, Answered, answer_images, answer_texts
-from pyg_sgm.retrieval.queries import graph_phrases
+from pyg_sgm.retrieval.search import graph_phrases
 
 
 def rank(

@@ -1,4 +1,4 @@
-"""Graphs of images that came as files alone."""
+"""Gives data its graphs: of images that came as files alone, and of captions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 
 from pyg_sgm.data import ImageRecord, Ragged, Spans
 from pyg_sgm.datasets import Labels, SceneGraphDataset
+from pyg_sgm.text import parse_texts
 from pyg_sgm.vision import Extractor, extract, open_extractor, open_graphs, read_photo
 from pyg_sgm.vision.extract import AT_MOST, check_same
 from pyg_sgm.vision.graph_folder import HEADER, SKIPPED, read_header
@@ -81,6 +82,27 @@ def with_graphs(
         rest.image_of_text,
         _labels(rest.labels, extractor),
         {node: ragged.select(torch.tensor(rows)) for node, ragged in features.items()},
+    )
+
+
+def with_parses(
+    dataset: SceneGraphDataset, cache: str | os.PathLike[str] | None = None
+) -> SceneGraphDataset:
+    """The dataset itself if any of its texts has a graph, else the same with parsed captions.
+
+    Args:
+        dataset: Any dataset.
+        cache: File of parses that is read and added to; see :func:`pyg_sgm.text.parse_texts`.
+            (default: none)
+    """
+    if any(text.objects for text in dataset.texts):
+        return dataset
+    return SceneGraphDataset(
+        dataset.images,
+        parse_texts(dataset.texts, cache),
+        dataset.image_of_text,
+        dataset.labels,
+        dataset.features,
     )
 
 

@@ -19,7 +19,8 @@ from pyg_sgm.data import (
 )
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.models import Encoding
-from pyg_sgm.text import parse_batch, parse_texts
+from pyg_sgm.retrieval.prepare import with_parses
+from pyg_sgm.text import parse_batch
 
 
 @dataclass(frozen=True)
@@ -105,24 +106,3 @@ def text_graphs(texts: Any, vocabularies: Vocabularies) -> GraphCollection:
     if records and all(isinstance(record, TextRecord) for record in records):
         return pack_texts(records, vocabularies.words)
     raise ValueError("texts: expected a dataset, captions, or text graphs or records, at least one")
-
-
-def with_parses(
-    dataset: SceneGraphDataset, cache: str | os.PathLike[str] | None = None
-) -> SceneGraphDataset:
-    """The dataset itself if any of its texts has a graph, else the same with parsed captions.
-
-    Args:
-        dataset: Any dataset.
-        cache: File of parses that is read and added to; see :func:`pyg_sgm.text.parse_texts`.
-            (default: none)
-    """
-    if any(text.objects for text in dataset.texts):
-        return dataset
-    return SceneGraphDataset(
-        dataset.images,
-        parse_texts(dataset.texts, cache),
-        dataset.image_of_text,
-        dataset.labels,
-        dataset.features,
-    )
