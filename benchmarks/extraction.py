@@ -21,7 +21,7 @@ from types import FrameType
 
 from bench import save_json
 
-from pyg_sgm.datasets.image_files import list_images
+from pyg_sgm.datasets import list_images
 from pyg_sgm.vision import extract, open_extractor, open_graphs
 
 # Innermost first: the part of the first frame that is here is that of the whole stack.

@@ -18,7 +18,8 @@ from typing import get_args
 import simplemma
 import torch
 
-from pyg_sgm.metrics.parser import parser_f1, plain_words, read_scene_graph
+from pyg_sgm.data import read_scene_graph
+from pyg_sgm.metrics.parser import parser_f1, plain_words
 from pyg_sgm.text import parse_batch
 from pyg_sgm.text._parse import Backend
 

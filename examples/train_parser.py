@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pyg_sgm.metrics.parser import parser_f1, plain_words, read_scene_graph
+from pyg_sgm.data import read_scene_graph
+from pyg_sgm.metrics.parser import parser_f1, plain_words
 from pyg_sgm.text._learned import LearnedParser, Lexicon
 from pyg_sgm.text._lists import words as word_set
 from pyg_sgm.text._network import HEAD, INSIDE, CaptionNetwork, Pairs, WordBatch

@@ -1,14 +1,16 @@
 """Scene graphs: schema, validation, vocabularies, batching, files."""
 
 from pyg_sgm.data.build import image_graph, pack_images, pack_texts, text_graph
-from pyg_sgm.data.collection import GraphCollection, Ragged, Rows, Spans
+from pyg_sgm.data.collection import GraphCollection
 from pyg_sgm.data.convert import from_networkx, to_networkx
+from pyg_sgm.data.factual import read_scene_graph
 from pyg_sgm.data.features import open_feature_folder, open_npy
 from pyg_sgm.data.pairs import PairBatch, PairedGraphs
+from pyg_sgm.data.ragged import Ragged, Rows, Spans
 from pyg_sgm.data.records import ImageRecord, TextRecord, image_record, text_record
 from pyg_sgm.data.schema import validate
+from pyg_sgm.data.vectors import read_word_vectors, word_vectors
 from pyg_sgm.data.vocabulary import Vocabularies, Vocabulary, tokenize
-from pyg_sgm.data.word_vectors import read_word_vectors, word_vectors
 
 __all__ = [
     "GraphCollection",
@@ -28,6 +30,7 @@ __all__ = [
     "open_npy",
     "pack_images",
     "pack_texts",
+    "read_scene_graph",
     "read_word_vectors",
     "text_graph",
     "text_record",

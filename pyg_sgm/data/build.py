@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_sgm.data.collection import Field, GraphCollection, Ragged, Spans, Store
+from pyg_sgm.data.collection import GraphCollection
+from pyg_sgm.data.ragged import Field, Ragged, Spans, Store
 from pyg_sgm.data.records import (
     ImageRecord,
     TextRecord,

@@ -2,73 +2,15 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.typing import NodeType
 
+from pyg_sgm.data.ragged import Field, Ragged, Spans, Store
 from pyg_sgm.data.schema import IMAGE_EDGES, IMAGE_NODES, TEXT_EDGES, TEXT_NODES, is_text, validate
-
-Store: TypeAlias = str | tuple[str, str, str]  # a node type or an edge type
-Field: TypeAlias = tuple[Store, str]
-
-
-class Rows(Protocol):
-    """What holds the rows of a field: a tensor, or something that reads rows when asked."""
-
-    @property
-    def shape(self) -> Sequence[int]:
-        """Number of rows and shape of one."""
-
-    def __getitem__(self, index: Tensor, /) -> Tensor:
-        """The rows at the given indices."""
-
-
-@dataclass(frozen=True)
-class Spans:
-    """Where the rows of each graph lie: graph ``g`` owns ``start[g] ... start[g] + count[g] - 1``.
-
-    Args:
-        start: First row of each graph, ``[num_graphs]``.
-        count: Number of rows of each graph, ``[num_graphs]``.
-    """
-
-    start: Tensor
-    count: Tensor
-
-    @classmethod
-    def packed(cls, count: Tensor) -> "Spans":
-        """Graphs one after another without gaps."""
-        return cls(count.cumsum(0) - count, count)
-
-    def select(self, index: Tensor) -> "Spans":
-        """The spans of some graphs."""
-        return Spans(self.start[index], self.count[index])
-
-    def rows(self) -> Tensor:
-        """All rows of all graphs in order, ``[count.sum()]``."""
-        shift = self.start - (self.count.cumsum(0) - self.count)
-        return torch.arange(int(self.count.sum())) + shift.repeat_interleave(self.count)
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """One field of many graphs: rows in any storage, and where each graph's rows lie.
-
-    Args:
-        rows: Storage of ``[num_rows, *]``.
-        spans: The rows of each graph.
-    """
-
-    rows: Rows
-    spans: Spans
-
-    def select(self, index: Tensor) -> "Ragged":
-        """The field of some graphs; the storage is shared, not read."""
-        return Ragged(self.rows, self.spans.select(index))
+from pyg_sgm.data.storage import read_fields, write_fields
 
 
 class GraphCollection:
@@ -230,20 +172,23 @@ class GraphCollection:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the collection as one safetensors file; see :meth:`load`."""
-        from pyg_sgm.data.storage import save_collection
-
-        save_collection(self, path)
+        write_fields(path, self.ids, self.num_nodes, self.fields, self.sizes)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "GraphCollection":
         """Opens a file written by :meth:`save`; features are memory-mapped, nothing is unpickled.
 
+        All of it is checked here, except region features, which are checked when they are read.
+
         Raises:
             ValueError: Naming the file, if it is cut short, not a collection, or inconsistent.
         """
-        from pyg_sgm.data.storage import load_collection
-
-        return load_collection(path)
+        collection = cls(*read_fields(path))
+        try:
+            _check(collection)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        return collection
 
     def __repr__(self) -> str:
         return f"GraphCollection({len(self)} {'text' if self.is_text else 'image'} graphs)"
@@ -263,3 +208,23 @@ def _field_keys(graph: HeteroData) -> set[Field]:
         for name, value in graph[store].items()
         if isinstance(value, Tensor) and name not in ("ptr", "batch")
     }
+
+
+def _check(collection: GraphCollection) -> None:
+    """All graphs at once: edges within each graph, then their union as one graph."""
+    for name, values in {**collection.num_nodes, **collection.sizes}.items():
+        if values.shape != (len(collection),):
+            raise ValueError(f"{name}: expected one number for each of {len(collection)} graphs")
+    for (store, name), field in collection.fields.items():
+        if len(field.spans.count) != len(collection):
+            raise ValueError(f"{store} {name}: expected {len(collection)} graphs")
+        if isinstance(store, tuple):
+            edges = field.rows[field.spans.rows()]
+            if edges.dim() != 2 or edges.size(1) != 2 or edges.dtype != torch.long:
+                raise ValueError(f"{store}: expected int64 [num_edges, 2]")
+            for column, node in zip(edges.t(), (store[0], store[2]), strict=True):
+                limit = collection.num_nodes[node].repeat_interleave(field.spans.count)
+                if bool(((column < 0) | (column >= limit)).any()):
+                    raise ValueError(f"{store}: an edge to a {node} that is not there")
+    small = {key: field for key, field in collection.fields.items() if key[1] != "x"}
+    validate(GraphCollection(collection.ids, collection.num_nodes, small).batch(), name="graphs")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_sgm.data.collection import Ragged, Spans
+from pyg_sgm.data.ragged import Ragged, Spans
 from pyg_sgm.data.schema import first_bad_row
 
 

@@ -1,39 +1,53 @@
 """Graph collections as one safetensors file."""
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch_geometric.typing import NodeType
 
-from pyg_sgm.data.collection import Field, GraphCollection, Ragged, Spans, Store
 from pyg_sgm.data.features import CheckedRows
-from pyg_sgm.data.schema import IMAGE_EDGES, IMAGE_NODES, TEXT_EDGES, TEXT_NODES, validate
+from pyg_sgm.data.ragged import Field, Ragged, Spans, Store
+from pyg_sgm.data.schema import IMAGE_EDGES, IMAGE_NODES, TEXT_EDGES, TEXT_NODES
 
 FORMAT = {"format": "pyg_sgm graph collection", "version": "1"}
 
 
-def save_collection(collection: GraphCollection, path: str | os.PathLike[str]) -> None:
+Fields: TypeAlias = tuple[
+    list[str], dict[NodeType, Tensor], dict[Field, Ragged], dict[str, Tensor]
+]  # the arguments of GraphCollection
+
+
+def write_fields(
+    path: str | os.PathLike[str],
+    names: Sequence[str],
+    num_nodes: Mapping[NodeType, Tensor],
+    fields: Mapping[Field, Ragged],
+    sizes: Mapping[str, Tensor],
+) -> None:
     """Writes to the side and renames, so a file that is there is whole at any time.
 
     Tensors: ``ids`` and ``id_lengths`` (UTF-8 bytes), ``nodes/TYPE`` (nodes a graph),
     ``rows/STORE/FIELD`` and, where it is not that of the nodes, ``count/STORE/FIELD`` (rows a
     graph), ``size/NAME``. An edge type is written ``object,subject_of,relation``.
     """
-    ids = [name.encode() for name in collection.ids]
+    ids = [name.encode() for name in names]
     tensors = {
         "ids": torch.tensor(list(b"".join(ids)), dtype=torch.uint8),
         "id_lengths": torch.tensor([len(name) for name in ids], dtype=torch.long),
     }
-    for node, count in collection.num_nodes.items():
+    for node, count in num_nodes.items():
         tensors[f"nodes/{node}"] = count
-    for (store, name), field in collection.fields.items():
+    for (store, name), field in fields.items():
         key = f"{store if isinstance(store, str) else ','.join(store)}/{name}"
         tensors[f"rows/{key}"] = field.rows[field.spans.rows()]
-        if not (isinstance(store, str) and _same(field, collection.num_nodes[store])):
+        if not (isinstance(store, str) and torch.equal(field.spans.count, num_nodes[store])):
             tensors[f"count/{key}"] = field.spans.count
-    for name, size in collection.sizes.items():
+    for name, size in sizes.items():
         tensors[f"size/{name}"] = size
     side = f"{os.fspath(path)}.{os.getpid()}.tmp"
     # Clones, because safetensors refuses tensors that share memory.
@@ -41,8 +55,12 @@ def save_collection(collection: GraphCollection, path: str | os.PathLike[str]) -
     os.replace(side, path)
 
 
-def load_collection(path: str | os.PathLike[str]) -> GraphCollection:
-    """Opens a file and checks all of it except region features, which are checked when read."""
+def read_fields(path: str | os.PathLike[str]) -> Fields:
+    """Opens a file; region features are memory-mapped, and checked when they are read.
+
+    Raises:
+        ValueError: Naming the file, if it is cut short or not a collection.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             if file.metadata() != FORMAT:
@@ -53,16 +71,14 @@ def load_collection(path: str | os.PathLike[str]) -> GraphCollection:
             f"{path}: cut short or not a safetensors file; pickles are never read ({error})"
         ) from error
     try:
-        collection = _assemble(tensors, str(path))
-        _check(collection)
+        return _assemble(tensors, str(path))
     except KeyError as error:
         raise ValueError(f"{path}: {error.args[0]} is missing") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return collection
 
 
-def _assemble(tensors: dict[str, Tensor], path: str) -> GraphCollection:
+def _assemble(tensors: dict[str, Tensor], path: str) -> Fields:
     for key, value in tensors.items():
         if key.startswith(("nodes/", "count/", "id_lengths")) and (
             value.dtype != torch.long or value.dim() != 1 or bool((value < 0).any())
@@ -88,7 +104,7 @@ def _assemble(tensors: dict[str, Tensor], path: str) -> GraphCollection:
                 CheckedRows(rows.numpy(), f"{path}: {stored}.x") if lazy else rows, spans
             )
     sizes = {key[len("size/") :]: value for key, value in tensors.items() if key[:5] == "size/"}
-    return GraphCollection(_ids(tensors), num_nodes, fields, sizes)
+    return _ids(tensors), num_nodes, fields, sizes
 
 
 def _ids(tensors: dict[str, Tensor]) -> list[str]:
@@ -96,27 +112,3 @@ def _ids(tensors: dict[str, Tensor]) -> list[str]:
     if (ends[-1] if ends else 0) != len(raw):
         raise ValueError("ids: lengths do not fit")
     return [raw[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
-
-
-def _check(collection: GraphCollection) -> None:
-    """All graphs at once: edges within each graph, then their union as one graph."""
-    for name, values in {**collection.num_nodes, **collection.sizes}.items():
-        if values.shape != (len(collection),):
-            raise ValueError(f"{name}: expected one number for each of {len(collection)} graphs")
-    for (store, name), field in collection.fields.items():
-        if len(field.spans.count) != len(collection):
-            raise ValueError(f"{store} {name}: expected {len(collection)} graphs")
-        if isinstance(store, tuple):
-            edges = field.rows[field.spans.rows()]
-            if edges.dim() != 2 or edges.size(1) != 2 or edges.dtype != torch.long:
-                raise ValueError(f"{store}: expected int64 [num_edges, 2]")
-            for column, node in zip(edges.t(), (store[0], store[2]), strict=True):
-                limit = collection.num_nodes[node].repeat_interleave(field.spans.count)
-                if bool(((column < 0) | (column >= limit)).any()):
-                    raise ValueError(f"{store}: an edge to a {node} that is not there")
-    small = {key: field for key, field in collection.fields.items() if key[1] != "x"}
-    validate(GraphCollection(collection.ids, collection.num_nodes, small).batch(), name="graphs")
-
-
-def _same(field: Ragged, count: Tensor) -> bool:
-    return torch.equal(field.spans.count, count)

@@ -1,5 +1,6 @@
 """Readers, one file a format, and a synthetic world."""
 
+from pyg_sgm.datasets._files.images import list_images
 from pyg_sgm.datasets.base import Labels, SceneGraphDataset
 from pyg_sgm.datasets.bottom_up import BottomUp
 from pyg_sgm.datasets.factual import Factual
@@ -7,9 +8,9 @@ from pyg_sgm.datasets.flickr8k import Flickr8k
 from pyg_sgm.datasets.flickr30k_sgm import Flickr30kSGM
 from pyg_sgm.datasets.image_folder import ImageFolder
 from pyg_sgm.datasets.karpathy import KarpathyCaptions
-from pyg_sgm.datasets.open import open_dataset
 from pyg_sgm.datasets.open_psg import OpenPSG
 from pyg_sgm.datasets.precomputed_regions import PrecomputedRegions
+from pyg_sgm.datasets.registry import open_dataset
 from pyg_sgm.datasets.scene_graph_benchmark import SceneGraphBenchmark
 from pyg_sgm.datasets.scene_world import HardNegatives, SceneWorld
 from pyg_sgm.datasets.visual_genome import VisualGenome
@@ -29,5 +30,6 @@ __all__ = [
     "SceneGraphDataset",
     "SceneWorld",
     "VisualGenome",
+    "list_images",
     "open_dataset",
 ]

@@ -4,9 +4,9 @@ import os
 from dataclasses import replace
 
 from pyg_sgm.data import ImageRecord, image_record
+from pyg_sgm.datasets._files.images import find_image
 from pyg_sgm.datasets.base import SceneGraphDataset
 from pyg_sgm.datasets.captions import read_captions
-from pyg_sgm.datasets.image_files import find_image
 
 
 class Factual(SceneGraphDataset):

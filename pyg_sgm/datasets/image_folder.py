@@ -3,9 +3,9 @@
 import os
 
 from pyg_sgm.data import image_record
+from pyg_sgm.datasets._files.images import list_images
 from pyg_sgm.datasets.base import SceneGraphDataset
 from pyg_sgm.datasets.captions import captioned
-from pyg_sgm.datasets.image_files import list_images
 
 
 class ImageFolder(SceneGraphDataset):

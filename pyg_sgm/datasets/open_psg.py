@@ -5,10 +5,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pyg_sgm.data import ImageRecord, image_record
+from pyg_sgm.datasets._files.images import find_image
+from pyg_sgm.datasets._files.json import field, names, pick, read_json
 from pyg_sgm.datasets.base import Labels, SceneGraphDataset
 from pyg_sgm.datasets.captions import captioned
-from pyg_sgm.datasets.image_files import find_image
-from pyg_sgm.datasets.json_file import field, names, pick, read_json
 
 
 class OpenPSG(SceneGraphDataset):

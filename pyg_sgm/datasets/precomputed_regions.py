@@ -9,8 +9,8 @@ import torch
 from pyg_sgm.data import ImageRecord, Ragged, Spans, image_record, open_npy, text_record
 from pyg_sgm.data.features import CheckedRows
 from pyg_sgm.data.vocabulary import UNKNOWN
+from pyg_sgm.datasets._files.sizes import read_image_sizes
 from pyg_sgm.datasets.base import SceneGraphDataset
-from pyg_sgm.datasets.image_sizes import read_image_sizes
 
 CAPTIONS = 5  # of every image
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from pyg_sgm.data import ImageRecord, image_record
+from pyg_sgm.datasets._files.images import find_image, image_size
+from pyg_sgm.datasets._files.json import field, names, pick, read_json
 from pyg_sgm.datasets.base import Labels, SceneGraphDataset
 from pyg_sgm.datasets.captions import captioned
-from pyg_sgm.datasets.image_files import find_image, image_size
-from pyg_sgm.datasets.json_file import field, names, pick, read_json
 
 SHORT, LONG = 600, 1000  # the detector's frame: least shorter side and largest longer side
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from pyg_sgm.data import ImageRecord, image_record
+from pyg_sgm.datasets._files.images import find_image, image_size
+from pyg_sgm.datasets._files.json import field, names, read_json_list
 from pyg_sgm.datasets.base import SceneGraphDataset
 from pyg_sgm.datasets.captions import captioned
-from pyg_sgm.datasets.image_files import find_image, image_size
-from pyg_sgm.datasets.json_file import field, names, read_json_list
 
 Size = tuple[float, float]
 

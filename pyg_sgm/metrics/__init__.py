@@ -5,7 +5,6 @@ from pyg_sgm.metrics.parser import (
     TupleScore,
     graph_tuples,
     parser_f1,
-    read_scene_graph,
 )
 from pyg_sgm.metrics.retrieval import (
     DirectionMetrics,
@@ -29,7 +28,6 @@ __all__ = [
     "metrics_of_ranks",
     "pair_accuracy",
     "parser_f1",
-    "read_scene_graph",
     "recall_at_k",
     "retrieval_metrics",
 ]

@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pyg_sgm.data.vectors import word_vectors
 from pyg_sgm.data.vocabulary import UNKNOWN, Vocabulary
-from pyg_sgm.data.word_vectors import word_vectors
 from pyg_sgm.vision.relation_network import RelationNetwork
 from pyg_sgm.vision.relation_pairs import (
     PairScores,

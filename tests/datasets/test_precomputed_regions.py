@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pyg_sgm.datasets import PrecomputedRegions, open_dataset
-from pyg_sgm.datasets.image_sizes import read_image_sizes
+from pyg_sgm.datasets._files.sizes import read_image_sizes
 
 FEATURES = np.random.default_rng(0).standard_normal((3, 4, 6)).astype(np.float32)
 BOXES = np.tile(np.array([10, 20, 50, 60.5], np.float32), (3, 4, 1))

@@ -7,7 +7,7 @@ import torch
 from pyg_sgm.data import tokenize, validate
 from pyg_sgm.datasets import SceneWorld, open_dataset
 from pyg_sgm.datasets.scene_world import KINDS
-from pyg_sgm.datasets.world_words import ACTIONS, AGENTS
+from pyg_sgm.datasets.scene_world.words import ACTIONS, AGENTS
 
 
 @pytest.fixture(scope="module")

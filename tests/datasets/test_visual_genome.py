@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pyg_sgm.datasets import open_dataset
-from pyg_sgm.datasets.json_file import read_json_list
+from pyg_sgm.datasets._files.json import read_json_list
 
 
 def thing(number: int, name: str, *box: int) -> dict:
@@ -91,7 +91,7 @@ def test_files_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = tmp_path / "scene_graphs.json"
     text = path.read_text()
     for size in (1, 7, len(text)):
-        monkeypatch.setattr("pyg_sgm.datasets.json_file._CHUNK", size)
+        monkeypatch.setattr("pyg_sgm.datasets._files.json._CHUNK", size)
         assert list(read_json_list(path)) == GRAPHS
     for broken in (text[:-1], text[:-20], text.replace(":", "", 1), "", "[3]", "[}"):
         path.write_text(broken)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyg_sgm.metrics.parser import read_scene_graph
+from pyg_sgm.data import read_scene_graph
 from pyg_sgm.text._learned import LearnedParser
 
 pytest.importorskip("simplemma")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from pyg_sgm.data import TextRecord, text_record
-from pyg_sgm.datasets.world_words import (
+from pyg_sgm.datasets.scene_world.words import (
     ACTIONS,
     ADJECTIVES,
     COLOURS,

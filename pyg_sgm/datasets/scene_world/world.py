@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pyg_sgm.data import TextRecord
 from pyg_sgm.datasets.base import Labels, SceneGraphDataset
-from pyg_sgm.datasets.world_captions import (
+from pyg_sgm.datasets.scene_world.captions import (
     Plan,
     Scene,
     lexicon,
@@ -19,8 +19,8 @@ from pyg_sgm.datasets.world_captions import (
     replace_predicate,
     swap_relation,
 )
-from pyg_sgm.datasets.world_images import detect, features_of, twins
-from pyg_sgm.datasets.world_words import ATTRIBUTES, OBJECTS, PREDICATES
+from pyg_sgm.datasets.scene_world.images import detect, features_of, twins
+from pyg_sgm.datasets.scene_world.words import ATTRIBUTES, OBJECTS, PREDICATES
 from pyg_sgm.metrics import pair_accuracy
 
 SPLITS = ("train", "dev", "test")

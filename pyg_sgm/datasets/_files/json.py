@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyg_sgm.datasets.whole_file import read_bytes
+from pyg_sgm.datasets._files.text import read_bytes
 
 _PICKLE_SUFFIXES = (".joblib", ".pkl", ".pickle", ".p")
 _CHUNK = 1 << 20  # characters

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from pyg_sgm.data import ImageRecord, Ragged, Spans, image_record
-from pyg_sgm.datasets.world_captions import Entity, Scene
-from pyg_sgm.datasets.world_words import (
+from pyg_sgm.datasets.scene_world.captions import Entity, Scene
+from pyg_sgm.datasets.scene_world.words import (
     ACTIONS,
     AGENTS,
     ATTRIBUTES,

@@ -1,0 +1,1 @@
+"""Files from outside: read once, and every mistake named by file and record."""

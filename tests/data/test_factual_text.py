@@ -1,0 +1,13 @@
+"""Graphs in FACTUAL's notation."""
+
+from pyg_sgm.data import read_scene_graph
+
+
+def test_read_scene_graph_tells_the_kinds_apart() -> None:
+    graph = read_scene_graph("( man , ride , horse ) , ( horse , is , dark brown ) , ( dog )")
+    assert graph == {
+        "objects": ["dog"],
+        "attributes": [("horse", "dark brown")],
+        "relations": [("man", "ride", "horse")],
+    }
+    assert read_scene_graph("") == {"objects": [], "attributes": [], "relations": []}
