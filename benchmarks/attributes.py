@@ -5,13 +5,13 @@
 
 Weak labels: the adjectives that the captions of an image give to a noun whose region a detector
 found (the largest of its label), and those of a person's clothes; train.txt is learned from,
-dev.txt scored. A head on region features (3 seeds, not part of the library) and the colour rule
-of ``pyg_sgm.vision.attributes`` stand beside how frequent an adjective is for a label. Writes and
+dev.txt scored. A head on region features (3 seeds, not part of the library) and the color rule
+of ``pyg_sgm.vision.colors`` stand beside how frequent an adjective is for a label. Writes and
 prints ``attributes.json``:
 
-* precision at 1 among the colours, of regions that captions give one;
+* precision at 1 among the colors, of regions that captions give one;
 * average precision over all pairs of a region with adjectives and an adjective;
-* probe: how often the colour of the captions scores above one they do not give (chance 0.5);
+* probe: how often the color of the captions scores above one they do not give (chance 0.5);
 * size: how often a region that is called large has a larger box than one that is called small.
 """
 
@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from pyg_sgm.datasets import open_dataset
 from pyg_sgm.text import parse_batch
 from pyg_sgm.vision import open_graphs, read_image
-from pyg_sgm.vision.attributes import COLOURS, colour_evidence, colour_shares
+from pyg_sgm.vision.colors import COLORS, color_evidence, color_shares
 
 
 def words_of(text: str) -> set[str]:
@@ -64,7 +64,7 @@ class Regions:
     label: list[str]
     adjectives: list[set[str]]
     area: Tensor  # of the image, [num_regions]
-    colour: Tensor  # evidence of the rule [num_regions, len(COLOURS)]
+    color: Tensor  # evidence of the rule [num_regions, len(COLORS)]
     features: Tensor  # [num_regions, dim]
 
 
@@ -91,7 +91,7 @@ def read_regions(data: str, split: str, graphs: Path) -> Regions:
 
     rows: list[int] = []
     out = Regions([], [], torch.zeros(0), torch.zeros(0), torch.zeros(0))
-    areas, colours = [], []
+    areas, colors = [], []
     for image, of_label in given.items():
         record = dataset.images[image]
         if record.id not in row_of:
@@ -105,13 +105,13 @@ def read_regions(data: str, split: str, graphs: Path) -> Regions:
             if found:
                 best = max(found, key=lambda j: area[j] * score[j])
                 pixels = read_image(record.file) if pixels is None else pixels
-                share = colour_shares(pixels, graph.boxes[best : best + 1])
-                colours.append(colour_evidence(pixels, share)[0])
+                share = color_shares(pixels, graph.boxes[best : best + 1])
+                colors.append(color_evidence(pixels, share)[0])
                 areas.append(float(area[best]))
                 rows.append(int(features["object"].spans.start[row]) + best)
                 out.label.append(label)
                 out.adjectives.append(adjectives)
-    out.area, out.colour = torch.tensor(areas), torch.from_numpy(np.stack(colours)).float()
+    out.area, out.color = torch.tensor(areas), torch.from_numpy(np.stack(colors)).float()
     out.features = torch.as_tensor(features["object"].rows[torch.tensor(rows)]).float()
     return out
 
@@ -160,8 +160,8 @@ def one_hot(regions: Regions, words: list[str]) -> Tensor:
     return torch.tensor([[float(w in given) for w in words] for given in regions.adjectives])
 
 
-def colour_figures(score: Tensor, truth: Tensor, weight: Tensor) -> dict[str, float]:
-    """Precision at 1, and the probe: true against false colours, which count by frequency."""
+def color_figures(score: Tensor, truth: Tensor, weight: Tensor) -> dict[str, float]:
+    """Precision at 1, and the probe: true against false colors, which count by frequency."""
     some = truth.sum(dim=1) > 0
     score, truth = score[some], truth[some]
     top = truth.gather(1, score.argmax(dim=1, keepdim=True)).mean()
@@ -188,25 +188,25 @@ def main() -> None:
     train, dev = (read_regions(args.data, split, args.graphs) for split in ("train", "dev"))
     count = Counter(word for given in train.adjectives for word in given)
     words = [word for word, n in count.most_common() if n >= 25]
-    colours = list(COLOURS)
-    truth, colour_truth = one_hot(dev, words), one_hot(dev, colours)
-    weight = torch.tensor([float(count[c]) for c in colours])
-    of_colour = [words.index(c) for c in colours if c in words]
+    colors = list(COLORS)
+    truth, color_truth = one_hot(dev, words), one_hot(dev, colors)
+    weight = torch.tensor([float(count[c]) for c in colors])
+    of_color = [words.index(c) for c in colors if c in words]
 
     def figures(score: Tensor) -> dict[str, float]:
-        """Of scores of all adjectives; colours that are rarer than all of them come last."""
-        only = torch.full((len(score), len(colours)), -torch.inf)
-        only[:, [colours.index(words[at]) for at in of_colour]] = score[:, of_colour]
-        found = colour_figures(only, colour_truth, weight)
+        """Of scores of all adjectives; colors that are rarer than all of them come last."""
+        only = torch.full((len(score), len(colors)), -torch.inf)
+        only[:, [colors.index(words[at]) for at in of_color]] = score[:, of_color]
+        found = color_figures(only, color_truth, weight)
         return found | {"average precision": average_precision(score, truth)}
 
     heads = [figures(head_scores(train, one_hot(train, words), dev, s)) for s in range(SEEDS)]
     results = {
         "regions": {"train": len(train.label), "dev": len(dev.label)},
         "adjectives": len(words),
-        "regions with colour": int((colour_truth.sum(dim=1) > 0).sum()),
+        "regions with color": int((color_truth.sum(dim=1) > 0).sum()),
         "frequency": figures(frequency(train, words, dev)),
-        "colour rule": colour_figures(dev.colour, colour_truth, weight),
+        "color rule": color_figures(dev.color, color_truth, weight),
         "head": {
             name: [
                 statistics.mean(h[name] for h in heads),

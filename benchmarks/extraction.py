@@ -106,7 +106,7 @@ def main() -> None:
     result = {
         "device": f"CPU {platform.machine()}, {os.cpu_count()} cores",
         "load": load,  # of the whole machine: near the number of cores, if nothing else runs
-        "extractor": extractor.key,
+        "extractor": extractor.fingerprint,
         "images": len(files),
         "skipped": len(summary.skipped),
         "objects_per_image": sum(len(record.objects) for record in records) / len(records),

@@ -11,7 +11,6 @@ are related. Writes and prints ``relation_head.json``: mean and standard deviati
 """
 
 import argparse
-import importlib.util
 import json
 import random
 import statistics
@@ -22,17 +21,18 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.data import ImageRecord
-from pyg_sgm.vision.relations import RelationHead
+from pyg_sgm.vision.relations.annotations import hold_out, read_annotations
+from pyg_sgm.vision.relations.head import RelationHead
+from pyg_sgm.vision.relations.measures import (
+    gold_rows,
+    measure,
+    pair_keys,
+    pair_recall,
+    predicate_recall,
+)
+from pyg_sgm.vision.relations.train import new_relation_head, train_relation_head
 
-SCRIPT = Path(__file__).parents[1] / "examples" / "train_relations.py"
 SEEDS = 3
-
-
-def load_script():
-    spec = importlib.util.spec_from_file_location("train_relations", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def frequency(
@@ -73,29 +73,28 @@ def main() -> None:
     arguments.add_argument("--vectors", type=Path, required=True)
     arguments.add_argument("--out", type=Path, required=True)
     args = arguments.parse_args()
-    script = load_script()
     results: dict = {"seeds": SEEDS}
     for kind in ("vg150", "vrd"):
-        records, held_out = script.split(script.READERS[kind](getattr(args, kind)))
+        records, held_out = hold_out(read_annotations(kind, getattr(args, kind)))
         figures = []
         for seed in range(SEEDS):
             random.seed(seed)
             torch.manual_seed(seed)
-            head = script.new_head(records, args.vectors)
-            script.train(head, records)
-            figures.append(script.measure(head, held_out))
+            head = new_relation_head(records, args.vectors)
+            train_relation_head(head, records)
+            figures.append(measure(head, held_out))
 
         pairs = head.pair_scores([r.objects for r in held_out], [r.boxes for r in held_out])
         scores, likely, row = frequency(records, head)
         labels = [[row[label] for label in r.objects] for r in held_out]
-        ends = [(labels[i][s], labels[i][o]) for i, s, o in script.keys(pairs)]
+        ends = [(labels[i][s], labels[i][o]) for i, s, o in pair_keys(pairs)]
         subject, other = torch.tensor(ends).t()
-        gold = script.gold_rows(pairs, held_out)
+        gold = gold_rows(pairs, held_out)
         baseline = {
-            "predicates": script.predicate_recall(
+            "predicates": predicate_recall(
                 scores[subject[gold], other[gold]], held_out, head.predicates
             ),
-            "pairs": script.pair_recall(pairs, likely[subject, other], held_out),
+            "pairs": pair_recall(pairs, likely[subject, other], held_out),
         }
         results[kind] = {
             "images": [len(records), len(held_out)],

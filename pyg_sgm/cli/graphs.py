@@ -8,8 +8,8 @@ from cyclopts import Parameter
 from pyg_sgm.cli._app import console, count_up
 from pyg_sgm.datasets import list_images
 from pyg_sgm.vision import extract, open_extractor
-from pyg_sgm.vision.features import DEFAULT_BACKBONE, DEFAULT_SIZE
-from pyg_sgm.vision.graph_folder import SKIPPED
+from pyg_sgm.vision.region_features import DEFAULT_BACKBONE, DEFAULT_SIZE
+from pyg_sgm.vision.store import SKIPPED
 
 
 def graphs(

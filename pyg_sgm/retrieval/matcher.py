@@ -57,7 +57,7 @@ from pyg_sgm.training.evaluate import feature_width
 from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS
 from pyg_sgm.training.run_folder import GRAPHS
 from pyg_sgm.vision import Extractor
-from pyg_sgm.vision.extract import check_same
+from pyg_sgm.vision.extraction import check_same
 
 CARD = """---
 {{ card_data }}

@@ -16,8 +16,8 @@ from pyg_sgm.data import ImageRecord, Ragged, Spans
 from pyg_sgm.datasets import Labels, SceneGraphDataset
 from pyg_sgm.text import parse_texts
 from pyg_sgm.vision import Extractor, extract, open_extractor, open_graphs, read_photo
-from pyg_sgm.vision.extract import AT_MOST, check_same
-from pyg_sgm.vision.graph_folder import HEADER, SKIPPED, read_header
+from pyg_sgm.vision.extraction import AT_MOST, check_same
+from pyg_sgm.vision.store import HEADER, SKIPPED, read_header
 
 Progress = Callable[[int, int], None]
 
@@ -145,7 +145,7 @@ def extractor_of(folder: str | os.PathLike[str] | None) -> Extractor:
 
 def describe(extractor: Extractor) -> dict[str, Any]:
     """What :func:`open_again` needs."""
-    return {"key": extractor.key, "options": extractor.options}
+    return {"key": extractor.fingerprint, "options": extractor.options}
 
 
 def open_again(made: Mapping[str, Any], where: str, detector: str | None = None) -> Extractor:

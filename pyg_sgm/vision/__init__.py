@@ -1,17 +1,24 @@
 """Images to scene graphs: detectors, region features, relations (extra ``vision``)."""
 
-from pyg_sgm.vision.coco import COCO_LABELS
-from pyg_sgm.vision.detections import Detections, DetectionsFile, Detector, Grid, join
-from pyg_sgm.vision.extract import Summary, extract
-from pyg_sgm.vision.extractor import Extractor
-from pyg_sgm.vision.features import RegionFeatures, pool_boxes, union_boxes
-from pyg_sgm.vision.graph_folder import open_graphs, read_skipped
+from pyg_sgm.vision.backbones import EfficientNetLite0
+from pyg_sgm.vision.detectors import (
+    COCO_LABELS,
+    Detections,
+    DetectionsFile,
+    Detector,
+    Grid,
+    OnnxDetector,
+    TorchvisionDetector,
+    join,
+    nms,
+    open_detector,
+)
+from pyg_sgm.vision.extraction import ExtractionResult, Extractor, extract
 from pyg_sgm.vision.images import ImageError, Photo, read_image, read_photo
-from pyg_sgm.vision.lite0 import EfficientNetLite0
-from pyg_sgm.vision.onnx_detector import OnnxDetector
-from pyg_sgm.vision.open import open_detector, open_extractor
+from pyg_sgm.vision.region_features import RegionFeatures, pool_boxes, union_boxes
+from pyg_sgm.vision.registry import open_extractor
 from pyg_sgm.vision.relations import RelationHead
-from pyg_sgm.vision.torchvision_detector import TorchvisionDetector
+from pyg_sgm.vision.store import open_graphs, read_skipped
 
 __all__ = [
     "COCO_LABELS",
@@ -19,6 +26,7 @@ __all__ = [
     "DetectionsFile",
     "Detector",
     "EfficientNetLite0",
+    "ExtractionResult",
     "Extractor",
     "Grid",
     "ImageError",
@@ -26,10 +34,10 @@ __all__ = [
     "Photo",
     "RegionFeatures",
     "RelationHead",
-    "Summary",
     "TorchvisionDetector",
     "extract",
     "join",
+    "nms",
     "open_detector",
     "open_extractor",
     "open_graphs",

@@ -127,8 +127,8 @@ def test_the_extractor_of_a_folder_is_made_again(data: ImageFolder, tmp_path: Pa
 
 
 def test_open_again(tmp_path: Path) -> None:
-    made = {"key": open_small().key, "options": {"detector": "grid"}}
-    assert open_again(made, "here").key == made["key"]
+    made = {"key": open_small().fingerprint, "options": {"detector": "grid"}}
+    assert open_again(made, "here").fingerprint == made["key"]
     other = detections(tmp_path / "found.jsonl", "dog")
     with pytest.raises(ValueError, match="here: the graphs were made with detector 'grid 3', not"):
         open_again(made, "here", other)

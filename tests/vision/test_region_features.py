@@ -75,7 +75,7 @@ def test_half_precision_is_close() -> None:
     torch.manual_seed(0)
     net, images, box = EfficientNetLite0(), photos(2), [boxes(4), boxes(2)]
     whole, half = (RegionFeatures(net, size=96, half=half) for half in (False, True))
-    assert whole.key != half.key
+    assert whole.fingerprint != half.fingerprint
     for a, b in zip(whole(images, box), half(images, box), strict=True):
         assert b.dtype == np.float32
         assert 0 < np.abs(a - b).max() < 0.05 * np.abs(a).max()
@@ -94,11 +94,11 @@ def test_whole_image_is_the_mean_of_the_map() -> None:
 def test_keys_tell_weights_and_sizes_apart() -> None:
     torch.manual_seed(0)
     a, b = nn.Conv2d(3, 4, 8), nn.Conv2d(3, 4, 8)
-    keys = {RegionFeatures(net, size=size).key for net in (a, b) for size in (16, 32)}
+    keys = {RegionFeatures(net, size=size).fingerprint for net in (a, b) for size in (16, 32)}
     assert len(keys) == 4
-    pools = {RegionFeatures(nn.AvgPool2d(side), size=16).key for side in (4, 8)}
+    pools = {RegionFeatures(nn.AvgPool2d(side), size=16).fingerprint for side in (4, 8)}
     assert len(pools) == 2  # neither has weights
-    assert RegionFeatures(a, size=16).key in keys
+    assert RegionFeatures(a, size=16).fingerprint in keys
 
 
 def test_backbone_without_a_map() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pyg_sgm.vision.backbones.efficientnet import EfficientNetLite0
 from pyg_sgm.vision.images import Photo
-from pyg_sgm.vision.lite0 import EfficientNetLite0
 
 DEFAULT_BACKBONE = "efficientnet-lite0"
 DEFAULT_SIZE = 416
@@ -67,7 +67,9 @@ class RegionFeatures:
         self.dim = out.shape[1]
         # A name says how a network is built, a module is known by its printed form.
         digest = _digest(net, "" if isinstance(backbone, str) else repr(net))
-        self.key = f"{name} {digest} dim {self.dim} size {size}{' bfloat16' if half else ''}"
+        self.fingerprint = (
+            f"{name} {digest} dim {self.dim} size {size}{' bfloat16' if half else ''}"
+        )
 
     def __call__(self, photos: Sequence[Photo], boxes: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The features of the boxes of each image.

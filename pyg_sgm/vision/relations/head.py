@@ -15,8 +15,8 @@ from torch import Tensor
 
 from pyg_sgm.data.vectors import word_vectors
 from pyg_sgm.data.vocabulary import UNKNOWN, Vocabulary
-from pyg_sgm.vision.relation_network import RelationNetwork
-from pyg_sgm.vision.relation_pairs import (
+from pyg_sgm.vision.relations.network import RelationNetwork
+from pyg_sgm.vision.relations.pairs import (
     PairScores,
     best_pairs,
     checked_boxes,
@@ -25,7 +25,7 @@ from pyg_sgm.vision.relation_pairs import (
     ordered_pairs,
 )
 
-WEIGHTS = Path(__file__).parent / "weights" / "relations.safetensors"
+WEIGHTS = Path(__file__).parents[1] / "weights" / "relations.safetensors"
 Relation = tuple[int, str, int, float]
 _PAIRS = 16_384  # that the network sees at once
 
@@ -107,7 +107,7 @@ class RelationHead:
         save_file(weights, path, {"relations": json.dumps(lists)})
 
     @property
-    def key(self) -> str:
+    def fingerprint(self) -> str:
         """Tells heads apart by what they answer, for caches of their relations."""
         digest = hashlib.sha256(json.dumps([self.labels, self.predicates]).encode())
         for weight in (self.vectors, *self.network.state_dict().values()):

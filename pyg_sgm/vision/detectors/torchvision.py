@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from pyg_sgm.vision.detections import Detections
+from pyg_sgm.vision.detectors.base import Detections
 from pyg_sgm.vision.images import Photo
 
 
@@ -38,7 +38,7 @@ class TorchvisionDetector:
         self._net = models.get_model(name, weights=weights).eval()
         self._min_score = min_score
         self._limit = limit
-        self.key = f"torchvision {name} {weights} score {min_score} limit {limit}"
+        self.fingerprint = f"torchvision {name} {weights} score {min_score} limit {limit}"
 
     def __call__(self, photos: Sequence[Photo]) -> list[Detections]:
         # One image at a time: the network pads the images of a batch to the largest of them.

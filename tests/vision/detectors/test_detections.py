@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pyg_sgm.vision import DetectionsFile, Grid, Photo, TorchvisionDetector, join, open_detector
-from pyg_sgm.vision.detections import best_detections
+from pyg_sgm.vision.detectors.base import nms
 
 PHOTO = Photo(np.zeros((50, 100, 3), np.uint8), (200, 100), "a.jpg")
 
@@ -47,9 +47,9 @@ def test_suppression_is_the_plain_one() -> None:
         corner = rng.random((count, 2)) * 0.5
         boxes = np.concatenate([corner, corner + 0.1 + rng.random((count, 2)) * 0.4], 1)
         scores, kinds = rng.random(count), rng.integers(0, 3, count)
-        found = best_detections(boxes, scores, kinds, max_overlap=0.45, limit=100).tolist()
+        found = nms(boxes, scores, kinds, iou_threshold=0.45, limit=100).tolist()
         assert found == suppressed(boxes, scores, kinds)
-        limited = best_detections(boxes, scores, kinds, max_overlap=0.45, limit=3).tolist()
+        limited = nms(boxes, scores, kinds, iou_threshold=0.45, limit=3).tolist()
         assert limited == found[:3]
 
 
@@ -121,8 +121,8 @@ def test_names_of_detectors(tmp_path: Path) -> None:
 
 
 def test_keys_tell_detectors_apart() -> None:
-    assert Grid(2).key != Grid(3).key
-    assert join(Grid(2), Grid(3)).key != join(Grid(3), Grid(2)).key
+    assert Grid(2).fingerprint != Grid(3).fingerprint
+    assert join(Grid(2), Grid(3)).fingerprint != join(Grid(3), Grid(2)).fingerprint
 
 
 def fake_torchvision(found: dict[str, torch.Tensor]) -> dict[str, ModuleType]:

@@ -73,8 +73,11 @@ def test_labels_from_a_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.onnx", np.zeros((1, PLACES, 7)))
     (tmp_path / "names.txt").write_text("dog\ncat\n\n")
     assert OnnxDetector(path, tmp_path / "names.txt").labels == LABELS
-    assert OnnxDetector(path, LABELS).key != OnnxDetector(path, ("cow", "cat")).key
-    assert OnnxDetector(path, LABELS).key != OnnxDetector(path, LABELS, min_score=0.5).key
+    assert OnnxDetector(path, LABELS).fingerprint != OnnxDetector(path, ("cow", "cat")).fingerprint
+    assert (
+        OnnxDetector(path, LABELS).fingerprint
+        != OnnxDetector(path, LABELS, min_score=0.5).fingerprint
+    )
 
 
 @pytest.mark.filterwarnings("error")

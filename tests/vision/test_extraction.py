@@ -23,13 +23,13 @@ from pyg_sgm.vision import (  # noqa: E402
     join,
     open_graphs,
 )
-from pyg_sgm.vision.relation_network import RelationNetwork  # noqa: E402
+from pyg_sgm.vision.relations.network import RelationNetwork  # noqa: E402
 
 
 class Finder:
     """Finds a person and a horse where the image's mean colours say."""
 
-    key = "finder"
+    fingerprint = "finder"
     labels = ("person", "horse")
 
     def __call__(self, photos: Sequence[Photo]) -> list[Detections]:
@@ -96,7 +96,7 @@ def test_attributes(extractor: Extractor, images: dict[str, Path], tmp_path: Pat
         return [[("large", float(box[2]))] if box[2] - box[0] > 0.9 else [] for box in boxes]
 
     named = Extractor(extractor.detector, extractor.features, None, size_words)
-    assert named.key != Extractor(extractor.detector, extractor.features).key
+    assert named.fingerprint != Extractor(extractor.detector, extractor.features).fingerprint
     extract(images, tmp_path / "graphs.sg", named)
     for record in open_graphs(tmp_path / "graphs.sg")[0]:
         assert record.attributes == [(0, "large")]
@@ -231,7 +231,7 @@ def test_a_folder_is_of_one_extractor(
     out = tmp_path / "graphs.sg"
     extract(images, out, extractor)
     other = Extractor(Grid(), extractor.features)
-    assert other.key != extractor.key
+    assert other.fingerprint != extractor.fingerprint
     with pytest.raises(ValueError, match=r"the graphs were made with detector .*finder.*, not"):
         extract(images, out, other)
 

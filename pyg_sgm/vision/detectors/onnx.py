@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pyg_sgm.vision.coco import COCO_LABELS
-from pyg_sgm.vision.detections import Detections, best_detections
+from pyg_sgm.vision.detectors.base import Detections, nms
+from pyg_sgm.vision.detectors.coco import COCO_LABELS
 from pyg_sgm.vision.images import Photo
 
 _STRIDES = (8, 16, 32)
@@ -29,7 +29,7 @@ class OnnxDetector:
         path: The file.
         labels: The labels in order, or a file with one label a line. (default: the 80 of COCO)
         min_score: Least objectness times label probability. (default: ``0.15``)
-        max_overlap: See :func:`best_detections`. (default: ``0.45``)
+        iou_threshold: See :func:`nms`. (default: ``0.45``)
         limit: At most so many objects an image. (default: ``26``)
 
     Raises:
@@ -45,7 +45,7 @@ class OnnxDetector:
         labels: Sequence[str] | Path = COCO_LABELS,
         *,
         min_score: float = 0.15,
-        max_overlap: float = 0.45,
+        iou_threshold: float = 0.45,
         limit: int = 26,
     ) -> None:
         if isinstance(labels, Path):
@@ -58,12 +58,12 @@ class OnnxDetector:
         self._cell, self._stride = _places(self._height, self._width)
         self._check_output(path)
         self._min_score = min_score
-        self._max_overlap = max_overlap
+        self._iou_threshold = iou_threshold
         self._limit = limit
         names = hashlib.sha256("\n".join(self.labels).encode()).hexdigest()
-        self.key = (
+        self.fingerprint = (
             f"yolox {hashlib.sha256(content).hexdigest()[:16]} labels {names[:8]} "
-            f"score {min_score} overlap {max_overlap} limit {limit}"
+            f"score {min_score} overlap {iou_threshold} limit {limit}"
         )
 
     def __call__(self, photos: Sequence[Photo]) -> list[Detections]:
@@ -111,7 +111,7 @@ class OnnxDetector:
         box = box.clip(0, 1).astype(np.float32)
         sound = (best >= self._min_score) & (box[:, 2:] > box[:, :2]).all(1)
         box, best, kind = box[sound], best[sound], kind[sound]
-        keep = best_detections(box, best, kind, max_overlap=self._max_overlap, limit=self._limit)
+        keep = nms(box, best, kind, iou_threshold=self._iou_threshold, limit=self._limit)
         labels = tuple(self.labels[i] for i in kind[keep])
         return Detections(box[keep], labels, best[keep].clip(0, 1).astype(np.float32))
 

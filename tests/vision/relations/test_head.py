@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_sgm.vision.relation_network import RelationNetwork, pair_geometry
-from pyg_sgm.vision.relations import RelationHead
+from pyg_sgm.vision.relations.head import RelationHead
+from pyg_sgm.vision.relations.network import RelationNetwork, pair_geometry
 
 LABELS = ["man", "dog", "traffic light"]
 PREDICATES = ["on", "have", "near", "wear"]
@@ -119,7 +119,7 @@ def test_order_of_objects_and_images_does_not_matter(head, monkeypatch):
     box = [boxes(len(n), seed) for seed, n in enumerate(names)]
     together = head.relations(names, box)
     alone = [head.relations([n], [b])[0] for n, b in zip(names, box, strict=True)]
-    monkeypatch.setattr("pyg_sgm.vision.relations._PAIRS", 7)
+    monkeypatch.setattr("pyg_sgm.vision.relations.head._PAIRS", 7)
     for found in (alone, head.relations(names, box)):
         for a, b in zip(together, found, strict=True):
             assert [r[:3] for r in a] == [r[:3] for r in b]
@@ -135,9 +135,9 @@ def test_a_file_gives_the_head_back(head, tmp_path):
     head.save(tmp_path / "head.safetensors")
     again = RelationHead.load(tmp_path / "head.safetensors")
     assert (again.labels, again.predicates) == (head.labels, head.predicates)
-    assert again.key == RelationHead.load(tmp_path / "head.safetensors").key
+    assert again.fingerprint == RelationHead.load(tmp_path / "head.safetensors").fingerprint
     again.save(tmp_path / "again.safetensors")
-    assert RelationHead.load(tmp_path / "again.safetensors").key == again.key
+    assert RelationHead.load(tmp_path / "again.safetensors").fingerprint == again.fingerprint
     (tmp_path / "broken.safetensors").write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match=r"broken\.safetensors"):
         RelationHead.load(tmp_path / "broken.safetensors")
@@ -150,7 +150,7 @@ def test_word_vectors_teach_more_labels(head, tmp_path):
     more = head.extended(["red panda", "man", "gnu", "<unk>"], file)
     assert more.labels == [*LABELS, "red panda"]
     assert more.vectors[-1].tolist() == [3, 3, 3, 3, 3]
-    assert more.key != head.key
+    assert more.fingerprint != head.fingerprint
     box = boxes(3)
     assert head.relations([["man", "red panda", "<unk>"]], [box]) == [[]]
     assert len(more.relations([["man", "red panda", "<unk>"]], [box])[0]) == 2

@@ -1,4 +1,4 @@
-"""From a folder of images to a folder of graphs."""
+"""From photos to graphs, and from many files to a folder of graphs."""
 
 import json
 import os
@@ -9,11 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
-from pyg_sgm.vision.extractor import AT_MOST, Extractor
-from pyg_sgm.vision.graph_folder import (
+from pyg_sgm.data import image_record
+from pyg_sgm.vision.detectors.base import Detections, Detector
+from pyg_sgm.vision.images import ImageError, Photo, read_photo
+from pyg_sgm.vision.region_features import RegionFeatures, union_boxes
+from pyg_sgm.vision.relations.head import RelationHead
+from pyg_sgm.vision.store import (
     FORMAT,
     HEADER,
     SKIPPED,
@@ -26,13 +32,120 @@ from pyg_sgm.vision.graph_folder import (
     write_shard,
     write_text,
 )
-from pyg_sgm.vision.images import ImageError, read_photo
 
+AT_MOST = 832  # pixels of the longer side: twice what a detector of 416 looks at
+Attributes = Callable[[np.ndarray, np.ndarray], Sequence[Sequence[tuple[str, float]]]]
 Source = tuple[int, int]  # bytes and time of change of a file
 
 
+class Extractor:
+    """Turns images into scene graphs with region features.
+
+    Args:
+        detector: What finds the objects.
+        features: What their boxes, and the union boxes of relations, are described with.
+        relations: What finds the relations. (default: :obj:`None`, there are none)
+        attributes: What names the attributes of boxes, from pixels uint8 ``[height, width, 3]`` and
+            boxes ``[num_boxes, 4]`` in ``[0, 1]``: for each box (label, confidence), such as
+            :func:`~pyg_sgm.vision.colors.color_attributes`. (default: :obj:`None`, there are none)
+        limit: At most so many relations an image. (default: ``25``)
+        options: What it can be made from again, kept with its graphs: the arguments of
+            :func:`open_extractor`. (default: :obj:`None`)
+
+    Raises:
+        ValueError: If the relation head needs region features.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        features: RegionFeatures,
+        relations: RelationHead | None = None,
+        attributes: Attributes | None = None,
+        *,
+        limit: int = 25,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if relations is not None and relations.network.feature is not None:
+            raise ValueError(
+                "the relation head needs region features, which are made after the relations, for "
+                "their union boxes: give one on labels and boxes"
+            )
+        self.detector = detector
+        self.features = features
+        self.relations = relations
+        self.attributes = attributes
+        self.limit = limit
+        self.options = options
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """What its graphs depend on; equal ones give equal graphs."""
+        head = (
+            "none" if self.relations is None else f"{self.relations.fingerprint} limit {self.limit}"
+        )
+        made = {
+            "detector": self.detector.fingerprint,
+            "features": self.features.fingerprint,
+            "relations": head,
+            "images": f"at most {AT_MOST} pixels",
+        }
+        if self.attributes is not None:
+            made["attributes"] = f"{self.attributes.__module__}.{self.attributes.__qualname__}"
+        return made
+
+    @property
+    def labels(self) -> dict[str, list[str]]:
+        """The labels that its graphs may have."""
+        return {
+            "object": list(self.detector.labels),
+            "relation": [] if self.relations is None else self.relations.predicates,
+        }
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Graph]:
+        """The graph of each image."""
+        found = self.detector(photos)
+        relations = [self._relations(objects) for objects in found]
+        boxes = [
+            np.concatenate(
+                [objects.boxes, union_boxes(objects.boxes, [(s, o) for s, _, o, _ in r])]
+            )
+            for objects, r in zip(found, relations, strict=True)
+        ]
+        graphs = []
+        for photo, objects, r, x in zip(
+            photos, found, relations, self.features(photos, boxes), strict=True
+        ):
+            named = [] if self.attributes is None else self.attributes(photo.pixels, objects.boxes)
+            words = [(i, word, c) for i, one in enumerate(named) for word, c in one]
+            record = image_record(
+                objects.labels,
+                objects.boxes,
+                [(s, predicate, o) for s, predicate, o, _ in r],
+                [(i, word) for i, word, _ in words],
+                scores={
+                    "object": objects.scores.tolist(),
+                    "relation": [c for *_, c in r],
+                    "attribute": [c for *_, c in words],
+                },
+                id=photo.id,
+            )
+            count = len(objects.labels)
+            graphs.append(Graph(record, photo.size, {"object": x[:count], "relation": x[count:]}))
+        return graphs
+
+    def _relations(self, objects: Detections) -> list[tuple[int, str, int, float]]:
+        if self.relations is None:
+            return []
+        # One image at a time, so that no relation depends on what else is in the batch.
+        (found,) = self.relations.relations(
+            [objects.labels], [objects.boxes], [objects.scores], limit=self.limit
+        )
+        return found
+
+
 @dataclass(frozen=True)
-class Summary:
+class ExtractionResult:
     """What became of the images.
 
     Args:
@@ -55,7 +168,7 @@ def extract(
     shard_size: int = 512,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Summary:
+) -> ExtractionResult:
     """Makes the graphs of images, in a folder that :func:`open_graphs` opens.
 
     Images whose graphs are there are passed over, unless their files have changed; so a call that
@@ -114,7 +227,7 @@ def extract(
         finally:
             flush(1)  # what is done is kept, also of a call that is interrupted
         _write_skipped(folder, skipped, files)
-    return Summary(len(missing) - len(skipped), len(files) - len(missing), skipped)
+    return ExtractionResult(len(missing) - len(skipped), len(files) - len(missing), skipped)
 
 
 def check_same(key: object, extractor: Extractor, where: str) -> None:
@@ -130,11 +243,11 @@ def check_same(key: object, extractor: Extractor, where: str) -> None:
     """
     if not isinstance(key, dict):
         raise ValueError(f"{where}: key: expected an object, got {key!r}")
-    for part in key | extractor.key:
-        if key.get(part) != extractor.key.get(part):
+    for part in key | extractor.fingerprint:
+        if key.get(part) != extractor.fingerprint.get(part):
             raise ValueError(
                 f"{where}: the graphs were made with {part} {key.get(part)!r}, "
-                f"not {extractor.key.get(part)!r}; remove them, or give another folder"
+                f"not {extractor.fingerprint.get(part)!r}; remove them, or give another folder"
             )
 
 
@@ -154,7 +267,7 @@ def _make_folder(folder: Path, extractor: Extractor) -> None:
             raise ValueError(f"{folder} holds files that are no graphs; give another folder")
         folder.mkdir(parents=True, exist_ok=True)
         header = FORMAT | {
-            "key": extractor.key,
+            "key": extractor.fingerprint,
             "options": extractor.options,
             "dim": extractor.features.dim,
             "labels": extractor.labels,

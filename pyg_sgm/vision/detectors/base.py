@@ -1,0 +1,116 @@
+"""What detectors find, several of them joined, and suppression of boxes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pyg_sgm.vision.images import Photo
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Regions of one image.
+
+    Args:
+        boxes: float32 ``[num_boxes, 4]``, x1, y1, x2, y2 in ``[0, 1]``.
+        labels: Label of each box; ``<unk>`` for a region that nothing is known of.
+        scores: Confidence of each box, float32 ``[num_boxes]`` in ``[0, 1]``.
+    """
+
+    boxes: np.ndarray
+    labels: tuple[str, ...]
+    scores: np.ndarray
+
+
+class Detector(Protocol):
+    """What finds regions in images."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What it is, with everything that its detections depend on."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels that it may give."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Detections]:
+        """The regions of each image."""
+
+
+def join(*detectors: Detector) -> Detector:
+    """All regions of several detectors, one detector's after the other's.
+
+    A weak detector leaves out much of a scene; with a grid beside it no part is lost.
+
+    Example:
+        >>> from pyg_sgm.vision import Grid
+        >>> both = join(Grid(1), Grid(3))
+        >>> photo = Photo(np.zeros((6, 6, 3), np.uint8), (6, 6))
+        >>> both.fingerprint, len(both([photo])[0].labels)
+        ('grid 1 + grid 3', 12)
+    """
+    return _Joined(detectors)
+
+
+class _Joined:
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        self._detectors = detectors
+        self.fingerprint = " + ".join(detector.fingerprint for detector in detectors)
+        self.labels = tuple(dict.fromkeys(x for detector in detectors for x in detector.labels))
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Detections]:
+        return [
+            Detections(
+                np.concatenate([part.boxes for part in parts]),
+                tuple(label for part in parts for label in part.labels),
+                np.concatenate([part.scores for part in parts]),
+            )
+            for parts in zip(*(detector(photos) for detector in self._detectors), strict=True)
+        ]
+
+
+def nms(
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    kinds: np.ndarray,
+    *,
+    iou_threshold: float,
+    limit: int,
+) -> np.ndarray:
+    """Non-maximum suppression: indices of the boxes to keep, best first.
+
+    A box goes if one of the same kind, with a higher score and itself kept, overlaps it by more
+    than ``iou_threshold`` (intersection over union).
+
+    Args:
+        boxes: ``[num_boxes, 4]`` x1, y1, x2, y2 in any unit.
+        scores: ``[num_boxes]``; of equal ones the first counts as higher.
+        kinds: Label of each box as a number, ``[num_boxes]``.
+        iou_threshold: In ``[0, 1]``.
+        limit: At most so many are kept.
+
+    Example:
+        >>> boxes = np.array([[0, 0, 4, 4], [0, 0, 4, 3.9], [0, 0, 4, 4.0]])
+        >>> scores, kinds = np.array([0.5, 0.9, 0.4]), np.array([0, 0, 1])
+        >>> nms(boxes, scores, kinds, iou_threshold=0.5, limit=9).tolist()
+        [1, 2]
+    """
+    order = np.argsort(-scores, kind="stable")
+    box = boxes[order]
+    corner = np.minimum(box[:, None, 2:], box[None, :, 2:])
+    sides = (corner - np.maximum(box[:, None, :2], box[None, :, :2])).clip(min=0)
+    both = sides.prod(-1)  # [num_boxes, num_boxes]
+    area = (box[:, 2:] - box[:, :2]).prod(-1)
+    either = area[:, None] + area[None] - both
+    rival = (both > iou_threshold * either) & (kinds[order][:, None] == kinds[order][None])
+    alive = np.ones(len(order), dtype=bool)
+    kept: list[int] = []
+    for i in range(len(order)):
+        if len(kept) == limit:
+            break
+        if alive[i]:
+            kept.append(i)
+            alive &= ~rival[i]
+    return order[kept]

@@ -1,0 +1,52 @@
+"""Extractors by the words that the command line gives."""
+
+import os
+
+from pyg_sgm.vision.colors import color_attributes
+from pyg_sgm.vision.detectors.registry import full_name, open_detector
+from pyg_sgm.vision.extraction import Extractor
+from pyg_sgm.vision.region_features import DEFAULT_BACKBONE, DEFAULT_SIZE, RegionFeatures
+from pyg_sgm.vision.relations.head import WEIGHTS, RelationHead
+
+
+def open_extractor(
+    detector: str = "grid",
+    *,
+    labels: str | os.PathLike[str] | None = None,
+    min_score: float | None = None,
+    backbone: str = DEFAULT_BACKBONE,
+    size: int = DEFAULT_SIZE,
+    half: bool = False,
+    relations: str | os.PathLike[str] | None = None,
+    colors: bool = True,
+) -> Extractor:
+    """An extractor with the shipped relation head and colors as attributes.
+
+    Its :attr:`~Extractor.options` are these arguments, files by their full paths.
+
+    Args:
+        detector, labels, min_score: See :func:`open_detector`. (default: :obj:`"grid"`)
+        backbone, size, half: See :class:`RegionFeatures`.
+        relations: File of a relation head. (default: :obj:`None`, the shipped one)
+        colors: Whether the attributes are :func:`~pyg_sgm.vision.colors.color_attributes`; else
+            there are none. (default: :obj:`True`)
+
+    Raises:
+        FileNotFoundError, ImportError, ValueError: What its parts raise.
+    """
+    return Extractor(
+        open_detector(detector, labels=labels, min_score=min_score),
+        RegionFeatures(backbone, size=size, half=half),
+        RelationHead.load(WEIGHTS if relations is None else relations),
+        color_attributes if colors else None,
+        options={
+            "detector": full_name(detector),
+            "labels": None if labels is None else os.path.abspath(labels),
+            "min_score": min_score,
+            "backbone": backbone,
+            "size": size,
+            "half": half,
+            "relations": None if relations is None else os.path.abspath(relations),
+            "colors": colors,
+        },
+    )
