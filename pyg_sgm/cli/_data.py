@@ -10,11 +10,12 @@ from pyg_sgm.cli._app import count_up
 from pyg_sgm.data import TextRecord
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
-from pyg_sgm.retrieval.prepare import extractor_of, only_pixels, open_again
+from pyg_sgm.retrieval.prepare import extractor_of, only_pixels
 from pyg_sgm.text import parse
 from pyg_sgm.training.folder import read_json_object
 from pyg_sgm.training.run_folder import GRAPHS, HELD_OUT, PARSES, RUN, SHARED, SOURCE
 from pyg_sgm.vision import open_extractor
+from pyg_sgm.vision.description import open_described
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def make_graphs(
         asked = pixels.detector
         matcher.extractor = extractor_of(folder) if asked is None else open_extractor(asked)
     elif pixels.detector is not None:
-        matcher.extractor = open_again(matcher.made_by, f"{run}", pixels.detector)
+        matcher.extractor = open_described(matcher.made_by, f"{run}", pixels.detector)
     extractor = matcher.extractor
     with count_up("images to graphs") as progress:
         return with_graphs(dataset, folder, extractor, progress)

@@ -1,9 +1,7 @@
 """``pyg-sgm graphs``"""
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
+from typing import Literal
 
 from pyg_sgm.cli._app import console, count_up
 from pyg_sgm.datasets import list_images
@@ -21,7 +19,7 @@ def graphs(
     min_score: float | None = None,
     backbone: str = DEFAULT_BACKBONE,
     size: int = DEFAULT_SIZE,
-    half: Annotated[bool, Parameter(negative="")] = False,
+    dtype: Literal["float32", "bfloat16"] = "float32",
     batch_size: int = 8,
 ) -> None:
     """Turn a folder of images into scene graphs with region features.
@@ -47,13 +45,14 @@ def graphs(
         Network of the region features, efficientnet-lite0 or a model of timm.
     size
         Side in pixels of the images that the backbone sees.
-    half
-        Let the backbone compute in bfloat16: faster, and slightly less exact.
+    dtype
+        What the backbone computes in; bfloat16 is slightly less exact, and faster on a card or on a
+        processor with matrix instructions.
     batch_size
         Images handled at once by a thread; the graphs do not depend on it.
     """
     extractor = open_extractor(
-        detector, labels=labels, min_score=min_score, backbone=backbone, size=size, half=half
+        detector, labels=labels, min_score=min_score, backbone=backbone, size=size, dtype=dtype
     )
     with count_up("images to graphs") as progress:
         done = extract(

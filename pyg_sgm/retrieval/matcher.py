@@ -30,11 +30,9 @@ from pyg_sgm.retrieval.inputs import (
     text_graphs,
 )
 from pyg_sgm.retrieval.prepare import (
-    describe,
     extractor_of,
     file_dataset,
     only_pixels,
-    open_again,
     with_graphs,
     with_parses,
 )
@@ -57,7 +55,9 @@ from pyg_sgm.training.evaluate import feature_width
 from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS
 from pyg_sgm.training.run_folder import GRAPHS
 from pyg_sgm.vision import Extractor
+from pyg_sgm.vision.description import describe, open_described
 from pyg_sgm.vision.extraction import check_same
+from pyg_sgm.vision.store import migrated
 
 CARD = """---
 {{ card_data }}
@@ -148,13 +148,13 @@ class SceneGraphMatcher(
                 "it cannot make them from files of images"
             )
         if self._extractor is None:
-            self._extractor = open_again(self.made_by, "the matcher")
+            self._extractor = open_described(self.made_by, "the matcher")
         return self._extractor
 
     @extractor.setter
     def extractor(self, extractor: Extractor) -> None:
         if self.model is not None and self.made_by is not None:
-            check_same(self.made_by.get("key"), extractor, "the matcher")
+            check_same(migrated(self.made_by).get("fingerprint"), extractor, "the matcher")
         self._extractor, self.made_by = extractor, describe(extractor)
 
     def fit(

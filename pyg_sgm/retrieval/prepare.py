@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from pyg_sgm.data import ImageRecord, Ragged, Spans
 from pyg_sgm.datasets import Labels, SceneGraphDataset
 from pyg_sgm.text import parse_texts
 from pyg_sgm.vision import Extractor, extract, open_extractor, open_graphs, read_photo
-from pyg_sgm.vision.extraction import AT_MOST, check_same
+from pyg_sgm.vision.description import open_described
+from pyg_sgm.vision.extraction import AT_MOST
 from pyg_sgm.vision.store import HEADER, SKIPPED, read_header
 
 Progress = Callable[[int, int], None]
@@ -140,41 +140,7 @@ def extractor_of(folder: str | os.PathLike[str] | None) -> Extractor:
     """What made the graphs of a folder; the default one, if there are none."""
     if folder is None or not (Path(folder) / HEADER).exists():
         return open_extractor()
-    return open_again(read_header(Path(folder)), os.fspath(folder))
-
-
-def describe(extractor: Extractor) -> dict[str, Any]:
-    """What :func:`open_again` needs."""
-    return {"key": extractor.fingerprint, "options": extractor.options}
-
-
-def open_again(made: Mapping[str, Any], where: str, detector: str | None = None) -> Extractor:
-    """The extractor that made some graphs.
-
-    Args:
-        made: See :func:`describe`.
-        where: What has the graphs, for messages.
-        detector: The same detector by another name, where its file has moved. (default:
-            :obj:`None`)
-
-    Raises:
-        FileNotFoundError: If a file of it is absent.
-        ValueError: If it cannot be made from its options, or is another one now.
-    """
-    options, key = made.get("options"), made.get("key")
-    if not isinstance(options, dict):
-        raise ValueError(f"{where}: the graphs are of an extractor of your own, give it: {key}")
-    try:
-        extractor = open_extractor(**options | ({} if detector is None else {"detector": detector}))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{where}: the graphs were made with {error.filename or error}, which is not there; a "
-            "detector that has moved may be given by its new name (--detector on the command line)"
-        ) from error
-    except TypeError as error:
-        raise ValueError(f"{where}: no options of an extractor: {options}") from error
-    check_same(key, extractor, where)
-    return extractor
+    return open_described(read_header(Path(folder)), os.fspath(folder))
 
 
 def file_dataset(

@@ -230,23 +230,23 @@ def extract(
     return ExtractionResult(len(missing) - len(skipped), len(files) - len(missing), skipped)
 
 
-def check_same(key: object, extractor: Extractor, where: str) -> None:
+def check_same(fingerprint: object, extractor: Extractor, where: str) -> None:
     """Checks that an extractor is the one that made some graphs.
 
     Args:
-        key: That of the one that made them.
+        fingerprint: That of the one that made them.
         extractor: The one at hand.
         where: What has the graphs, for messages.
 
     Raises:
         ValueError: Saying in what they differ.
     """
-    if not isinstance(key, dict):
-        raise ValueError(f"{where}: key: expected an object, got {key!r}")
-    for part in key | extractor.fingerprint:
-        if key.get(part) != extractor.fingerprint.get(part):
+    if not isinstance(fingerprint, dict):
+        raise ValueError(f"{where}: fingerprint: expected an object, got {fingerprint!r}")
+    for part in fingerprint | extractor.fingerprint:
+        if fingerprint.get(part) != extractor.fingerprint.get(part):
             raise ValueError(
-                f"{where}: the graphs were made with {part} {key.get(part)!r}, "
+                f"{where}: the graphs were made with {part} {fingerprint.get(part)!r}, "
                 f"not {extractor.fingerprint.get(part)!r}; remove them, or give another folder"
             )
 
@@ -267,13 +267,13 @@ def _make_folder(folder: Path, extractor: Extractor) -> None:
             raise ValueError(f"{folder} holds files that are no graphs; give another folder")
         folder.mkdir(parents=True, exist_ok=True)
         header = FORMAT | {
-            "key": extractor.fingerprint,
+            "fingerprint": extractor.fingerprint,
             "options": extractor.options,
             "dim": extractor.features.dim,
             "labels": extractor.labels,
         }
         write_text(folder / HEADER, json.dumps(header, indent=2, ensure_ascii=False) + "\n")
-    check_same(read_header(folder).get("key"), extractor, f"{folder}")
+    check_same(read_header(folder).get("fingerprint"), extractor, f"{folder}")
 
 
 def _made(folder: Path) -> dict[str, Source]:

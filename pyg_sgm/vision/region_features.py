@@ -26,9 +26,10 @@ class RegionFeatures:
             pixels 0 ... 255 in RGB, ``[batch, 3, size, size]``, to features
             ``[batch, dim, height, width]``, on any device. (default: :obj:`"efficientnet-lite0"`)
         size: Side in pixels of the images that the network sees. (default: ``416``)
-        half: Whether the network computes in bfloat16: 2 to 3 times as fast where the processor
-            has instructions for it. Features then are slightly other ones, with a cosine to those
-            of single precision of .998 in the mean. (default: :obj:`False`)
+        dtype: What the network computes in, :obj:`"float32"` or :obj:`"bfloat16"`, which is 2 to 3
+            times as fast where the processor has instructions for it. Features then are slightly
+            other ones, with a cosine to those of single precision of .998 in the mean.
+            (default: :obj:`"float32"`)
 
     Raises:
         ImportError: If the package of the backbone is absent.
@@ -48,16 +49,18 @@ class RegionFeatures:
         backbone: str | nn.Module = DEFAULT_BACKBONE,
         *,
         size: int = DEFAULT_SIZE,
-        half: bool = False,
+        dtype: str = "float32",
     ) -> None:
         if size < 1:
             raise ValueError(f"size: expected at least 1 pixel, got {size}")
+        if dtype not in ("float32", "bfloat16"):
+            raise ValueError(f"dtype: expected float32 or bfloat16, got {dtype!r}")
         name = backbone if isinstance(backbone, str) else type(backbone).__name__
         net = _named(backbone) if isinstance(backbone, str) else backbone
         # The layout in which convolutions are fastest, and a box's mean is a product of matrices.
         self._net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._size = size
-        self._half = half
+        self._half = dtype == "bfloat16"
         tensors = chain(self._net.parameters(), self._net.buffers())
         self._device = next((tensor.device for tensor in tensors), torch.device("cpu"))
         with torch.inference_mode():
@@ -68,7 +71,7 @@ class RegionFeatures:
         # A name says how a network is built, a module is known by its printed form.
         digest = _digest(net, "" if isinstance(backbone, str) else repr(net))
         self.fingerprint = (
-            f"{name} {digest} dim {self.dim} size {size}{' bfloat16' if half else ''}"
+            f"{name} {digest} dim {self.dim} size {size}{' bfloat16' if self._half else ''}"
         )
 
     def __call__(self, photos: Sequence[Photo], boxes: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ def open_extractor(
     min_score: float | None = None,
     backbone: str = DEFAULT_BACKBONE,
     size: int = DEFAULT_SIZE,
-    half: bool = False,
+    dtype: str = "float32",
     relations: str | os.PathLike[str] | None = None,
     colors: bool = True,
 ) -> Extractor:
@@ -26,7 +26,7 @@ def open_extractor(
 
     Args:
         detector, labels, min_score: See :func:`open_detector`. (default: :obj:`"grid"`)
-        backbone, size, half: See :class:`RegionFeatures`.
+        backbone, size, dtype: See :class:`RegionFeatures`.
         relations: File of a relation head. (default: :obj:`None`, the shipped one)
         colors: Whether the attributes are :func:`~pyg_sgm.vision.colors.color_attributes`; else
             there are none. (default: :obj:`True`)
@@ -36,7 +36,7 @@ def open_extractor(
     """
     return Extractor(
         open_detector(detector, labels=labels, min_score=min_score),
-        RegionFeatures(backbone, size=size, half=half),
+        RegionFeatures(backbone, size=size, dtype=dtype),
         RelationHead.load(WEIGHTS if relations is None else relations),
         color_attributes if colors else None,
         options={
@@ -45,7 +45,7 @@ def open_extractor(
             "min_score": min_score,
             "backbone": backbone,
             "size": size,
-            "half": half,
+            "dtype": dtype,
             "relations": None if relations is None else os.path.abspath(relations),
             "colors": colors,
         },

@@ -17,6 +17,7 @@ from pyg_sgm.data.features import FolderRows
 HEADER = "graphs.json"
 SKIPPED = "skipped.jsonl"
 FORMAT = {"format": "pyg_sgm graph folder", "version": 1}
+_RENAMED = {"key": "fingerprint", "half": "dtype", "colours": "colors"}  # in descriptions
 KINDS = ("object", "relation")  # node types that have features
 
 
@@ -101,7 +102,24 @@ def read_header(folder: Path) -> dict[str, Any]:
     header = _read_json(path)
     if not isinstance(header, dict) or {key: header.get(key) for key in FORMAT} != FORMAT:
         raise ValueError(f"{path}: not a graph folder of version {FORMAT['version']}")
-    return header
+    return migrated(header)
+
+
+def migrated(made: Mapping[str, Any]) -> dict[str, Any]:
+    """The description of an extractor in today's words, whatever version wrote it."""
+    made = {_RENAMED.get(name, name): value for name, value in made.items()}
+    if isinstance(made.get("options"), dict):
+        options = {_RENAMED.get(name, name): value for name, value in made["options"].items()}
+        if isinstance(options.get("dtype"), bool):  # was "half", and true or false
+            options["dtype"] = "bfloat16" if options["dtype"] else "float32"
+        made["options"] = options
+    parts = made.get("fingerprint")
+    if (
+        isinstance(parts, dict)
+        and parts.get("attributes") == "pyg_sgm.vision.attributes.attributes"
+    ):
+        made["fingerprint"] = parts | {"attributes": "pyg_sgm.vision.colors.color_attributes"}
+    return made
 
 
 def read_skipped(path: str | os.PathLike[str]) -> dict[str, str]:

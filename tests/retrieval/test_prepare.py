@@ -11,9 +11,9 @@ Image = pytest.importorskip("PIL.Image")
 from pyg_sgm.cli import main  # noqa: E402
 from pyg_sgm.datasets import ImageFolder, SceneWorld  # noqa: E402
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs  # noqa: E402
-from pyg_sgm.retrieval.prepare import open_again  # noqa: E402
 from pyg_sgm.training import Recipe  # noqa: E402
 from pyg_sgm.vision import Extractor, RegionFeatures, open_detector  # noqa: E402
+from pyg_sgm.vision.description import open_described  # noqa: E402
 
 NAMES = [f"{i}.png" for i in range(8)]
 SMALL = ["--set", "dim=8", "--set", "hidden=8", "--set", "embed=6", "--epochs", "1"]
@@ -28,7 +28,7 @@ def open_small(detector: str = "grid") -> Extractor:
 
 @pytest.fixture(autouse=True)
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("pyg_sgm.retrieval.prepare", "pyg_sgm.cli._data"):
+    for place in ("pyg_sgm.retrieval.prepare", "pyg_sgm.vision.description", "pyg_sgm.cli._data"):
         monkeypatch.setattr(f"{place}.open_extractor", open_small)
 
 
@@ -126,18 +126,18 @@ def test_the_extractor_of_a_folder_is_made_again(data: ImageFolder, tmp_path: Pa
         with_graphs(data, folder)
 
 
-def test_open_again(tmp_path: Path) -> None:
+def test_open_described(tmp_path: Path) -> None:
     made = {"key": open_small().fingerprint, "options": {"detector": "grid"}}
-    assert open_again(made, "here").fingerprint == made["key"]
+    assert open_described(made, "here").fingerprint == made["key"]
     other = detections(tmp_path / "found.jsonl", "dog")
     with pytest.raises(ValueError, match="here: the graphs were made with detector 'grid 3', not"):
-        open_again(made, "here", other)
+        open_described(made, "here", other)
     for options, message in (
         (None, "an extractor of your own"),
         ({"detektor": "grid"}, "no options of an extractor"),
     ):
         with pytest.raises(ValueError, match=f"here: .*{message}"):
-            open_again({**made, "options": options}, "here")
+            open_described({**made, "options": options}, "here")
 
 
 def test_a_matcher_remembers_its_extractor(data: ImageFolder, tmp_path: Path) -> None:

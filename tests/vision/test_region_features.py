@@ -74,7 +74,7 @@ def test_features_do_not_depend_on_the_batch() -> None:
 def test_half_precision_is_close() -> None:
     torch.manual_seed(0)
     net, images, box = EfficientNetLite0(), photos(2), [boxes(4), boxes(2)]
-    whole, half = (RegionFeatures(net, size=96, half=half) for half in (False, True))
+    whole, half = (RegionFeatures(net, size=96, dtype=dtype) for dtype in ("float32", "bfloat16"))
     assert whole.fingerprint != half.fingerprint
     for a, b in zip(whole(images, box), half(images, box), strict=True):
         assert b.dtype == np.float32
