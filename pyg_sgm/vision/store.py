@@ -18,6 +18,7 @@ HEADER = "graphs.json"
 SKIPPED = "skipped.jsonl"
 FORMAT = {"format": "pyg_sgm graph folder", "version": 1}
 _RENAMED = {"key": "fingerprint", "half": "dtype", "colours": "colors"}  # in descriptions
+_MOVED = {"pyg_sgm.vision.attributes.attributes": "pyg_sgm.vision.colors.color_attributes"}
 KINDS = ("object", "relation")  # node types that have features
 
 
@@ -114,11 +115,8 @@ def migrated(made: Mapping[str, Any]) -> dict[str, Any]:
             options["dtype"] = "bfloat16" if options["dtype"] else "float32"
         made["options"] = options
     parts = made.get("fingerprint")
-    if (
-        isinstance(parts, dict)
-        and parts.get("attributes") == "pyg_sgm.vision.attributes.attributes"
-    ):
-        made["fingerprint"] = parts | {"attributes": "pyg_sgm.vision.colors.color_attributes"}
+    if isinstance(parts, dict):
+        made["fingerprint"] = {name: _MOVED.get(str(part), part) for name, part in parts.items()}
     return made
 
 
