@@ -11,7 +11,7 @@ import pyg_sgm
 
 ROOT = Path(pyg_sgm.__file__).parent
 LAYERS = [
-    {"typing"},
+    {"typing", "io"},
     {"ops"},
     {"nn", "losses", "metrics", "data"},
     {"models", "datasets", "text", "vision"},

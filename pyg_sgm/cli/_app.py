@@ -1,6 +1,5 @@
 """What the commands share: the app, its console, parameters, and helpers."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +18,8 @@ try:
 except ImportError as error:
     raise ImportError("the command line needs more: pip install pyg_sgm[train]") from error
 
+from pyg_sgm.io import write_json as write_json_file
 from pyg_sgm.retrieval import SceneGraphMatcher
-from pyg_sgm.training.folder import write_text
 
 app = App(
     name="pyg-sgm",
@@ -61,7 +60,7 @@ def count_up(name: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes to the side and renames."""
+    """Writes indented JSON."""
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}")
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    write_json_file(path, value)

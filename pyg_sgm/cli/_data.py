@@ -9,10 +9,10 @@ from cyclopts import Parameter
 from pyg_sgm.cli._app import count_up
 from pyg_sgm.data import TextRecord
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
+from pyg_sgm.io import read_json
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
 from pyg_sgm.retrieval.prepare import extractor_of, only_pixels
 from pyg_sgm.text import parse
-from pyg_sgm.training.folder import read_json_object
 from pyg_sgm.training.run_folder import GRAPHS, HELD_OUT, PARSES, RUN, SHARED, SOURCE
 from pyg_sgm.vision import open_extractor
 from pyg_sgm.vision.description import open_described
@@ -140,7 +140,7 @@ def _held_out(run: Path) -> tuple[str, int] | None:
 
 def _asked(run: Path) -> dict[str, Any]:
     """What a training was asked for; nothing, if the folder is no run but a saved matcher."""
-    return read_json_object(run / RUN) if (run / RUN).is_file() else {}
+    return read_json(run / RUN, dict) if (run / RUN).is_file() else {}
 
 
 def size_of(dataset: SceneGraphDataset) -> str:

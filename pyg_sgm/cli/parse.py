@@ -1,7 +1,6 @@
 """``pyg-sgm parse``"""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -9,6 +8,7 @@ from typing import Literal
 from rich.progress import open as progress_open
 
 from pyg_sgm.cli._app import console
+from pyg_sgm.io import atomic_write
 from pyg_sgm.text import draw as draw_graph
 from pyg_sgm.text import parse as parse_caption
 from pyg_sgm.text import parse_stream
@@ -52,16 +52,12 @@ def parse(
         raise ValueError("--file goes with --out, and not with --draw")
     if not out.parent.is_dir():
         raise ValueError(f"{out}: there is no folder {out.parent}")
-    side, number = out.with_name(f"{out.name}.{os.getpid()}.tmp"), 0
-    try:
-        lines = (line.rstrip("\r\n") for line in _lines(file))
-        with side.open("w", encoding="utf-8") as graphs:
-            for parsed in parse_stream(lines, backend):
-                number += 1
-                graphs.write(json.dumps(parsed.to_dict(), ensure_ascii=False) + "\n")
-        os.replace(side, out)
-    finally:
-        side.unlink(missing_ok=True)
+    number = 0
+    lines = (line.rstrip("\r\n") for line in _lines(file))
+    with atomic_write(out) as side, side.open("w", encoding="utf-8") as graphs:
+        for parsed in parse_stream(lines, backend):
+            number += 1
+            graphs.write(json.dumps(parsed.to_dict(), ensure_ascii=False) + "\n")
     console.print(f"{number} graphs are in {out}")
 
 

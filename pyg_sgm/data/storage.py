@@ -6,13 +6,13 @@ from typing import TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch_geometric.typing import NodeType
 
 from pyg_sgm.data.features import CheckedRows
 from pyg_sgm.data.ragged import Field, Ragged, Spans, Store
 from pyg_sgm.data.schema import IMAGE_EDGES, IMAGE_NODES, TEXT_EDGES, TEXT_NODES
+from pyg_sgm.io import write_tensors
 
 FORMAT = {"format": "pyg_sgm graph collection", "version": "1"}
 
@@ -29,7 +29,7 @@ def write_fields(
     fields: Mapping[Field, Ragged],
     sizes: Mapping[str, Tensor],
 ) -> None:
-    """Writes to the side and renames, so a file that is there is whole at any time.
+    """Writes the file whole or not at all.
 
     Tensors: ``ids`` and ``id_lengths`` (UTF-8 bytes), ``nodes/TYPE`` (nodes a graph),
     ``rows/STORE/FIELD`` and, where it is not that of the nodes, ``count/STORE/FIELD`` (rows a
@@ -49,10 +49,7 @@ def write_fields(
             tensors[f"count/{key}"] = field.spans.count
     for name, size in sizes.items():
         tensors[f"size/{name}"] = size
-    side = f"{os.fspath(path)}.{os.getpid()}.tmp"
-    # Clones, because safetensors refuses tensors that share memory.
-    save_file({key: value.clone() for key, value in tensors.items()}, side, metadata=FORMAT)
-    os.replace(side, path)
+    write_tensors(path, tensors, FORMAT)
 
 
 def read_fields(path: str | os.PathLike[str]) -> Fields:

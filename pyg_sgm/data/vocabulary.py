@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pyg_sgm.io import read_json, write_text
+
 UNKNOWN = "<unk>"
 
 # Letters and digits, joined inside by hyphens or apostrophes; a possessive "'s" is a word of its
@@ -101,7 +103,7 @@ class Vocabulary:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the words as a JSON list."""
-        _write_json(path, self._words[1:])
+        write_text(path, json.dumps(self._words[1:], ensure_ascii=False))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Vocabulary":
@@ -110,7 +112,7 @@ class Vocabulary:
         Raises:
             ValueError: If the file is not a JSON list of distinct strings.
         """
-        return _from_list(_read_json(path), str(path))
+        return _from_list(read_json(path), str(path))
 
     def __repr__(self) -> str:
         return f"Vocabulary({len(self)} words)"
@@ -136,7 +138,7 @@ class Vocabularies:
         """Writes ``vocabularies.json`` into a folder, which is created if it is absent."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         lists = {f.name: list(getattr(self, f.name).words[1:]) for f in fields(self)}
-        _write_json(Path(folder) / "vocabularies.json", lists)
+        write_text(Path(folder) / "vocabularies.json", json.dumps(lists, ensure_ascii=False))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "Vocabularies":
@@ -146,7 +148,7 @@ class Vocabularies:
             ValueError: If the file is cut short or has another shape.
         """
         path = Path(folder) / "vocabularies.json"
-        lists = _read_json(path)
+        lists = read_json(path)
         names = [f.name for f in fields(cls)]
         if not isinstance(lists, dict) or sorted(lists) != sorted(names):
             raise ValueError(f"{path}: expected an object with the keys {', '.join(names)}")
@@ -160,19 +162,3 @@ def _from_list(words: object, where: str) -> Vocabulary:
         return Vocabulary(words)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-
-
-def _read_json(path: str | os.PathLike[str]) -> object:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except ValueError as error:  # not JSON or not UTF-8
-        raise ValueError(f"{path}: not a JSON file ({error})") from error
-
-
-def _write_json(path: str | os.PathLike[str], value: object) -> None:
-    # To the side and renamed: an interrupted save never harms the file that is there.
-    side = f"{os.fspath(path)}.{os.getpid()}.tmp"
-    with open(side, "w", encoding="utf-8") as file:
-        json.dump(value, file, ensure_ascii=False)
-    os.replace(side, path)

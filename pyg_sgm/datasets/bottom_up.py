@@ -12,9 +12,9 @@ from torch import Tensor
 from pyg_sgm.data import ImageRecord, Ragged, Spans, image_record
 from pyg_sgm.data.schema import first_bad_row
 from pyg_sgm.data.vocabulary import UNKNOWN
-from pyg_sgm.datasets._files.text import read_text
 from pyg_sgm.datasets.base import SceneGraphDataset
 from pyg_sgm.datasets.captions import captioned
+from pyg_sgm.io import read_text
 
 PLAIN = ("image_id", "image_w", "image_h", "num_boxes", "boxes", "features")
 LABELLED = (

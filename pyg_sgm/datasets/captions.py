@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from pyg_sgm.data import ImageRecord, Ragged, TextRecord, read_scene_graph, text_record
-from pyg_sgm.datasets._files.text import read_text
+from pyg_sgm.io import read_text
 
 IMAGE, CAPTION, GRAPH = ("image", "image_id"), "caption", "scene_graph"
 

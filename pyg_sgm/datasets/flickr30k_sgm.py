@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from pyg_sgm.data import ImageRecord, TextRecord, image_record, open_feature_folder, text_record
-from pyg_sgm.datasets._files.json import read_json
 from pyg_sgm.datasets.base import Labels, SceneGraphDataset
+from pyg_sgm.io import read_json
 
 
 class Flickr30kSGM(SceneGraphDataset):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pyg_sgm.data import TextRecord, image_record
 from pyg_sgm.datasets._files.images import find_image
-from pyg_sgm.datasets._files.text import read_text
 from pyg_sgm.datasets.base import SceneGraphDataset
 from pyg_sgm.datasets.captions import read_captions
+from pyg_sgm.io import read_text
 
 
 class Flickr8k(SceneGraphDataset):

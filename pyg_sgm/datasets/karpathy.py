@@ -7,8 +7,9 @@ from typing import Any
 from pyg_sgm.data import TextRecord, image_record, open_feature_folder, text_record
 from pyg_sgm.data.vocabulary import UNKNOWN
 from pyg_sgm.datasets._files.images import find_image
-from pyg_sgm.datasets._files.json import field, read_json
+from pyg_sgm.datasets._files.json import field
 from pyg_sgm.datasets.base import SceneGraphDataset
+from pyg_sgm.io import read_json
 
 
 class KarpathyCaptions(SceneGraphDataset):

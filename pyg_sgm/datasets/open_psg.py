@@ -6,9 +6,10 @@ from typing import Any
 
 from pyg_sgm.data import ImageRecord, image_record
 from pyg_sgm.datasets._files.images import find_image
-from pyg_sgm.datasets._files.json import field, names, pick, read_json
+from pyg_sgm.datasets._files.json import field, names, pick
 from pyg_sgm.datasets.base import Labels, SceneGraphDataset
 from pyg_sgm.datasets.captions import captioned
+from pyg_sgm.io import read_json
 
 
 class OpenPSG(SceneGraphDataset):

@@ -8,9 +8,10 @@ import numpy as np
 
 from pyg_sgm.data import ImageRecord, image_record
 from pyg_sgm.datasets._files.images import find_image, image_size
-from pyg_sgm.datasets._files.json import field, names, pick, read_json
+from pyg_sgm.datasets._files.json import field, names, pick
 from pyg_sgm.datasets.base import Labels, SceneGraphDataset
 from pyg_sgm.datasets.captions import captioned
+from pyg_sgm.io import read_json
 
 SHORT, LONG = 600, 1000  # the detector's frame: least shorter side and largest longer side
 

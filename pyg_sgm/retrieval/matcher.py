@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pyg_sgm.data import Vocabularies, Vocabulary, read_word_vectors, word_vectors
 from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.io import atomic_write
 from pyg_sgm.metrics.retrieval import RetrievalMetrics
 from pyg_sgm.models import MODELS, GraphSizes, Matcher
 from pyg_sgm.retrieval.attention import Attention, explain_attention
@@ -356,7 +357,8 @@ class SceneGraphMatcher(
             url = super().save_pretrained(side, **kwargs)
             for path in sorted(Path(side).iterdir()):
                 if path.name != "README.md" or not (folder / path.name).exists():
-                    os.replace(path, folder / path.name)
+                    with atomic_write(folder / path.name) as whole:
+                        os.replace(path, whole)
         return url
 
     @classmethod

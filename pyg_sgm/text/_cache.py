@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_sgm.data import TextRecord
+from pyg_sgm.io import atomic_write, read_json_lines
 from pyg_sgm.text._parse import Backend, parse_batch
 from pyg_sgm.text._parsed import ParsedCaption
 
@@ -47,29 +48,22 @@ def _read(path: Path, backend: str) -> dict[str, ParsedCaption]:
         return {}
     parses = {}
     names = {field.name for field in fields(ParsedCaption)}
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"{path}: line {number} is cut short or not JSON") from error
-            if number == 1:
-                if row != _header(backend):
-                    return {}
-            elif not isinstance(row, dict) or set(row) != names:
-                raise ValueError(f"{path}: line {number} is no parse of a caption")
-            else:
-                parses[row["caption"]] = ParsedCaption(**{k: _tuples(v) for k, v in row.items()})
+    for number, row in read_json_lines(path):
+        if number == 1:
+            if row != _header(backend):
+                return {}
+        elif not isinstance(row, dict) or set(row) != names:
+            raise ValueError(f"{path}: line {number} is no parse of a caption")
+        else:
+            parses[row["caption"]] = ParsedCaption(**{k: _tuples(v) for k, v in row.items()})
     return parses
 
 
 def _write(path: Path, backend: str, parses: Iterable[ParsedCaption]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    side = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with side.open("w", encoding="utf-8") as file:
+    with atomic_write(path) as side, side.open("w", encoding="utf-8") as file:
         for row in (_header(backend), *map(asdict, parses)):
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    os.replace(side, path)
 
 
 def _header(backend: str) -> dict[str, str]:

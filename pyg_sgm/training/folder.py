@@ -3,7 +3,6 @@
 Nothing is pickled.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -12,10 +11,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from pyg_sgm.data import Vocabularies
+from pyg_sgm.io import read_json, write_json, write_tensors
 from pyg_sgm.models import MODELS, GraphSizes, Matcher
 
 CONFIG, WEIGHTS, VOCABULARIES = "config.json", "model.safetensors", "vocabularies.json"
@@ -57,16 +57,12 @@ def save_description(folder: str | os.PathLike[str], saved: SavedModel) -> None:
         "options": saved.model.config,
         "extractor": saved.extractor,
     }
-    write_text(Path(folder) / CONFIG, json.dumps(config, indent=2) + "\n")
+    write_json(Path(folder) / CONFIG, config)
 
 
 def save_weights(folder: str | os.PathLike[str], weights: Mapping[str, Tensor]) -> None:
     """Writes the weights."""
-    path = Path(folder) / WEIGHTS
-    side = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    # Clones, because safetensors refuses tensors that share memory.
-    save_file({k: v.detach().cpu().clone().contiguous() for k, v in weights.items()}, side)
-    os.replace(side, path)
+    write_tensors(Path(folder) / WEIGHTS, weights)
 
 
 def load_model(folder: str | os.PathLike[str]) -> SavedModel:
@@ -118,7 +114,7 @@ def build_model(name: str, sizes: GraphSizes, options: Mapping[str, Any], seed: 
 
 def read_config(path: Path) -> dict[str, Any]:
     """Reads and checks ``config.json``."""
-    config = read_json_object(path)
+    config = read_json(path, dict)
     if config.get("format") != FORMAT["format"]:
         raise ValueError(f"{path}: this is no model of pyg_sgm")
     if config.get("version") != FORMAT["version"]:
@@ -140,17 +136,6 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
-    """Reads a JSON file that holds an object."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # not JSON or not UTF-8
-        raise ValueError(f"{path}: cut short or not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path}: expected an object, got {type(value).__name__}")
-    return value
-
-
 def read_weights(path: Path, model: Matcher) -> dict[str, Tensor]:
     """Reads weights and checks that they are those of the model's architecture."""
     try:
@@ -168,10 +153,3 @@ def read_weights(path: Path, model: Matcher) -> dict[str, Tensor]:
             f"the model has {expected.get(odd, 'no such weight')}"
         )
     return weights
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes to the side and renames: an interrupted write never harms the file that is there."""
-    side = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    side.write_text(text, encoding="utf-8")
-    os.replace(side, path)

@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS, read_json_object, write_text
+from pyg_sgm.io import read_json, write_json
+from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS
 
 RUN = "run.json"
 # In it: names of the data and of a shared graph folder, which may move between two calls; and the
@@ -59,7 +60,7 @@ def claim(
             written.unlink()
     (folder / LAST).parent.mkdir(parents=True, exist_ok=True)
     (folder / METRICS).parent.mkdir(exist_ok=True)
-    write_text(path, json.dumps(wanted, indent=2) + "\n")
+    write_json(path, wanted)
 
 
 def check_free(folder: Path, resume: bool = False, overwrite: bool = False) -> None:
@@ -99,7 +100,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _check_same(path: Path, settings: dict[str, Any]) -> None:
-    before = read_json_object(path)
+    before = read_json(path, dict)
     for name in before | settings:
         if name not in (SOURCE, SHARED) and before.get(name) != settings.get(name):
             raise ValueError(

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from pyg_sgm.data import image_record
+from pyg_sgm.io import write_json, write_text
 from pyg_sgm.vision.detectors.base import Detections, Detector
 from pyg_sgm.vision.images import ImageError, Photo, read_photo
 from pyg_sgm.vision.region_features import RegionFeatures, union_boxes
@@ -30,7 +31,6 @@ from pyg_sgm.vision.store import (
     read_skipped,
     shard_files,
     write_shard,
-    write_text,
 )
 
 AT_MOST = 832  # pixels of the longer side: twice what a detector of 416 looks at
@@ -272,7 +272,7 @@ def _make_folder(folder: Path, extractor: Extractor) -> None:
             "dim": extractor.features.dim,
             "labels": extractor.labels,
         }
-        write_text(folder / HEADER, json.dumps(header, indent=2, ensure_ascii=False) + "\n")
+        write_json(folder / HEADER, header)
     check_same(read_header(folder).get("fingerprint"), extractor, f"{folder}")
 
 

@@ -13,6 +13,7 @@ import torch
 
 from pyg_sgm.data import ImageRecord, Ragged, Spans, image_record, open_npy
 from pyg_sgm.data.features import FolderRows
+from pyg_sgm.io import atomic_write, read_json, read_json_lines, write_text
 
 HEADER = "graphs.json"
 SKIPPED = "skipped.jsonl"
@@ -100,7 +101,7 @@ def read_header(folder: Path) -> dict[str, Any]:
     path = folder / HEADER
     if not path.exists():
         raise FileNotFoundError(f"{folder}: no folder of graphs ({HEADER} is not there)")
-    header = _read_json(path)
+    header = read_json(path)
     if not isinstance(header, dict) or {key: header.get(key) for key in FORMAT} != FORMAT:
         raise ValueError(f"{path}: not a graph folder of version {FORMAT['version']}")
     return migrated(header)
@@ -126,8 +127,7 @@ def read_skipped(path: str | os.PathLike[str]) -> dict[str, str]:
     if not file.exists():
         return {}
     try:
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        return {row["image"]: row["reason"] for row in rows}
+        return {row["image"]: row["reason"] for _, row in read_json_lines(file)}
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{file}: cut short or not the list of skipped images") from error
 
@@ -152,7 +152,7 @@ def shard_files(folder: Path) -> list[Path]:
 
 def read_shard(path: Path) -> list[dict[str, Any]]:
     """One mapping an image."""
-    rows = _read_json(path)
+    rows = read_json(path)
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "id" in row for row in rows):
         raise ValueError(f"{path}: expected a list of images")
     return rows
@@ -180,23 +180,10 @@ def write_shard(path: Path, graphs: Sequence[Graph], sources: Sequence[Sequence[
         for graph, part in zip(graphs, parts, strict=True):
             if not np.isfinite(part).all():
                 raise ValueError(f"image {graph.record.id!r}: {kind} features beyond float16")
-        side = _side(path)
-        with side.open("wb") as file:
+        with atomic_write(feature_file(path, kind)) as side, side.open("wb") as file:
             np.save(file, np.concatenate(parts), allow_pickle=False)
-        os.replace(side, feature_file(path, kind))
     rows = [_row(graph, source) for graph, source in zip(graphs, sources, strict=True)]
     write_text(path, "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes to the side and renames, so that the file is whole at any time."""
-    side = _side(path)
-    side.write_text(text, encoding="utf-8")
-    os.replace(side, path)
-
-
-def _side(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp")
 
 
 def _row(graph: Graph, source: Sequence[int]) -> dict[str, Any]:
@@ -231,10 +218,3 @@ def _record(row: Mapping[str, Any], shard: Path) -> ImageRecord:
         return replace(record, size=tuple(row["size"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{shard}: image {row['id']!r}: {error}") from error
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: cut short or not JSON ({error})") from error

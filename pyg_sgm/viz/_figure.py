@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyg_sgm.io import atomic_write
 from pyg_sgm.vision.images import read_photo
 
 if TYPE_CHECKING:
@@ -59,16 +60,14 @@ def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Writes to the side and renames."""
     suffix = path.suffix[1:].lower()
     known = figure.canvas.get_supported_filetypes()
     if suffix not in known:
         raise ValueError(f"{path}: unknown format; known: {', '.join(sorted(known))}")
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}")
-    side = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    figure.savefig(side, format=suffix)
-    os.replace(side, path)
+    with atomic_write(path) as side:
+        figure.savefig(side, format=suffix)
 
 
 def short(text: str, length: int) -> str:

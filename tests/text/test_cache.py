@@ -34,7 +34,7 @@ def test_a_cache_of_another_backend_is_made_anew(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "message"), [('{"caption"', "line 2 is cut short"), ("[1]", "line 2 is no parse")]
+    ("line", "message"), [('{"caption"', "line 2: cut short"), ("[1]", "line 2 is no parse")]
 )
 def test_a_broken_cache_is_named(tmp_path, line, message):
     cache = tmp_path / "parses.jsonl"

@@ -7,40 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyg_sgm.datasets._files.text import read_bytes
-
-_PICKLE_SUFFIXES = (".joblib", ".pkl", ".pickle", ".p")
 _CHUNK = 1 << 20  # characters
 _NEXT = re.compile(r"[\s,]*")  # what stands between two objects of a list
-
-
-def read_json(path: str | os.PathLike[str], kind: type) -> Any:
-    """Reads a JSON file, gzipped if its name ends in ``.gz``.
-
-    Args:
-        path: The file.
-        kind: Expected type of the whole, ``dict`` or ``list``.
-
-    Raises:
-        FileNotFoundError: If the file is absent.
-        ValueError: Naming the file, if it is a pickle, cut short, not JSON, or of another type.
-    """
-    path = Path(path)
-    if path.suffix.lower() in _PICKLE_SUFFIXES:
-        raise ValueError(
-            f"{path}: pickles are never read, they can run code; convert the file to JSON"
-        )
-    raw = read_bytes(path)
-    if raw[:1] == b"\x80":
-        raise ValueError(f"{path}: this is a pickle; pickles are never read, they can run code")
-    try:
-        value = json.loads(raw)
-    except ValueError as error:  # also UnicodeDecodeError
-        raise ValueError(f"{path}: cut short or not JSON ({error})") from error
-    if not isinstance(value, kind):
-        expected = "an object" if kind is dict else "a list"
-        raise ValueError(f"{path}: expected {expected}, got {type(value).__name__}")
-    return value
 
 
 def read_json_list(path: str | os.PathLike[str]) -> Iterator[Any]:

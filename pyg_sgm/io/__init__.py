@@ -1,0 +1,33 @@
+"""Files: written whole or not at all, read with errors that name them."""
+
+from pyg_sgm.io._read import (
+    parse_json,
+    read_bytes,
+    read_json,
+    read_json_lines,
+    read_lines,
+    read_text,
+)
+from pyg_sgm.io._write import (
+    atomic_write,
+    is_temporary,
+    remove_temporaries,
+    write_json,
+    write_tensors,
+    write_text,
+)
+
+__all__ = [
+    "atomic_write",
+    "is_temporary",
+    "parse_json",
+    "read_bytes",
+    "read_json",
+    "read_json_lines",
+    "read_lines",
+    "read_text",
+    "remove_temporaries",
+    "write_json",
+    "write_tensors",
+    "write_text",
+]
