@@ -3,6 +3,9 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 BENCH ?= bench_results
+# Where segment operations are called; kernels know nothing of torch-scatter.
+WITHOUT_SCATTER := $(foreach room,ops nn models,tests/$(room) pyg_sgm/$(room)) \
+	--ignore=tests/ops/test_kernels.py --ignore=pyg_sgm/ops/kernels
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench clean
@@ -33,7 +36,7 @@ lint: $(VENV)/.dev  ## Check style and types
 
 test: lint  ## Run every test and doctest, with and without torch-scatter
 	$(BIN)/pytest
-	PYG_SGM_TEST_WITHOUT_SCATTER=1 $(BIN)/pytest
+	PYG_SGM_TEST_WITHOUT_SCATTER=1 $(BIN)/pytest $(WITHOUT_SCATTER)
 
 # Small sizes, minutes in all; the sizes of the reported figures are in each script's help.
 bench: $(VENV)/.dev  ## Run the speed benchmarks on small sizes

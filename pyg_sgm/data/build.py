@@ -58,10 +58,16 @@ def image_graph(
     """Builds the graph of one image.
 
     Args:
-        objects, boxes, relations, attributes, size, scores, id: See :func:`image_record`.
+        objects: Label of each object.
+        boxes: Box of each object, or :obj:`None`; see :func:`image_record`.
         vocabularies: Labels to indices; unknown labels become index 0.
+        relations: ``(subject, predicate, object)`` by object indices. (default: ``()``)
+        attributes: ``(object, attribute)`` by object indices. (default: ``()``)
+        size: Width and height in the unit of the boxes. (default: :obj:`None`)
+        scores: Confidences per node type. (default: :obj:`None`)
         features: Region features ``{"object": [num_objects, dim], "relation": [num_relations,
-            dim]}``. (default: none)
+            dim]}``. (default: :obj:`None`)
+        id: Name of the image. (default: ``""``)
 
     Raises:
         ValueError: Naming image and field; see :func:`image_record`, and for features whose
@@ -100,8 +106,14 @@ def text_graph(
     """Builds the graph of one text.
 
     Args:
-        caption, objects, attributes, relations, spans, id: See :func:`text_record`.
+        caption: The sentence, or its words.
         words: Words to indices; unknown words become index 0.
+        objects: Phrase of each object. (default: ``()``)
+        attributes: ``(object, phrase)`` by object indices or names. (default: ``()``)
+        relations: ``(subject, phrase, object)`` by object indices or names. (default: ``()``)
+        spans: Words that each node comes from, per node type; see :func:`text_record`.
+            (default: :obj:`None`)
+        id: Name of the text. (default: ``""``)
 
     Raises:
         ValueError: Naming text and field; see :func:`text_record`.

@@ -241,7 +241,7 @@ def _side(nodes: Packed, beta: Tensor, graphs: Tensor, size: int, square: Tensor
 def _texts(
     nodes: Packed, beta: Tensor, graphs: Tensor, size: int, square: Tensor, x_square: Tensor
 ) -> _Side:
-    """The texts' side. What an image's node sees is :math:`\sum_s \alpha_s y_s`, so its squared
+    r"""The texts' side. What an image's node sees is :math:`\sum_s \alpha_s y_s`, so its squared
     length under a perspective is a quadratic form in :math:`\alpha`, whose matrix of inner
     products of the text's nodes is the same for all images.
 

@@ -185,7 +185,9 @@ class SceneGraphMatcher(
                 that the training texts lack. (default: :obj:`None`)
             out: Folder of the run. (default: :obj:`None`, nothing is written)
             seed: Initial weights, order of the batches, dropout. (default: ``0``)
-            settings, **options: ``devices``, ``accelerator``, ``gather_negatives``, ``resume``,
+            settings: What the run's folder remembers; see :func:`pyg_sgm.training.fit`.
+                (default: :obj:`None`)
+            **options: ``devices``, ``accelerator``, ``gather_negatives``, ``resume``,
                 ``overwrite``, ``progress``: see :func:`pyg_sgm.training.fit`.
 
         Raises:
@@ -269,7 +271,8 @@ class SceneGraphMatcher(
         """Score of every text with one image, ``[num_texts]``, on the CPU.
 
         Args:
-            images, texts: See :meth:`encode_images` and :meth:`encode_texts`.
+            images: See :meth:`encode_images`.
+            texts: See :meth:`encode_texts`.
             image_of_text: Position of each text's image, ``[num_texts]``.
         """
         image, text = self.encode_images(images), self.encode_texts(texts)

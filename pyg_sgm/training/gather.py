@@ -50,7 +50,8 @@ def gather_pairs(
     An image that several processes have, because its texts are spread over them, is kept once.
 
     Args:
-        image, text: Encodings of this process.
+        image: Encoding of this process's images.
+        text: Encoding of this process's texts.
         image_of_text: Position in ``image`` of each text's image, ``[num_texts]``.
         image_index: Index in the whole data of each image, ``[num_images]``.
 

@@ -25,8 +25,12 @@ def open_extractor(
     Its :attr:`~Extractor.options` are these arguments, files by their full paths.
 
     Args:
-        detector, labels, min_score: See :func:`open_detector`. (default: :obj:`"grid"`)
-        backbone, size, dtype: See :class:`RegionFeatures`.
+        detector: See :func:`open_detector`. (default: ``"grid"``)
+        labels: See :func:`open_detector`. (default: :obj:`None`)
+        min_score: See :func:`open_detector`. (default: :obj:`None`)
+        backbone: See :class:`RegionFeatures`.
+        size: See :class:`RegionFeatures`.
+        dtype: See :class:`RegionFeatures`. (default: ``"float32"``)
         relations: File of a relation head. (default: :obj:`None`, the shipped one)
         colors: Whether the attributes are :func:`~pyg_sgm.vision.colors.color_attributes`; else
             there are none. (default: :obj:`True`)

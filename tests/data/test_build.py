@@ -1,6 +1,5 @@
 import pytest
 import torch
-from sample_graphs import VOCABULARIES, WORDS, images, texts
 
 from pyg_sgm.data import (
     Vocabulary,
@@ -10,6 +9,7 @@ from pyg_sgm.data import (
     text_record,
     validate,
 )
+from tests.helpers.graphs import VOCABULARIES, WORDS, images, texts
 
 BOX = [0.1, 0.1, 0.5, 0.5]
 

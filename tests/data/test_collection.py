@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from sample_graphs import images, same, texts
 from torch_geometric.data import Batch, HeteroData
 
 from pyg_sgm.data import GraphCollection, Ragged
 from pyg_sgm.data.storage import FORMAT
+from tests.helpers.graphs import images, same, texts
 
 
 @pytest.fixture(params=[images, texts])

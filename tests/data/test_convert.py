@@ -1,9 +1,9 @@
 import networkx as nx
 import pytest
 import torch
-from sample_graphs import images, same, texts
 
 from pyg_sgm.data import from_networkx, to_networkx
+from tests.helpers.graphs import images, same, texts
 
 
 @pytest.mark.parametrize("index", range(5))

@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from sample_graphs import VOCABULARIES, images, texts
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import validate
+from tests.helpers.graphs import VOCABULARIES, images, texts
 
 Break = Callable[[HeteroData], object]
 

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from worlds import edge_cases, sizes_of
 
 from pyg_sgm.data import PairedGraphs
 from pyg_sgm.models import DVSA, SCAN, VSE, VSRN, Matcher
@@ -15,6 +14,7 @@ from pyg_sgm.testing import (
     assert_node_order_invariant,
     scores_of,
 )
+from tests.helpers.worlds import edge_cases, sizes_of
 
 MODELS = {
     "vse": (VSE, {}),

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import Tensor
-from worlds import edge_cases, sizes_of
 
 from pyg_sgm.data import GraphCollection, PairedGraphs
 from pyg_sgm.models import HOAD
@@ -15,6 +14,7 @@ from pyg_sgm.testing import (
     assert_node_order_invariant,
     scores_of,
 )
+from tests.helpers.worlds import edge_cases, sizes_of
 
 ABLATIONS = {
     "ora": {},

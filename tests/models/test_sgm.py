@@ -2,7 +2,6 @@ import math
 
 import pytest
 import torch
-from worlds import edge_cases, sizes_of
 
 from pyg_sgm.data import GraphCollection
 from pyg_sgm.models import SGM, SGMEncoding
@@ -13,6 +12,7 @@ from pyg_sgm.testing import (
     assert_node_order_invariant,
     scores_of,
 )
+from tests.helpers.worlds import edge_cases, sizes_of
 
 VARIANTS = ["sgm", "oom", "oom-no-context", "oom-vrel", "oom-trel"]
 ADDITIONS = dict(normalize=True, share_labels=True, weigh_nodes=True, both_ways=True, global_dim=6)

@@ -6,12 +6,12 @@ whether kernels are compiled or interpreted.
 
 import pytest
 import torch
-from packed_graphs import ragged
 from torch import Tensor
 
 from pyg_sgm.ops import Packed, cross_match, cross_match_pairs, maxsim
 from pyg_sgm.ops.kernels.cross_match import match
 from pyg_sgm.ops.kernels.maxsim import MaxSim
+from tests.helpers.packed import ragged
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 0.02}

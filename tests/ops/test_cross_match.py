@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from packed_graphs import ragged
 from torch import Tensor
 
 from pyg_sgm.ops import (
@@ -18,6 +17,7 @@ from pyg_sgm.ops import (
     perspectives,
     votes,
 )
+from tests.helpers.packed import ragged
 
 X_SIZES = [5, 0, 9, 1, 4, 4]
 Y_SIZES = [2, 3, 0, 1]

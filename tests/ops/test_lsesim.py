@@ -3,9 +3,9 @@
 import math
 
 import torch
-from packed_graphs import ragged
 
 from pyg_sgm.ops import lsesim
+from tests.helpers.packed import ragged
 
 X_SIZES = [3, 0, 5, 1, 3]
 Y_SIZES = [2, 4, 0, 1]

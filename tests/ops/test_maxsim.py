@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from packed_graphs import ragged
 from torch import Tensor
 
 from pyg_sgm.ops import Packed, maxsim
+from tests.helpers.packed import ragged
 
 
 def reference(

@@ -1,9 +1,9 @@
 """Packed node sets."""
 
 import torch
-from packed_graphs import ragged
 
 from pyg_sgm.ops import Packed
+from tests.helpers.packed import ragged
 
 
 def test_select_and_padded_equal_slices() -> None:

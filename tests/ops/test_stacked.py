@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from packed_graphs import ragged
 from torch import Tensor
 
 from pyg_sgm.ops import Packed, unit
 from pyg_sgm.ops.stacked import stacked_attention
+from tests.helpers.packed import ragged
 
 X_SIZES, Y_SIZES = [3, 0, 5, 1], [2, 4, 0]
 

@@ -220,6 +220,7 @@ def test_an_overwritten_run_has_graphs_of_its_own(photos: Path, tmp_path: Path) 
     main(["evaluate", str(run), "--graphs", str(tmp_path / "moved.sg")])
 
 
+@pytest.mark.filterwarnings("default:1 of 8 images")
 def test_warnings_are_one_line(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from caption_table import CAPTIONS, MISREAD
 
 from pyg_sgm.metrics.parser import parser_f1
 from pyg_sgm.text import ParsedCaption, parse, parse_batch
 from pyg_sgm.text._learned import LearnedParser, Lexicon
 from pyg_sgm.text._network import CaptionNetwork, Pairs, WordBatch, affixes
+from tests.helpers.captions import CAPTIONS, MISREAD
 
 
 def as_dict(graph):

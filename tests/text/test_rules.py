@@ -3,10 +3,10 @@
 import sys
 
 import pytest
-from caption_table import CAPTIONS, MISREAD
 
 from pyg_sgm.text import parse, parse_batch
 from pyg_sgm.text._rules import load_pipeline
+from tests.helpers.captions import CAPTIONS, MISREAD
 
 pytest.importorskip("spacy")
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from small import world
 
 from pyg_sgm.training.batches import BatchOrder, epoch_batches
+from tests.helpers.training import world
 
 TEXTS = torch.tensor([2, 0, 1, 1, 0, 2, 2, 0, 1, 3])
 

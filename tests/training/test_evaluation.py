@@ -2,11 +2,11 @@ import sys
 
 import pytest
 import torch
-from small import saved_model, world
 
 from pyg_sgm.datasets import SceneWorld
 from pyg_sgm.metrics.retrieval import retrieval_metrics
 from pyg_sgm.training import encode_images, encode_texts, evaluate, score
+from tests.helpers.training import saved_model, world
 
 
 def test_blocks_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small import RECIPE, saved_model, world
 
 from pyg_sgm.data import PairedGraphs
 from pyg_sgm.datasets import SceneWorld
 from pyg_sgm.training import Recipe, evaluate, fit, load_model
 from pyg_sgm.training.module import MatcherTraining
+from tests.helpers.training import RECIPE, saved_model, world
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 
 # Runs the training of `run` and stops for ever at the second step of the second epoch.
 STUCK = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-import test_fit
+from tests.training import test_fit
 from pyg_sgm.training.module import MatcherTraining
 
 step = MatcherTraining.training_step
@@ -39,7 +39,7 @@ test_fit.run(sys.argv[2])
 TWO = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import test_fit
+from tests.training import test_fit
 test_fit.run_shared(sys.argv[2], devices=2, accelerator="cpu", gather_negatives=True)
 """
 
@@ -89,7 +89,7 @@ def assert_same(a: object, b: object, where: str = "") -> None:
 def test_killed_and_resumed_is_never_killed(tmp_path: Path) -> None:
     run(tmp_path / "whole")
     process = subprocess.Popen(
-        [sys.executable, "-c", STUCK, str(HERE), str(tmp_path / "killed")],
+        [sys.executable, "-c", STUCK, str(ROOT), str(tmp_path / "killed")],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -119,7 +119,7 @@ def test_two_devices_with_gathered_negatives_are_one(tmp_path: Path) -> None:
     script = tmp_path / "two.py"  # a file, because Lightning starts it once more
     script.write_text(TWO)
     subprocess.run(
-        [sys.executable, str(script), str(HERE), str(tmp_path / "two")],
+        [sys.executable, str(script), str(ROOT), str(tmp_path / "two")],
         check=True,
         capture_output=True,
         timeout=600,

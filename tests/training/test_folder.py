@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import saved_model
 
 from pyg_sgm.data import Vocabularies, Vocabulary
 from pyg_sgm.training import load_model, save_model
+from tests.helpers.training import saved_model
 
 
 @pytest.fixture

@@ -32,6 +32,8 @@ def predicate_recall(
 
     Args:
         scores: Score of each predicate for the pair of each relation, ``[num_relations, classes]``.
+        records: Images whose relations the scores are of, in the same order.
+        predicates: Name of each class.
     """
     place = {name: at for at, name in enumerate(predicates)}
     truth = torch.tensor([place.get(p, -1) for r in records for _, p, _ in r.relations])
