@@ -14,7 +14,7 @@ from pyg_sgm.vision.detectors import (
     open_detector,
 )
 from pyg_sgm.vision.extraction import ExtractionResult, Extractor, extract
-from pyg_sgm.vision.images import ImageError, Photo, read_image, read_photo
+from pyg_sgm.vision.images import ImageError, Photo, read_image, read_photo, to_photo
 from pyg_sgm.vision.region_features import RegionFeatures, pool_boxes, union_boxes
 from pyg_sgm.vision.registry import open_extractor
 from pyg_sgm.vision.relations import RelationHead
@@ -45,5 +45,6 @@ __all__ = [
     "read_image",
     "read_photo",
     "read_skipped",
+    "to_photo",
     "union_boxes",
 ]

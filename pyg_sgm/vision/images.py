@@ -2,8 +2,10 @@
 
 import os
 import threading
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,25 +66,76 @@ def read_photo(path: str | os.PathLike[str], id: str = "", *, at_most: int | Non
     Raises:
         FileNotFoundError, ImageError, ImportError: See :func:`read_image`.
     """
+    Image = _pillow()
+    if os.path.getsize(path) == 0:
+        raise ImageError(f"{path}: empty file")
+    with _named_errors(os.fspath(path)), Image.open(path) as image:
+        return _photo(image, os.fspath(path), id, at_most)
+
+
+def to_photo(
+    image: "Image.Image | np.ndarray", id: str = "", *, at_most: int | None = None
+) -> Photo:
+    """The same of an image that is in memory.
+
+    Args:
+        image: An image of Pillow, or an array uint8 ``[height, width, 3]`` (RGB) or
+            ``[height, width]`` (grey).
+        id: Name of the image. (default: ``""``)
+        at_most: See :func:`read_photo`. (default: :obj:`None`)
+
+    Raises:
+        ImageError: If the array is another, or as :func:`read_image`.
+        ImportError: If Pillow is absent.
+
+    Example:
+        >>> to_photo(np.zeros((3, 4), np.uint8)).pixels.shape
+        (3, 4, 3)
+    """
+    Image = _pillow()
+    name = id or "image"
+    if isinstance(image, np.ndarray):
+        shape = image.shape
+        known = len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)
+        if image.dtype != np.uint8 or not known or 0 in shape:
+            raise ImageError(
+                f"{name}: expected an array uint8 [height, width, 3], "
+                f"got {image.dtype} {list(shape)}"
+            )
+        image = Image.fromarray(image)
+    with _named_errors(name):
+        return _photo(image.copy(), name, id, at_most)  # reducing works in place
+
+
+def _pillow() -> ModuleType:
     try:
         from PIL import Image
     except ImportError as error:
         raise ImportError("images need more: pip install pyg_sgm[vision]") from error
-    if os.path.getsize(path) == 0:
-        raise ImageError(f"{path}: empty file")
+    return Image
+
+
+@contextmanager
+def _named_errors(name: str) -> Iterator[None]:
+    """Whatever a decoder raises, as an error that names the image."""
+    from PIL import Image
+
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ImageError(f"{path}: {width} x {height} pixels are more than {MAX_PIXELS}")
-            with _one_large if width * height > _LARGE else nullcontext():
-                pixels, turned = _decode(image, at_most)
+        yield
     except (FileNotFoundError, ImageError):
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{path}: more than {MAX_PIXELS} pixels") from error
+        raise ImageError(f"{name}: more than {MAX_PIXELS} pixels") from error
     except Exception as error:  # Pillow's decoders raise whatever broken bytes lead them to
-        raise ImageError(f"{path}: cut short or no image ({error})") from error
+        raise ImageError(f"{name}: cut short or no image ({error})") from error
+
+
+def _photo(image: "Image.Image", name: str, id: str, at_most: int | None) -> Photo:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{name}: {width} x {height} pixels are more than {MAX_PIXELS}")
+    with _one_large if width * height > _LARGE else nullcontext():
+        pixels, turned = _decode(image, at_most)
     return Photo(pixels, (height, width) if turned else (width, height), id)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 Image = pytest.importorskip("PIL.Image")
 
-from pyg_sgm.vision import ImageError, read_image, read_photo  # noqa: E402
+from pyg_sgm.vision import ImageError, read_image, read_photo, to_photo  # noqa: E402
 
 
 def picture(height: int = 12, width: int = 20) -> np.ndarray:
@@ -131,3 +131,20 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
             read_image(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         read_image(tmp_path / "absent.jpg")
+
+
+def test_images_in_memory_are_as_their_files(tmp_path: Path) -> None:
+    pixels = picture()
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    expected = read_photo(tmp_path / "a.png", "a", at_most=10)
+    image = Image.fromarray(pixels)
+    for given in (image, pixels):
+        photo = to_photo(given, "a", at_most=10)
+        assert photo.size == expected.size == (20, 12)
+        assert photo.id == "a"
+        assert np.array_equal(photo.pixels, expected.pixels)
+    assert image.size == (20, 12)  # reducing leaves the caller's image alone
+    assert to_photo(pixels[..., 0]).pixels[0, 1].tolist() == [12, 12, 12]
+    for wrong in (pixels / 255, pixels[None], np.zeros((0, 4, 3), np.uint8), pixels[..., :2]):
+        with pytest.raises(ImageError, match=r"b: expected an array uint8 \[height, width, 3\]"):
+            to_photo(wrong, "b")
