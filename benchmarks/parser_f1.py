@@ -11,28 +11,16 @@ import csv
 import json
 import platform
 import time
-from functools import cache
 from pathlib import Path
 from typing import get_args
 
-import simplemma
 import torch
 
 from pyg_sgm.data import read_scene_graph
-from pyg_sgm.metrics.parser import parser_f1, plain_words
-from pyg_sgm.text import parse_batch
-from pyg_sgm.text._parse import Backend
+from pyg_sgm.metrics.parser import lemmatized_words, parser_f1
+from pyg_sgm.text import Backend, parse_batch
 
 KINDS = ("objects", "attributes", "relations", "all")
-
-
-@cache
-def lemma(word: str) -> str:
-    return simplemma.lemmatize(word, lang="en")
-
-
-def normalise(phrase: str) -> str:
-    return " ".join(lemma(word) for word in plain_words(phrase).split())
 
 
 def main() -> None:
@@ -51,7 +39,7 @@ def main() -> None:
     }
     for backend in get_args(Backend):
         parsed = parse_batch(captions, backend)
-        score = parser_f1([p.to_dict() for p in parsed], gold, normalise)
+        score = parser_f1([p.to_dict() for p in parsed], gold, lemmatized_words)
         results[backend] = {"exact": round(score.exact, 4)}
         for kind in KINDS:
             figures = getattr(score, kind)

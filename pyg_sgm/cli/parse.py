@@ -9,9 +9,9 @@ from rich.progress import open as progress_open
 
 from pyg_sgm.cli._app import console
 from pyg_sgm.io import atomic_write
-from pyg_sgm.text import draw as draw_graph
 from pyg_sgm.text import parse as parse_caption
 from pyg_sgm.text import parse_stream
+from pyg_sgm.viz import draw_caption
 
 
 def parse(
@@ -44,7 +44,7 @@ def parse(
         parsed = parse_caption(caption, backend)
         console.print(str(parsed) or "(nothing)", markup=False, highlight=False)
         if draw is not None:
-            draw_graph(parsed, draw)
+            draw_caption(parsed, draw)
             console.print(f"The picture is in {draw}")
         return
     assert file is not None

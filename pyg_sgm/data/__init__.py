@@ -10,7 +10,8 @@ from pyg_sgm.data.ragged import Ragged, Rows, Spans
 from pyg_sgm.data.records import ImageRecord, TextRecord, image_record, text_record
 from pyg_sgm.data.schema import validate
 from pyg_sgm.data.vectors import read_word_vectors, word_vectors
-from pyg_sgm.data.vocabulary import Vocabularies, Vocabulary, tokenize
+from pyg_sgm.data.vocabulary import Vocabularies, Vocabulary
+from pyg_sgm.data.words import tokenize
 
 __all__ = [
     "GraphCollection",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pyg_sgm.data.vocabulary import tokenize
+from pyg_sgm.data.words import tokenize
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -14,26 +13,6 @@ from torch import Tensor
 from pyg_sgm.io import read_json, write_text
 
 UNKNOWN = "<unk>"
-
-# Letters and digits, joined inside by hyphens or apostrophes; a possessive "'s" is a word of its
-# own, as in the corpora that word vectors are trained on.
-_WORD = re.compile(r"[^\W_]+(?:[-'](?!s\b)[^\W_]+)*|'s\b")
-
-
-def tokenize(caption: str) -> list[str]:
-    """Splits a caption into lower-case words.
-
-    Punctuation is dropped. Hyphens and apostrophes inside a word stay, except that a possessive
-    ``'s`` becomes a word of its own.
-
-    Args:
-        caption: Any text; it may be empty.
-
-    Example:
-        >>> tokenize("A boy's T-shirt, isn't it?")
-        ['a', 'boy', "'s", 't-shirt', "isn't", 'it']
-    """
-    return _WORD.findall(caption.lower().replace("\u2019", "'"))
 
 
 class Vocabulary:

@@ -1,9 +1,13 @@
 """Retrieval and parser metrics."""
 
+import importlib
+import warnings
+
 from pyg_sgm.metrics.parser import (
     ParserScore,
     TupleScore,
     graph_tuples,
+    lemmatized_words,
     parser_f1,
 )
 from pyg_sgm.metrics.retrieval import (
@@ -24,6 +28,7 @@ __all__ = [
     "TupleScore",
     "fold_metrics",
     "graph_tuples",
+    "lemmatized_words",
     "median_rank",
     "metrics_of_ranks",
     "pair_accuracy",
@@ -31,3 +36,14 @@ __all__ = [
     "recall_at_k",
     "retrieval_metrics",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "read_scene_graph":  # moved in 0.2
+        warnings.warn(
+            "pyg_sgm.metrics.read_scene_graph is pyg_sgm.data.read_scene_graph",
+            DeprecationWarning,
+            2,
+        )
+        return importlib.import_module("pyg_sgm.data").read_scene_graph
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 _WORD = re.compile(r"[a-z0-9']+")
@@ -16,6 +17,31 @@ def plain_words(phrase: str) -> str:
         't shirt red'
     """
     return " ".join(_WORD.findall(phrase.lower()))
+
+
+def lemmatized_words(phrase: str) -> str:
+    """:func:`plain_words` with every word as simplemma's English lemma.
+
+    Args:
+        phrase: Words of any language; only English ones are lemmatized.
+
+    Raises:
+        ImportError: If simplemma is missing.
+
+    Example:
+        >>> lemmatized_words("Two Dogs")
+        'two dog'
+    """
+    return " ".join(map(_lemma, plain_words(phrase).split()))
+
+
+@cache
+def _lemma(word: str) -> str:
+    try:
+        import simplemma
+    except ImportError as error:
+        raise ImportError("lemmas need simplemma: pip install simplemma") from error
+    return simplemma.lemmatize(word, lang="en")
 
 
 def graph_tuples(

@@ -1,19 +1,28 @@
 """From a caption to a text graph."""
 
-from pyg_sgm.text._cache import parse_texts
-from pyg_sgm.text._draw import draw
-from pyg_sgm.text._edits import EDITS, EditKind, edit_texts
-from pyg_sgm.text._parse import parse, parse_batch, parse_stream
-from pyg_sgm.text._parsed import ParsedCaption
+import importlib
+import warnings
+
+from pyg_sgm.text.cache import parse_texts
+from pyg_sgm.text.edits import EDITS, EditKind, edit_texts
+from pyg_sgm.text.parsed_caption import ParsedCaption
+from pyg_sgm.text.parsing import Backend, parse, parse_batch, parse_stream
 
 __all__ = [
     "EDITS",
+    "Backend",
     "EditKind",
     "ParsedCaption",
-    "draw",
     "edit_texts",
     "parse",
     "parse_batch",
     "parse_stream",
     "parse_texts",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "draw":  # moved in 0.2
+        warnings.warn("pyg_sgm.text.draw is pyg_sgm.viz.draw_caption", DeprecationWarning, 2)
+        return importlib.import_module("pyg_sgm.viz").draw_caption
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,8 @@
 """Graphs in FACTUAL's notation."""
 
+import pytest
+
+import pyg_sgm.metrics
 from pyg_sgm.data import read_scene_graph
 
 
@@ -11,3 +14,8 @@ def test_read_scene_graph_tells_the_kinds_apart() -> None:
         "relations": [("man", "ride", "horse")],
     }
     assert read_scene_graph("") == {"objects": [], "attributes": [], "relations": []}
+
+
+def test_the_old_place_warns():
+    with pytest.warns(DeprecationWarning, match="pyg_sgm.data"):
+        assert pyg_sgm.metrics.read_scene_graph is read_scene_graph

@@ -14,7 +14,7 @@ def test_parses_are_read_back(tmp_path, monkeypatch):
     assert [text.id for text in first] == ["0", "1", "2", "3"]
     assert first[0] == parse(captions[0]).to_record("0")
     # All captions are known now: nothing is left for the parser.
-    monkeypatch.setattr("pyg_sgm.text._cache.parse_batch", lambda captions, backend: captions and 1)
+    monkeypatch.setattr("pyg_sgm.text.cache.parse_batch", lambda captions, backend: captions and 1)
     assert parse_texts(texts, cache) == first
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from pyg_sgm.data import Vocabulary, tokenize, validate
 from pyg_sgm.text import parse, parse_batch, parse_stream
-from pyg_sgm.text._words import noun_lemma, split_words, verb_lemma
+from pyg_sgm.text.words import noun_lemma, split_words, verb_lemma
 
 ODD = {
     "empty": "",

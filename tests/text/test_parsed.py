@@ -1,10 +1,9 @@
-"""A parsed caption by hand: its text, its lists, its graphs, its picture."""
+"""A parsed caption by hand: its text, its lists, its graphs."""
 
-import pytest
 import torch
 
 from pyg_sgm.data import Vocabulary, validate
-from pyg_sgm.text import ParsedCaption, draw
+from pyg_sgm.text import ParsedCaption
 
 PARSED = ParsedCaption(
     caption="Two men on a red bus see a man",
@@ -59,20 +58,3 @@ def test_networkx():
     graph = PARSED.to_networkx()
     assert graph.nodes[1] == {"label": "bus", "attributes": ["red"]}
     assert sorted(graph.edges(data="label")) == [(0, 1, "on"), (0, 2, "see")]
-
-
-@pytest.mark.parametrize("parsed", [PARSED, ParsedCaption(""), ParsedCaption("a" * 300)])
-def test_picture(tmp_path, parsed):
-    pytest.importorskip("matplotlib")
-    draw(parsed, tmp_path / "graph.png")
-    assert (tmp_path / "graph.png").read_bytes()[1:4] == b"PNG"
-
-
-def test_picture_of_two_relations_between_the_same_objects(tmp_path):
-    pytest.importorskip("matplotlib")
-    relations = ((0, "on", 1), (0, "near", 1), (1, "under", 0), (1, "a", 1))
-    parsed = ParsedCaption(
-        "x", ("x", "y"), ("x", "y"), (), relations, ((0,), (1,)), (), ((), (), (), ())
-    )
-    draw(parsed, tmp_path / "graph.svg")
-    assert "<svg" in (tmp_path / "graph.svg").read_text()

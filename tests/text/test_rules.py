@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from pyg_sgm.text import parse, parse_batch
-from pyg_sgm.text._rules import load_pipeline
+from pyg_sgm.text.rules import load_pipeline
 from tests.helpers.captions import CAPTIONS, MISREAD
 
 pytest.importorskip("spacy")

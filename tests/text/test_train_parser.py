@@ -1,18 +1,15 @@
-"""The training script of the learned parser: its alignment, and a run on a handful of captions."""
+"""Training of the learned parser: its alignment, and a run on a handful of captions."""
 
-import csv
-import gzip
-import importlib.util
-import sys
-from pathlib import Path
+from random import Random
 
 import pytest
+import torch
 
 from pyg_sgm.data import read_scene_graph
-from pyg_sgm.text._learned import LearnedParser
+from pyg_sgm.text.learned import LearnedParser, score_parser, train_parser
+from pyg_sgm.text.learned.alignment import Aligner, join
 
 pytest.importorskip("simplemma")
-SCRIPT = Path(__file__).parents[2] / "examples" / "train_parser.py"
 ROWS = [
     ("two brown horses on green grass", "( horses , is , 2 ) , ( horses , is , brown ) , "
      "( horses , on , grass ) , ( grass , is , green )"),
@@ -22,17 +19,8 @@ ROWS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("train_parser", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["train_parser"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_alignment(script):
-    examples = [script.Aligner().align(c, read_scene_graph(graph)) for c, graph in ROWS]
+def test_alignment():
+    examples = [Aligner().align(c, read_scene_graph(graph)) for c, graph in ROWS]
     assert examples[0].object_spans == {(2, 3), (5, 6)}
     assert examples[0].describes == {(0, 2), (1, 2), (4, 5)}
     assert examples[0].relations == {(2, 5): ("on", -1)}
@@ -42,10 +30,10 @@ def test_alignment(script):
     assert examples[3].relations == {(0, 0): ("V next to", 1)}
 
 
-def test_joined_captions_keep_their_graphs(script):
-    aligner = script.Aligner()
+def test_joined_captions_keep_their_graphs():
+    aligner = Aligner()
     first, second = (aligner.align(c, read_scene_graph(graph)) for c, graph in ROWS[:2])
-    both = script.join(first, second)
+    both = join(first, second, Random(0))
     start = len(both.words) - len(second.words)
     assert both.words[: len(first.words)] == first.words
     assert both.words[start:] == second.words
@@ -56,14 +44,29 @@ def test_joined_captions_keep_their_graphs(script):
     }
 
 
-def test_a_run_writes_a_parser(script, tmp_path, monkeypatch, capsys):
-    with gzip.open(tmp_path / "train.csv.gz", "wt", newline="") as file:
-        csv.writer(file).writerows([("caption", "scene_graph"), *ROWS * 10])
-    with open(tmp_path / "dev.csv", "w", newline="") as file:
-        csv.writer(file).writerows([("caption", "scene_graph"), *ROWS])
-    command = f"train --root {tmp_path} --out {tmp_path / 'out'} --epochs 1 --channels 8"
-    monkeypatch.setattr(sys, "argv", [*command.split(), "--batch-size", "2"])
-    script.main()
-    assert "dev: objects" in capsys.readouterr().out
-    parsed = LearnedParser.load(tmp_path / "out").parse_batch(["a man riding a surf board"])
-    assert parsed[0].words == ("a", "man", "riding", "a", "surf", "board")
+def test_training(tmp_path):
+    rows = [(caption, read_scene_graph(graph)) for caption, graph in ROWS]
+    seen = []
+    state = torch.random.get_rng_state()
+    parser = train_parser(
+        rows * 10,
+        {"horses": torch.ones(100)},
+        epochs=2,
+        batch_size=2,
+        channels=8,
+        on_epoch=lambda parser, epoch, loss: seen.append((epoch, loss)),
+    )
+    assert [epoch for epoch, _ in seen] == [1, 2]
+    assert seen[1][1] < seen[0][1]
+    assert torch.equal(torch.random.get_rng_state(), state)  # the caller's random numbers
+    parser.save(tmp_path)
+    loaded = LearnedParser.load(tmp_path)
+    assert loaded.lexicon.object_names == {"surf board": "surfboard"}
+    parsed = loaded.parse_batch(["a man riding a surf board"])[0]
+    assert parsed.words == ("a", "man", "riding", "a", "surf", "board")
+    assert 0 <= score_parser(loaded, rows).all.f1 <= 1
+
+
+def test_nothing_to_train_on():
+    with pytest.raises(ValueError, match="no caption has a word"):
+        train_parser([("!", {"objects": [], "attributes": [], "relations": []})])

@@ -11,11 +11,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pyg_sgm.text._network import HEAD, INSIDE, CaptionNetwork, Pairs, WordBatch
-from pyg_sgm.text._parsed import ParsedCaption, object_label
-from pyg_sgm.text._words import LONGEST, split_words, verb_lemma
+from pyg_sgm.text.learned.network import HEAD, INSIDE, CaptionNetwork, Pairs, WordBatch
+from pyg_sgm.text.parsed_caption import ParsedCaption, object_label
+from pyg_sgm.text.words import LONGEST, split_words, verb_lemma
 
-WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = Path(__file__).parents[1] / "weights"
 ALONE = 0.3
 
 

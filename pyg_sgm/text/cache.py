@@ -9,8 +9,8 @@ from typing import Any
 
 from pyg_sgm.data import TextRecord
 from pyg_sgm.io import atomic_write, read_json_lines
-from pyg_sgm.text._parse import Backend, parse_batch
-from pyg_sgm.text._parsed import ParsedCaption
+from pyg_sgm.text.parsed_caption import ParsedCaption
+from pyg_sgm.text.parsing import Backend, parse_batch
 
 
 def parse_texts(

@@ -5,9 +5,9 @@ from functools import lru_cache
 from itertools import islice
 from typing import Literal, get_args
 
-from pyg_sgm.text import _rules
-from pyg_sgm.text._learned import LearnedParser
-from pyg_sgm.text._parsed import ParsedCaption
+from pyg_sgm.text import rules
+from pyg_sgm.text.learned import LearnedParser
+from pyg_sgm.text.parsed_caption import ParsedCaption
 
 Backend = Literal["learned", "rules"]
 
@@ -65,7 +65,7 @@ def parse_batch(
     if not captions:
         return []
     if backend == "rules":
-        return _rules.parse_batch(captions, batch_size)
+        return rules.parse_batch(captions, batch_size)
     return _learned_parser().parse_batch(captions, batch_size)
 
 

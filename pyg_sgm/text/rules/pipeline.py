@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pyg_sgm.text._parsed import ParsedCaption
-from pyg_sgm.text._tree import TreeReading
-from pyg_sgm.text._words import LONGEST, split_words
+from pyg_sgm.text.parsed_caption import ParsedCaption
+from pyg_sgm.text.rules.tree import TreeReading
+from pyg_sgm.text.words import LONGEST, split_words
 
 if TYPE_CHECKING:
     from spacy.language import Language

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from pyg_sgm.data.records import phrase_words
-from pyg_sgm.text._lists import NUMBERS, words
-from pyg_sgm.text._words import noun_lemma, verb_lemma
+from pyg_sgm.text.word_lists import NUMBERS, words
+from pyg_sgm.text.words import noun_lemma, verb_lemma
 
 DETERMINERS = words("a an the another some one this that these those each") | NUMBERS.keys()
 POSSESSIVES = words("his her their its my your our 's whose")

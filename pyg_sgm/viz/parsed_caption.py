@@ -4,10 +4,10 @@ from os import PathLike
 
 import networkx as nx
 
-from pyg_sgm.text._parsed import ParsedCaption
+from pyg_sgm.text import ParsedCaption
 
 
-def draw(parsed: ParsedCaption, path: str | PathLike[str]) -> None:
+def draw_caption(parsed: ParsedCaption, path: str | PathLike[str]) -> None:
     """Draws the graph of a caption: objects as boxes with their attributes, relations as arrows.
 
     Args:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from pyg_sgm.text._lists import EMPTY, MATERIALS, MEASURES, NUMBERS, PLACES, VAGUE
-from pyg_sgm.text._parsed import Span, object_label
-from pyg_sgm.text._words import verb_lemma
+from pyg_sgm.text.parsed_caption import Span, object_label
+from pyg_sgm.text.word_lists import EMPTY, MATERIALS, MEASURES, NUMBERS, PLACES, VAGUE
+from pyg_sgm.text.words import verb_lemma
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token

@@ -7,7 +7,7 @@ import networkx as nx
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import TextRecord, Vocabulary, pack_texts
-from pyg_sgm.text._words import noun_lemma
+from pyg_sgm.text.words import noun_lemma
 
 Span = tuple[int, ...]
 

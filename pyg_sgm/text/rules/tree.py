@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pyg_sgm.text._lists import CONTAINERS, KEEPING, MEASURES, TURNED
-from pyg_sgm.text._nouns import NounReading, children_by, is_noun, is_verb
-from pyg_sgm.text._parsed import ParsedCaption, Span
-from pyg_sgm.text._words import verb_lemma
+from pyg_sgm.text.parsed_caption import ParsedCaption, Span
+from pyg_sgm.text.rules.nouns import NounReading, children_by, is_noun, is_verb
+from pyg_sgm.text.word_lists import CONTAINERS, KEEPING, MEASURES, TURNED
+from pyg_sgm.text.words import verb_lemma
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token

@@ -3,10 +3,9 @@
 import re
 from functools import lru_cache
 
-from pyg_sgm.text._lists import IRREGULAR_NOUNS, IRREGULAR_VERBS, SINGULAR_IN_S
+from pyg_sgm.data.words import find_words
+from pyg_sgm.text.word_lists import IRREGULAR_NOUNS, IRREGULAR_VERBS, SINGULAR_IN_S
 
-# The words of `pyg_sgm.data.tokenize`, which does not tell where they stand.
-_WORD = re.compile(r"[^\W_]+(?:[-'](?!s\b)[^\W_]+)*|'s\b")
 # Sentences that are longer are cut: nobody writes them, and trees of them grow too deep.
 LONGEST = 48
 _SENTENCE_END = re.compile(r"[.!?;\n]")
@@ -37,16 +36,16 @@ def split_words(caption: str) -> tuple[list[str], list[int]]:
         >>> split_words("The man's T-shirt, red.")
         (['the', 'man', "'s", 't-shirt', 'red'], [0, 0, 0, 0, 1])
     """
-    caption = caption.lower().replace("\u2019", "'")
+    text, spans = find_words(caption)
     words: list[str] = []
     gaps: list[int] = []
-    end = 0
-    for match in _WORD.finditer(caption):
-        between = caption[end : match.start()].strip()
-        end = match.end()
+    last = 0
+    for start, end in spans:
+        between = text[last:start].strip()
+        last = end
         gap = 2 if _SENTENCE_END.search(between) else int(bool(between))
-        words.append(match.group())
-        gaps.append(gap if len(words) > 1 and match.group() != "'s" else 0)
+        words.append(text[start:end])
+        gaps.append(gap if len(words) > 1 and words[-1] != "'s" else 0)
     return words, gaps
 
 

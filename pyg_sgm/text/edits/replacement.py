@@ -1,0 +1,124 @@
+"""Other predicates and attributes in place of those of a caption."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+from pyg_sgm.data import TextRecord
+from pyg_sgm.text.edits.located import Located, is_run, written
+from pyg_sgm.text.edits.synonyms import (
+    DETERMINERS,
+    same_attribute,
+    same_predicate,
+    sorts,
+    verb_form,
+)
+from pyg_sgm.text.parsed_caption import Span
+
+FREQUENT = 2  # times at least that the texts have a replacement with the noun that it gets
+
+
+class Replacements:
+    """What may stand for the predicates or attributes of texts.
+
+    Args:
+        located: All texts.
+        node: What is replaced.
+    """
+
+    def __init__(self, located: Sequence[Located], node: Literal["relation", "attribute"]) -> None:
+        self.node = node
+        # Noun -> (words, label) -> how often.
+        self._seen: dict[str, Counter[tuple[tuple[str, ...], str]]] = defaultdict(Counter)
+        for it in located:
+            for i in self.nodes(it):
+                self._seen[self._noun(it, i)][self._words(it, i), self._label(it, i)] += 1
+
+    def nodes(self, it: Located) -> list[int]:
+        """Relations or attributes whose words can be replaced."""
+        spans = self._spans(it)
+        if self.node == "attribute":
+            return [
+                i for i, span in enumerate(spans) if len(span) == 1 and sorts(self._label(it, i))
+            ]
+        return [
+            i
+            for i, span in enumerate(spans)
+            # Relations may share words, if all of them: "people and dogs sit on grass".
+            if is_run(span)
+            and self._label(it, i) != "of"  # part of a name: "group of men"
+            and all(r == span or not set(r) & set(span) for r in spans)
+            and not DETERMINERS & set(it.text.words[span[0] - 1 : span[0]])  # "to the left of"
+        ]
+
+    def said(self, it: Located) -> set[str]:
+        """What a text says, in all words that mean it."""
+        if self.node == "attribute":
+            return {label for _, label in it.text.attributes} | set(it.text.words)
+        return {label for _, label, _ in it.text.relations}
+
+    def of(self, it: Located, node: int, said: set[str]) -> dict[tuple[tuple[str, ...], str], int]:
+        """Frequent words and labels in place of a node's, none of which is said of the image."""
+        label, old = self._label(it, node), self._words(it, node)
+        return {
+            (new, other): count
+            for (new, other), count in self._seen[self._noun(it, node)].items()
+            if count >= FREQUENT
+            and self._fits(old, label, new, other)
+            and not self._holds(other, said)
+        }
+
+    def apply(self, it: Located, node: int, new: tuple[str, ...], label: str) -> TextRecord:
+        """The text with other words for a node."""
+        text, span = it.text, self._spans(it)[node]
+        first, longer = span[0], len(new) - len(span)
+        last = first + len(new) - 1
+        said = [*text.words[:first], *new, *text.words[span[-1] + 1 :]]
+        if first and said[first - 1] in ("a", "an"):
+            said[first - 1] = "an" if new[0][0] in "aeiou" else "a"
+        spans = text.spans and {
+            kind: [
+                range(first, first + len(new))
+                if set(row) == set(span)
+                else [at + longer if at > span[-1] else min(at, last) for at in row]
+                for row in rows
+            ]
+            for kind, rows in text.spans.items()
+        }
+        if self.node == "attribute":
+            attributes = list(text.attributes)
+            attributes[node] = (attributes[node][0], label)
+            return written(text, said, attributes=attributes, spans=spans)
+        relations = [
+            (s, label if found == span else predicate, o)
+            for (s, predicate, o), found in zip(text.relations, it.relations, strict=True)
+        ]
+        return written(text, said, relations=relations, spans=spans)
+
+    def _spans(self, it: Located) -> list[Span]:
+        return it.relations if self.node == "relation" else it.attributes
+
+    def _words(self, it: Located, node: int) -> tuple[str, ...]:
+        return tuple(it.text.words[at] for at in self._spans(it)[node])
+
+    def _label(self, it: Located, node: int) -> str:
+        return (
+            it.text.relations[node][1] if self.node == "relation" else it.text.attributes[node][1]
+        )
+
+    def _noun(self, it: Located, node: int) -> str:
+        if self.node == "relation":
+            return it.text.objects[it.text.relations[node][2]]
+        return it.text.objects[it.text.attributes[node][0]]
+
+    def _fits(self, old: tuple[str, ...], label: str, new: tuple[str, ...], other: str) -> bool:
+        """Whether new words keep the sentence whole and mean something else."""
+        if self.node == "attribute":
+            return bool(sorts(label) & sorts(other)) and not same_attribute(label, other)
+        return verb_form(old[0]) == verb_form(new[0]) and not same_predicate(label, other)
+
+    def _holds(self, label: str, said: set[str]) -> bool:
+        same = same_attribute if self.node == "attribute" else same_predicate
+        return any(same(label, other) for other in said)
