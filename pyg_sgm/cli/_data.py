@@ -13,7 +13,7 @@ from pyg_sgm.io import read_json
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
 from pyg_sgm.retrieval.prepare import extractor_of, only_pixels
 from pyg_sgm.text import parse
-from pyg_sgm.training.run_folder import GRAPHS, HELD_OUT, PARSES, RUN, SHARED, SOURCE
+from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, PARSES, RUN, SHARED, SOURCE
 from pyg_sgm.vision import open_extractor
 from pyg_sgm.vision.description import open_described
 

@@ -16,7 +16,7 @@ from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.training import Recipe, find_recipe
 from pyg_sgm.training.fit import is_first_process
 from pyg_sgm.training.recipes import Schedule
-from pyg_sgm.training.run_folder import GRAPHS, HELD_OUT, SHARED, SOURCE, check_free
+from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, SHARED, SOURCE, check_free
 
 Model = Annotated[str, Parameter(help="Model, such as sgm.")]
 

@@ -54,7 +54,7 @@ from pyg_sgm.training import (
 )
 from pyg_sgm.training.evaluate import feature_width
 from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS
-from pyg_sgm.training.run_folder import GRAPHS
+from pyg_sgm.training.run_dir import GRAPHS
 from pyg_sgm.vision import Extractor
 from pyg_sgm.vision.description import describe, open_described
 from pyg_sgm.vision.extraction import check_same

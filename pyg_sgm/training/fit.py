@@ -17,7 +17,7 @@ from pyg_sgm.data import PairedGraphs
 from pyg_sgm.training.evaluate import check_features
 from pyg_sgm.training.folder import SavedModel, save_description
 from pyg_sgm.training.recipes import Recipe
-from pyg_sgm.training.run_folder import LAST, claim, read_checkpoint
+from pyg_sgm.training.run_dir import LAST, create_run_dir, read_checkpoint
 
 
 def fit(
@@ -61,8 +61,8 @@ def fit(
         The metrics of every epoch.
 
     Raises:
-        ValueError: If ``out`` is taken (see :func:`~pyg_sgm.training.run_folder.claim`), or the
-            graphs do not fit the model.
+        ValueError: If ``out`` is taken (see :func:`~pyg_sgm.training.run_dir.create_run_dir`), or
+            the graphs do not fit the model.
         ImportError: Without Lightning.
     """
     try:
@@ -72,7 +72,7 @@ def fit(
     from lightning.pytorch.callbacks import Callback, RichProgressBar
     from lightning.pytorch.loggers import TensorBoardLogger
 
-    from pyg_sgm.training.keeper import Keeper
+    from pyg_sgm.training.checkpoint import RunCheckpoint
     from pyg_sgm.training.module import MatcherTraining, PairData
 
     check_features(saved.model, train.images)
@@ -96,18 +96,18 @@ def fit(
                 "gather_negatives": gather_negatives,
                 **(settings or {}),
             }
-            claim(folder, asked, resume, overwrite)
+            create_run_dir(folder, asked, resume, overwrite)
             save_description(folder, saved)
         checkpoint = folder / LAST if resume and (folder / LAST).exists() else None
 
-    keeper = Keeper(dev, folder, recipe.patience)
-    callbacks: list[Callback] = [keeper]
+    kept = RunCheckpoint(dev, folder, recipe.patience)
+    callbacks: list[Callback] = [kept]
     if progress:
         callbacks.append(RichProgressBar(leave=False))
     if checkpoint is not None:
         # Read here for a clear error; a run that has ended is only loaded again.
         state = read_checkpoint(checkpoint)
-        keeper.load_state_dict(state["callbacks"][keeper.state_key])
+        kept.load_state_dict(state["callbacks"][kept.state_key])
     training = MatcherTraining(saved.model, recipe, seed, gather_negatives)
     with _quiet(), torch.random.fork_rng(devices=[]):
         trainer = pl.Trainer(
@@ -124,16 +124,16 @@ def fit(
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        if keeper.finished or len(keeper.history) >= recipe.epochs:
+        if kept.finished or len(kept.history) >= recipe.epochs:
             assert folder is not None
-            keeper.on_fit_start(trainer, training)
+            kept.on_fit_start(trainer, training)
         else:
             trainer.fit(
                 training, PairData(train, recipe, seed), ckpt_path=checkpoint, weights_only=True
             )
-    saved.model.load_state_dict(keeper.best_weights)
+    saved.model.load_state_dict(kept.best_weights)
     saved.model.eval()
-    return keeper.history
+    return kept.history
 
 
 def is_first_process() -> bool:

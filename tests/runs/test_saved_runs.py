@@ -67,7 +67,7 @@ def test_scores_stay(name: str) -> None:
 
 
 def test_the_run_of_sgm_has_its_checkpoint() -> None:
-    from pyg_sgm.training.run_folder import LAST, read_checkpoint
+    from pyg_sgm.training.run_dir import LAST, read_checkpoint
 
     state = read_checkpoint(HERE / "sgm" / LAST)
     weights = {name.removeprefix("model.") for name in state["state_dict"]}

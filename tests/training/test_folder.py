@@ -125,7 +125,7 @@ def test_a_failed_save_leaves_the_old(folder: Path, monkeypatch: pytest.MonkeyPa
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("pyg_sgm.training.folder.save_file", fail)
+    monkeypatch.setattr("pyg_sgm.training.folder.write_tensors", fail)
     with pytest.raises(OSError, match="disk full"):
         save_model(folder, saved_model(seed=1))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

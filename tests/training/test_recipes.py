@@ -6,7 +6,7 @@ import pytest
 from pyg_sgm.losses import ContrastiveLoss, TripletLoss
 from pyg_sgm.models import MODELS
 from pyg_sgm.training import RECIPES, Recipe, find_recipe
-from pyg_sgm.training.schedule import lr_factor
+from pyg_sgm.training.module import lr_factor
 
 
 def test_every_recipe_fits_its_model_and_loss() -> None:

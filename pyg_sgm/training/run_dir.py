@@ -34,7 +34,7 @@ TENSORBOARD = ("logs/events.out.tfevents.*", "logs/hparams.yaml")
 WRITTEN = (CONFIG, WEIGHTS, VOCABULARIES, LAST, LAST_SIDE, METRICS, *TENSORBOARD, RUN)
 
 
-def claim(
+def create_run_dir(
     folder: Path, settings: Mapping[str, Any], resume: bool = False, overwrite: bool = False
 ) -> None:
     """Makes a folder the folder of this run.
@@ -64,7 +64,7 @@ def claim(
 
 
 def check_free(folder: Path, resume: bool = False, overwrite: bool = False) -> None:
-    """Raises what :func:`claim` would raise of a folder with any settings, before there are any."""
+    """Raises what :func:`create_run_dir` would raise, whatever the settings."""
     if resume and overwrite:
         raise ValueError("a run is either resumed or overwritten")
     if folder.exists() and not folder.is_dir():

@@ -2,7 +2,7 @@ import torch
 
 from pyg_sgm.data import PairBatch
 from pyg_sgm.datasets import SceneWorld
-from pyg_sgm.training.blanks import blank
+from pyg_sgm.training.batches import blank
 
 
 def small() -> PairBatch:

@@ -18,12 +18,12 @@ from pyg_sgm.io import write_text
 from pyg_sgm.training.evaluate import evaluate
 from pyg_sgm.training.folder import WEIGHTS, read_weights, save_weights
 from pyg_sgm.training.module import MatcherTraining
-from pyg_sgm.training.run_folder import LAST, LAST_SIDE, METRICS
+from pyg_sgm.training.run_dir import LAST, LAST_SIDE, METRICS
 
 Epoch = dict[str, float]
 
 
-class Keeper(Checkpoint):
+class RunCheckpoint(Checkpoint):
     """Evaluates after every epoch, keeps the best weights and the state to go on from.
 
     Args:
@@ -42,6 +42,11 @@ class Keeper(Checkpoint):
         self.best_epoch = -1
         self.best_weights: dict[str, Tensor] = {}
         self._start = 0.0
+
+    @property
+    def state_key(self) -> str:
+        """Its name in a checkpoint, which is that of version 0.1."""
+        return "Keeper"
 
     @property
     def finished(self) -> bool:
