@@ -28,7 +28,8 @@ from pathlib import Path
 import torch
 
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
-from pyg_sgm.retrieval import SceneGraphMatcher, probe_relations, with_graphs, with_parses
+from pyg_sgm.evaluation import probe_relations
+from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
 from pyg_sgm.training import Recipe, find_recipe
 
 SCAN = {

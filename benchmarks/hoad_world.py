@@ -26,10 +26,10 @@ from torch import Tensor
 
 from pyg_sgm.data import ImageRecord
 from pyg_sgm.datasets import SceneGraphDataset, SceneWorld
+from pyg_sgm.evaluation.rerank import rerank
 from pyg_sgm.models import Matcher
 from pyg_sgm.ops import Packed, distraction_pairs
 from pyg_sgm.retrieval import SceneGraphMatcher
-from pyg_sgm.retrieval.rerank import rerank
 from pyg_sgm.training import find_recipe
 
 KINDS = ("swapped_relation", "replaced_predicate", "replaced_attribute")

@@ -11,11 +11,11 @@ import json
 from pathlib import Path
 
 from pyg_sgm.datasets import open_dataset
+from pyg_sgm.evaluation import rank
+from pyg_sgm.evaluation.rerank import attention_nodes, reranked_metrics, top_distractions
 from pyg_sgm.metrics.retrieval import RetrievalMetrics, metrics_of_ranks
 from pyg_sgm.models import Matcher
 from pyg_sgm.retrieval import SceneGraphMatcher
-from pyg_sgm.retrieval.rerank import attention_nodes, reranked_metrics, top_distractions
-from pyg_sgm.training import rank
 
 GAMMAS = [-0.1, -0.03, -0.01, -4e-3, 1e-3, 4e-3, 0.01, 0.03, 0.1, 0.3, 1.0]
 

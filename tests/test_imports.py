@@ -11,11 +11,11 @@ import pyg_sgm
 
 ROOT = Path(pyg_sgm.__file__).parent
 LAYERS = [
-    {"typing", "io"},
+    {"typing", "io", "_deprecated"},
     {"ops"},
     {"nn", "losses", "metrics", "data"},
     {"models", "datasets", "text", "vision"},
-    {"testing"},
+    {"testing", "evaluation"},
     {"training"},
     {"retrieval"},
     {"viz"},

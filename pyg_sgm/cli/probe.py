@@ -8,7 +8,8 @@ from rich.table import Table
 
 from pyg_sgm.cli._app import KnownData, Run, console, open_run, write_json
 from pyg_sgm.cli._data import PixelFlags, open_part
-from pyg_sgm.retrieval import Probe, probe_relations
+from pyg_sgm.evaluation import Probe, probe_relations
+from pyg_sgm.retrieval import with_parses
 
 
 def probe(
@@ -42,7 +43,7 @@ def probe(
     """
     matcher = open_run(run)
     dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
-    probes = probe_relations(matcher, dataset, seed)
+    probes = probe_relations(matcher, with_parses(dataset), seed)
     console.print(_table(probes, name))
     for one in probes:
         for true, false in one.cases[:1]:

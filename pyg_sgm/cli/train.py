@@ -12,10 +12,10 @@ from pyg_sgm.cli._app import Data, console
 from pyg_sgm.cli._data import PixelFlags, Pixels, data_name, open_data, size_of
 from pyg_sgm.cli._metrics import metrics_table
 from pyg_sgm.datasets.registry import with_full_paths
+from pyg_sgm.models.recipe import Schedule
 from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.training import Recipe, find_recipe
 from pyg_sgm.training.fit import is_first_process
-from pyg_sgm.training.recipes import Schedule
 from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, SHARED, SOURCE, check_free
 
 Model = Annotated[str, Parameter(help="Model, such as sgm.")]

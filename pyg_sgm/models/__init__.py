@@ -1,26 +1,28 @@
-"""Models, one paper a file."""
+"""Models, one file per paper."""
 
 from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
 from pyg_sgm.models.dvsa import DVSA
 from pyg_sgm.models.hoad import HOAD, HOADEncoding
+from pyg_sgm.models.recipe import Recipe
+from pyg_sgm.models.registry import (
+    MODELS,
+    RECIPES,
+    find_model,
+    find_recipe,
+    model_name,
+    register_model,
+)
 from pyg_sgm.models.scan import SCAN
+from pyg_sgm.models.serialization import SavedModel, build_model, load_model, save_model
 from pyg_sgm.models.sgm import SGM, SGMEncoding
 from pyg_sgm.models.vse import VSE
 from pyg_sgm.models.vsrn import VSRN
-
-MODELS: dict[str, type[Matcher]] = {
-    "sgm": SGM,
-    "hoad": HOAD,
-    "vse": VSE,
-    "dvsa": DVSA,
-    "scan": SCAN,
-    "vsrn": VSRN,
-}
 
 __all__ = [
     "DVSA",
     "HOAD",
     "MODELS",
+    "RECIPES",
     "SCAN",
     "SGM",
     "VSE",
@@ -29,5 +31,14 @@ __all__ = [
     "GraphSizes",
     "HOADEncoding",
     "Matcher",
+    "Recipe",
     "SGMEncoding",
+    "SavedModel",
+    "build_model",
+    "find_model",
+    "find_recipe",
+    "load_model",
+    "model_name",
+    "register_model",
+    "save_model",
 ]

@@ -7,10 +7,17 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import GraphSizes
-from pyg_sgm.models.regions_words import NodeEncoding, RegionWordMatcher
+from pyg_sgm.models.regions_words import BASELINE, NodeEncoding, RegionWordMatcher
+from pyg_sgm.models.registry import register_model
 from pyg_sgm.ops import Packed, maxsim, unit
 
 
+@register_model(
+    "dvsa",
+    recipes={
+        "default": BASELINE.replace(normalize=True),
+    },
+)
 class DVSA(RegionWordMatcher):
     r"""The alignment model of the `"Deep Visual-Semantic Alignments for Generating Image
     Descriptions" <https://arxiv.org/abs/1412.2306>`_ paper (its eq. 8)

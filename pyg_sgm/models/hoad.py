@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
+from pyg_sgm.models.recipe import Recipe
+from pyg_sgm.models.registry import register_model
 from pyg_sgm.nn import CrossGraphMatch, HighOrderEncoder, NodeAttention, PackedLSTM, RegionInput
 from pyg_sgm.nn.high_order import NodeTypes
 from pyg_sgm.ops import Packed, lsesim, segment_mean, unit
@@ -32,6 +34,44 @@ class HOADEncoding(Encoding):
     terms: Packed | None = None
 
 
+@register_model(
+    "hoad",
+    recipes={
+        "default": Recipe(
+            epochs=8,
+            images_per_batch=16,
+            captions_per_image=5,
+            lr=1e-3,
+            weight_decay=1e-2,
+            feature_dropout=0.3,
+            options={
+                "dim": 128,
+                "hidden": 128,
+                "num_perspectives": 16,
+                "first_order": 1.0,
+                "region_labels": True,
+                "share_labels": True,
+                "logits": True,
+                "dropout": 0.3,
+            },
+        ),
+        # Section 4.3 of the paper, which does not tell the size of a batch.
+        "paper": Recipe(
+            epochs=60,
+            images_per_batch=64,
+            captions_per_image=1,
+            lr=1e-3,
+            weight_decay=1e-4,
+            schedule="step",
+            step_epochs=25,
+            warmup=0.0,
+            clip=0.0,
+            loss="hoad",
+            patience=10,
+            options={"dim": 256, "hidden": 1024, "embed": 300, "num_perspectives": 64},
+        ),
+    },
+)
 class HOAD(Matcher):
     r"""The model of the "Visual-Semantic Matching by Exploring High-Order Attention and
     Distraction" paper (CVPR 2020)

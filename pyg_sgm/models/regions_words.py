@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,35 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
+from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.nn import PackedGRU, RegionInput
 from pyg_sgm.ops import Packed, segment_mean
+
+BASELINE = Recipe(
+    epochs=20,
+    images_per_batch=64,
+    captions_per_image=5,
+    lr=1e-3,
+    weight_decay=1e-2,
+    feature_dropout=0.3,
+    options={"dim": 256, "share_labels": True, "dropout": 0.3},
+)
+
+
+def hardest_negatives(options: Mapping[str, Any]) -> Recipe:
+    """As VSE++ trains and the others after it: hardest negatives, batches of 128."""
+    return Recipe(
+        epochs=30,
+        images_per_batch=128,
+        captions_per_image=1,
+        lr=2e-4,
+        schedule="step",
+        step_epochs=15,
+        warmup=0.0,
+        loss="triplet",
+        loss_options={"margin": 0.2, "warmup": 100},
+        options=options,
+    )
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,26 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import GraphSizes
-from pyg_sgm.models.regions_words import NodeEncoding, RegionWordMatcher
+from pyg_sgm.models.regions_words import (
+    BASELINE,
+    NodeEncoding,
+    RegionWordMatcher,
+    hardest_negatives,
+)
+from pyg_sgm.models.registry import register_model
 from pyg_sgm.ops import Packed, unit
-from pyg_sgm.ops.stacked import Pooling, stacked_attention
+from pyg_sgm.ops._stacked import Pooling, stacked_attention
 
 Direction = Literal["text-image", "image-text"]
 
 
+@register_model(
+    "scan",
+    recipes={
+        "default": BASELINE,
+        "paper": hardest_negatives({"dim": 1024, "embed": 300}),
+    },
+)
 class SCAN(RegionWordMatcher):
     r"""The model of the `"Stacked Cross Attention for Image-Text Matching"
     <https://arxiv.org/abs/1803.08024>`_ paper: every word is compared with the regions that it

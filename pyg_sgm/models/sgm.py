@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
+from pyg_sgm.models.recipe import Recipe
+from pyg_sgm.models.registry import register_model
 from pyg_sgm.nn import MultiModalFusion, PackedGRU
 from pyg_sgm.nn.conv import MGCNConv
 from pyg_sgm.nn.geometry import GEOMETRY_CHANNELS, box_geometry, union_box
@@ -39,6 +41,45 @@ class SGMEncoding(Encoding):
     summary: Tensor | None = None  # [num_graphs, global_dim]
 
 
+@register_model(
+    "sgm",
+    recipes={
+        "default": Recipe(
+            epochs=20,
+            images_per_batch=128,
+            captions_per_image=2,
+            lr=2e-3,
+            weight_decay=1e-4,
+            warmup=0.1,
+            feature_dropout=0.3,
+            options={
+                "dim": 256,
+                "hidden": 256,
+                "normalize": True,
+                "share_labels": True,
+                "weigh_nodes": True,
+                "both_ways": True,
+                "global_dim": 256,
+                "dropout": 0.3,
+                "relation_dropout": 0.5,
+            },
+        ),
+        # Section 4.2 of the paper. It trains from scratch on hardest negatives; the sum over
+        # negatives in the first epochs keeps it from collapsing.
+        "paper": Recipe(
+            epochs=30,
+            images_per_batch=200,
+            captions_per_image=1,
+            lr=2e-4,
+            schedule="step",
+            step_epochs=15,
+            warmup=0.0,
+            loss="triplet",
+            loss_options={"margin": 0.2, "warmup": 100},
+            options={"dim": 1024, "hidden": 2048, "embed": 300},
+        ),
+    },
+)
 class SGM(Matcher):
     r"""The model of the `"Cross-modal Scene Graph Matching for Relationship-aware Image-Text
     Retrieval" <https://arxiv.org/abs/1910.05134>`_ paper

@@ -6,10 +6,23 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import GraphSizes
-from pyg_sgm.models.regions_words import GlobalEncoding, RegionWordMatcher
+from pyg_sgm.models.regions_words import (
+    BASELINE,
+    GlobalEncoding,
+    RegionWordMatcher,
+    hardest_negatives,
+)
+from pyg_sgm.models.registry import register_model
 from pyg_sgm.ops import segment_mean, unit
 
 
+@register_model(
+    "vse",
+    recipes={
+        "default": BASELINE,
+        "paper": hardest_negatives({"dim": 1024, "embed": 300}),
+    },
+)
 class VSE(RegionWordMatcher):
     r"""The two-tower model of the `"VSE++: Improving Visual-Semantic Embeddings with Hard
     Negatives" <https://arxiv.org/abs/1707.05612>`_ paper

@@ -6,10 +6,23 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import GraphSizes
-from pyg_sgm.models.regions_words import GlobalEncoding, RegionWordMatcher
+from pyg_sgm.models.regions_words import (
+    BASELINE,
+    GlobalEncoding,
+    RegionWordMatcher,
+    hardest_negatives,
+)
+from pyg_sgm.models.registry import register_model
 from pyg_sgm.ops import Packed, segment_mean, unit
 
 
+@register_model(
+    "vsrn",
+    recipes={
+        "default": BASELINE,
+        "paper": hardest_negatives({"dim": 2048, "embed": 300}),
+    },
+)
 class VSRN(RegionWordMatcher):
     r"""The region reasoning of the `"Visual Semantic Reasoning for Image-Text Matching"
     <https://arxiv.org/abs/1909.02701>`_ paper

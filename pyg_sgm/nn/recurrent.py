@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pyg_sgm.ops.gru import gru
-from pyg_sgm.ops.lstm import lstm
+from pyg_sgm.ops._gru import gru
+from pyg_sgm.ops._lstm import lstm
 
 
 class _PackedRNN(nn.Module):

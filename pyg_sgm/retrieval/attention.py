@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.data import GraphCollection, ImageRecord, TextRecord
+from pyg_sgm.evaluation import encode_images, encode_texts, score
 from pyg_sgm.models import HOADEncoding, Matcher
 from pyg_sgm.ops import cross_attention, distraction, votes
 from pyg_sgm.retrieval.explain import object_names
-from pyg_sgm.training import encode_images, encode_texts, score
 
 Kind = Literal["object", "relation", "attribute"]
 

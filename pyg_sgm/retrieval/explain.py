@@ -11,10 +11,10 @@ import torch
 from pyg_sgm.data import GraphCollection, ImageRecord, TextRecord, Vocabularies
 from pyg_sgm.data.vocabulary import UNKNOWN
 from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.evaluation import encode_images, encode_texts
 from pyg_sgm.models import Matcher, SGMEncoding
 from pyg_sgm.ops import Packed
 from pyg_sgm.text import parse
-from pyg_sgm.training import encode_images, encode_texts
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,26 @@ from torch import Tensor, nn
 from pyg_sgm.data import Vocabularies, Vocabulary, read_word_vectors, word_vectors
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.io import atomic_write
+from pyg_sgm.evaluation import (
+    encode_images,
+    encode_texts,
+    evaluate,
+    evaluate_reranked,
+    score,
+    score_pairs,
+)
+from pyg_sgm.evaluation.encode import feature_width
 from pyg_sgm.metrics.retrieval import RetrievalMetrics
 from pyg_sgm.models import MODELS, GraphSizes, Matcher
+from pyg_sgm.models.serialization import (
+    CONFIG,
+    VOCABULARIES,
+    WEIGHTS,
+    SavedModel,
+    build_model,
+    load_model,
+    save_model,
+)
 from pyg_sgm.retrieval.attention import Attention, explain_attention
 from pyg_sgm.retrieval.explain import Explanation, explain, readable_image, readable_text
 from pyg_sgm.retrieval.inputs import (
@@ -37,23 +55,7 @@ from pyg_sgm.retrieval.prepare import (
     with_graphs,
     with_parses,
 )
-from pyg_sgm.retrieval.rerank import evaluate_reranked
-from pyg_sgm.training import (
-    Recipe,
-    SavedModel,
-    build_model,
-    encode_images,
-    encode_texts,
-    evaluate,
-    find_recipe,
-    fit,
-    load_model,
-    save_model,
-    score,
-    score_pairs,
-)
-from pyg_sgm.training.evaluate import feature_width
-from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS
+from pyg_sgm.training import Recipe, find_recipe, fit
 from pyg_sgm.training.run_dir import GRAPHS
 from pyg_sgm.vision import Extractor
 from pyg_sgm.vision.description import describe, open_described
@@ -315,7 +317,7 @@ class SceneGraphMatcher(
         self, dataset: SceneGraphDataset, k: int = 10, gamma: float = 4e-3
     ) -> tuple[RetrievalMetrics, RetrievalMetrics]:
         """Recalls before and after re-ranking by distraction; see
-        :func:`pyg_sgm.retrieval.rerank.evaluate_reranked`."""
+        :func:`pyg_sgm.evaluation.evaluate_reranked`."""
         saved = self._saved()
         graphs = with_parses(self._with_graphs(dataset)).encode(saved.vocabularies)
         return evaluate_reranked(saved.model, graphs, k, gamma)

@@ -1,30 +1,36 @@
-"""Training with Lightning, evaluation, and models on disk."""
+"""Training with Lightning."""
 
-from pyg_sgm.training.evaluate import (
-    encode_images,
-    encode_texts,
-    evaluate,
-    rank,
-    score,
-    score_pairs,
-)
+from typing import TYPE_CHECKING
+
+from pyg_sgm._deprecated import moved
+from pyg_sgm.models import RECIPES, Recipe, find_recipe
 from pyg_sgm.training.fit import fit
-from pyg_sgm.training.folder import SavedModel, build_model, load_model, save_model
-from pyg_sgm.training.recipes import RECIPES, Recipe, find_recipe
 
 __all__ = [
     "RECIPES",
     "Recipe",
-    "SavedModel",
-    "build_model",
-    "encode_images",
-    "encode_texts",
-    "evaluate",
     "find_recipe",
     "fit",
-    "load_model",
-    "rank",
-    "save_model",
-    "score",
-    "score_pairs",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = moved(
+        __name__,
+        {
+            **{
+                name: f"pyg_sgm.evaluation.{name}"
+                for name in (
+                    "encode_images",
+                    "encode_texts",
+                    "evaluate",
+                    "rank",
+                    "score",
+                    "score_pairs",
+                )
+            },
+            **{
+                name: f"pyg_sgm.models.{name}"
+                for name in ("SavedModel", "build_model", "load_model", "save_model")
+            },
+        },
+    )

@@ -14,9 +14,9 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from pyg_sgm.data import PairedGraphs
+from pyg_sgm.evaluation import evaluate
 from pyg_sgm.io import write_text
-from pyg_sgm.training.evaluate import evaluate
-from pyg_sgm.training.folder import WEIGHTS, read_weights, save_weights
+from pyg_sgm.models.serialization import WEIGHTS, read_weights, save_weights
 from pyg_sgm.training.module import MatcherTraining
 from pyg_sgm.training.run_dir import LAST, LAST_SIDE, METRICS
 

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from pyg_sgm.data import PairedGraphs
-from pyg_sgm.training.evaluate import check_features
-from pyg_sgm.training.folder import SavedModel, save_description
-from pyg_sgm.training.recipes import Recipe
+from pyg_sgm.evaluation.encode import check_features
+from pyg_sgm.models.recipe import Recipe
+from pyg_sgm.models.serialization import SavedModel, save_description
 from pyg_sgm.training.run_dir import LAST, create_run_dir, read_checkpoint
 
 

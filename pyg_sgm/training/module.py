@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader
 from pyg_sgm.data import PairBatch, PairedGraphs
 from pyg_sgm.losses import TripletLoss
 from pyg_sgm.models import Matcher
+from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.training.batches import BatchOrder, batch_loader, blank
 from pyg_sgm.training.gather import gather_pairs
-from pyg_sgm.training.recipes import Recipe
 
 
 class PairData(pl.LightningDataModule):

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from pyg_sgm.io import read_json, write_json
-from pyg_sgm.training.folder import CONFIG, VOCABULARIES, WEIGHTS
+from pyg_sgm.models.serialization import CONFIG, VOCABULARIES, WEIGHTS
 
 RUN = "run.json"
 # In it: names of the data and of a shared graph folder, which may move between two calls; and the

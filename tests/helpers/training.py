@@ -2,7 +2,8 @@
 
 from pyg_sgm.datasets import SceneWorld
 from pyg_sgm.models import GraphSizes, Matcher
-from pyg_sgm.training import Recipe, SavedModel, build_model
+from pyg_sgm.models.serialization import SavedModel, build_model
+from pyg_sgm.training import Recipe
 
 OPTIONS = {"dim": 8, "hidden": 8, "embed": 6}
 RECIPE = Recipe(epochs=3, images_per_batch=4, captions_per_image=2, lr=0.01, options=OPTIONS)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pyg_sgm.nn import PackedLSTM
-from pyg_sgm.ops.lstm import lstm
+from pyg_sgm.ops._lstm import lstm
 
 LENGTHS = [3, 0, 7, 1, 3]
 

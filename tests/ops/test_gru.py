@@ -1,7 +1,7 @@
 import torch
 
 from pyg_sgm.nn import PackedGRU
-from pyg_sgm.ops.gru import gru
+from pyg_sgm.ops._gru import gru
 
 
 def packed(lengths, dim, **kwargs):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.ops import Packed, unit
-from pyg_sgm.ops.stacked import stacked_attention
+from pyg_sgm.ops._stacked import stacked_attention
 from tests.helpers.packed import ragged
 
 X_SIZES, Y_SIZES = [3, 0, 5, 1], [2, 4, 0]
@@ -37,7 +37,7 @@ def reference(query: Tensor, other: Tensor, pooling: str, sharp: float, pool_sha
 @pytest.mark.parametrize("block", [2**23, 1])
 @pytest.mark.parametrize("pooling", ["average", "lse"])
 def test_equals_reference(pooling: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyg_sgm.ops.stacked.BLOCK", block)
+    monkeypatch.setattr("pyg_sgm.ops._stacked.BLOCK", block)
     x, y = graphs(X_SIZES, 0), graphs(Y_SIZES, 1)
     out = stacked_attention(x, y, 4.0, pooling, 5.0)  # type: ignore[arg-type]
     for i in range(len(X_SIZES)):

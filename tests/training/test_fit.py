@@ -11,7 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from pyg_sgm.data import PairedGraphs
 from pyg_sgm.datasets import SceneWorld
-from pyg_sgm.training import Recipe, evaluate, fit, load_model
+from pyg_sgm.evaluation import evaluate
+from pyg_sgm.models.serialization import load_model
+from pyg_sgm.training import Recipe, fit
 from pyg_sgm.training.module import MatcherTraining
 from tests.helpers.training import RECIPE, saved_model, world
 

@@ -9,8 +9,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pyg_sgm.ops.attention import TINY, inverse_root
-from pyg_sgm.ops.packed import Packed
+from pyg_sgm.ops._attention import TINY, inverse_root
+from pyg_sgm.ops._packed import Packed
 
 # Own nodes and columns at a time, by the bytes of a number: as many as registers hold.
 BLOCKS = {4: (16, 16), 2: (32, 32)}

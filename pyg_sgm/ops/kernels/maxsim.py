@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pyg_sgm.ops.blocks import SortedGraphs
+from pyg_sgm.ops._blocks import SortedGraphs
 
 BLOCK_X, BLOCK_Y, BLOCK_D, NUM_WARPS = 32, 64, 32, 8
 # The kernels' arguments that are not of the type of the nodes.

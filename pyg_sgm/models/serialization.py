@@ -16,7 +16,8 @@ from torch import Tensor
 
 from pyg_sgm.data import Vocabularies
 from pyg_sgm.io import read_json, write_json, write_tensors
-from pyg_sgm.models import MODELS, GraphSizes, Matcher
+from pyg_sgm.models.base import GraphSizes, Matcher
+from pyg_sgm.models.registry import find_model
 
 CONFIG, WEIGHTS, VOCABULARIES = "config.json", "model.safetensors", "vocabularies.json"
 FORMAT = {"format": "pyg_sgm matcher", "version": 1}
@@ -28,7 +29,7 @@ class SavedModel:
     """What a folder holds.
 
     Args:
-        name: Key of :data:`pyg_sgm.models.MODELS`.
+        name: Name of a registered model.
         model: The model with its weights, in evaluation mode.
         vocabularies: What its labels and words mean.
         extractor: What made the graphs of its images from pixels, fit for JSON. (default:
@@ -102,12 +103,11 @@ def build_model(name: str, sizes: GraphSizes, options: Mapping[str, Any], seed: 
     Raises:
         ValueError: If there is no such model, or it does not take the options.
     """
-    if name not in MODELS:
-        raise ValueError(f"no model {name!r}; known: {', '.join(MODELS)}")
+    cls = find_model(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return MODELS[name](sizes, **options)
+            return cls(sizes, **options)
         except TypeError as error:
             raise ValueError(f"model {name!r}: {error}") from error
 
@@ -119,8 +119,10 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: this is no model of pyg_sgm")
     if config.get("version") != FORMAT["version"]:
         raise ValueError(f"{path}: version {config.get('version')!r}, expected {FORMAT['version']}")
-    if config.get("model") not in MODELS:
-        raise ValueError(f"{path}: model {config.get('model')!r}; known: {', '.join(MODELS)}")
+    try:
+        find_model(str(config.get("model")))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     names = {field.name for field in fields(GraphSizes)}
     sizes, options = config.get("sizes"), config.get("options")
     if (

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from pyg_sgm.ops.blocks import (
+from pyg_sgm.ops._blocks import (
     Block,
     SortedGraphs,
     by_size,
@@ -13,7 +13,7 @@ from pyg_sgm.ops.blocks import (
     product_dtype,
     sum_dtype,
 )
-from pyg_sgm.ops.products import row_products
+from pyg_sgm.ops._products import row_products
 
 
 def lsesim(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, sharpness: float = 6.0) -> Tensor:

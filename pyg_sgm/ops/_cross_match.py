@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from pyg_sgm.ops import kernels
-from pyg_sgm.ops.attention import cross_attention, inverse_root, perspectives, unit
-from pyg_sgm.ops.blocks import (
+from pyg_sgm.ops._attention import cross_attention, inverse_root, perspectives, unit
+from pyg_sgm.ops._blocks import (
     MAX_MEMORY,
     SortedGraphs,
     check_sides,
@@ -18,8 +18,8 @@ from pyg_sgm.ops.blocks import (
     product_dtype,
     sum_dtype,
 )
-from pyg_sgm.ops.packed import Packed
-from pyg_sgm.ops.products import row_products
+from pyg_sgm.ops._packed import Packed
+from pyg_sgm.ops._products import row_products
 
 Head = Callable[[Tensor, Tensor], Tensor]
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.data import PairedGraphs
+from pyg_sgm.evaluation._evaluate import rank
+from pyg_sgm.evaluation.encode import encode_images, encode_texts
 from pyg_sgm.metrics.retrieval import RetrievalMetrics, metrics_of_ranks
 from pyg_sgm.models import Encoding, Matcher
 from pyg_sgm.ops import Packed, Ranking, distraction_pairs
-from pyg_sgm.training import encode_images, encode_texts, rank
 
 PAIRS_PER_BLOCK = 512
 
@@ -133,7 +134,7 @@ def evaluate_reranked(
         gamma (float): See :func:`rerank`. (default: :obj:`4e-3`)
 
     Raises:
-        ValueError: As :func:`~pyg_sgm.training.evaluate` and :func:`rerank`, or if the encodings
+        ValueError: As :func:`~pyg_sgm.evaluation.evaluate` and :func:`rerank`, or if the encodings
             have no nodes.
     """
     image, text = encode_images(model, graphs.images), encode_texts(model, graphs.texts)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pyg_sgm.data import Vocabularies, Vocabulary
-from pyg_sgm.training import load_model, save_model
+from pyg_sgm.models.serialization import load_model, save_model
 from tests.helpers.training import saved_model
 
 
@@ -125,7 +125,7 @@ def test_a_failed_save_leaves_the_old(folder: Path, monkeypatch: pytest.MonkeyPa
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("pyg_sgm.training.folder.write_tensors", fail)
+    monkeypatch.setattr("pyg_sgm.models.serialization.write_tensors", fail)
     with pytest.raises(OSError, match="disk full"):
         save_model(folder, saved_model(seed=1))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

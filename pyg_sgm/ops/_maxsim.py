@@ -8,7 +8,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag
 
 from pyg_sgm.ops import kernels
-from pyg_sgm.ops.blocks import (
+from pyg_sgm.ops._blocks import (
     MAX_MEMORY,
     Block,
     Runs,
@@ -19,7 +19,7 @@ from pyg_sgm.ops.blocks import (
     product_dtype,
     sum_dtype,
 )
-from pyg_sgm.ops.products import row_products
+from pyg_sgm.ops._products import row_products
 
 
 def maxsim(

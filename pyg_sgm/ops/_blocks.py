@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pyg_sgm.ops.packed import select_rows
+from pyg_sgm.ops._packed import select_rows
 
 Runs = list[tuple[int, int]]  # (nodes a graph, number of graphs)
 MAX_MEMORY = 512 * 2**20  # bytes that a scorer may use beside its inputs and its result

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from pyg_sgm.ops.attention import TINY, cross_attention
-from pyg_sgm.ops.packed import Packed
+from pyg_sgm.ops._attention import TINY, cross_attention
+from pyg_sgm.ops._packed import Packed
 
 
 def votes(attention: Tensor) -> Tensor:

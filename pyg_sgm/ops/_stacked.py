@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pyg_sgm.ops.attention import inverse_root
-from pyg_sgm.ops.packed import Packed
+from pyg_sgm.ops._attention import inverse_root
+from pyg_sgm.ops._packed import Packed
 
 Pooling = Literal["average", "lse"]
 BLOCK = 2**23  # pairs of nodes that are attended to at once

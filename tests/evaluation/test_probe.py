@@ -9,7 +9,8 @@ from torch import Tensor
 from pyg_sgm.cli import main
 from pyg_sgm.data import TextRecord
 from pyg_sgm.datasets import SceneGraphDataset, SceneWorld
-from pyg_sgm.retrieval import SceneGraphMatcher, probe_relations
+from pyg_sgm.evaluation import probe_relations
+from pyg_sgm.retrieval import SceneGraphMatcher
 
 
 class Stub:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
+
+from torch import Tensor
 
 from pyg_sgm.data import TextRecord
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.metrics import pair_accuracy
-from pyg_sgm.retrieval.inputs import EncodedImages
-from pyg_sgm.retrieval.prepare import with_parses
 from pyg_sgm.text import EDITS, EditKind, edit_texts
 
-if TYPE_CHECKING:
-    from pyg_sgm.retrieval.matcher import SceneGraphMatcher
+
+class PairScorer(Protocol):
+    """What is asked of a matcher: :class:`~pyg_sgm.retrieval.SceneGraphMatcher` has it."""
+
+    def encode_images(self, images: SceneGraphDataset, /) -> Any: ...
+
+    def encode_texts(self, texts: list[TextRecord], /) -> Any: ...
+
+    def score_pairs(self, images: Any, texts: Any, image_of_text: Tensor, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -43,9 +50,7 @@ class Probe:
         }
 
 
-def probe_relations(
-    matcher: SceneGraphMatcher, dataset: SceneGraphDataset, seed: int = 0
-) -> list[Probe]:
+def probe_relations(matcher: PairScorer, dataset: SceneGraphDataset, seed: int = 0) -> list[Probe]:
     """Scores true captions against false ones that differ from them in one thing.
 
     A model that takes a caption for a bag of words gets 50 on swapped relations, exactly: both
@@ -53,7 +58,7 @@ def probe_relations(
 
     Args:
         matcher: A trained matcher.
-        dataset: Captions without graphs are parsed.
+        dataset: Images, and texts whose graphs are known.
         seed: Of the edits. (default: ``0``)
 
     Returns:
@@ -69,14 +74,13 @@ def probe_relations(
         >>> [probe.kind for probe in probe_relations(matcher, world)]
         ['swapped_relation', 'replaced_predicate', 'replaced_attribute']
     """
-    dataset = with_parses(dataset)
     images = matcher.encode_images(dataset)
     return [_probe(matcher, images, dataset, kind, seed) for kind in EDITS]
 
 
 def _probe(
-    matcher: SceneGraphMatcher,
-    images: EncodedImages,
+    matcher: PairScorer,
+    images: Any,
     dataset: SceneGraphDataset,
     kind: EditKind,
     seed: int,

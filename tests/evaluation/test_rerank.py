@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.datasets import SceneWorld
-from pyg_sgm.metrics.retrieval import metrics_of_ranks, retrieval_metrics
-from pyg_sgm.models import HOAD, VSE, GraphSizes
-from pyg_sgm.ops import Packed, ranks, stream_ranks
-from pyg_sgm.retrieval.rerank import (
+from pyg_sgm.evaluation.rerank import (
     evaluate_reranked,
     rerank,
     rerank_by_distraction,
     reranked_metrics,
     top_distractions,
 )
+from pyg_sgm.metrics.retrieval import metrics_of_ranks, retrieval_metrics
+from pyg_sgm.models import HOAD, VSE, GraphSizes
+from pyg_sgm.ops import Packed, ranks, stream_ranks
 
 IMAGE_SIZES, TEXT_SIZES = [3, 0, 5, 1, 2], [2, 1, 0, 4]
 
@@ -73,7 +73,7 @@ def test_blocks_equal_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     image, text = graphs(IMAGE_SIZES, 0), graphs(TEXT_SIZES, 1)
     scores = torch.rand(5, 4, dtype=torch.float64)
     whole = rerank_by_distraction(scores, image, text)
-    monkeypatch.setattr("pyg_sgm.retrieval.rerank.PAIRS_PER_BLOCK", 3)
+    monkeypatch.setattr("pyg_sgm.evaluation.rerank.PAIRS_PER_BLOCK", 3)
     for a, b in zip(whole, rerank_by_distraction(scores, image, text), strict=True):
         torch.testing.assert_close(a, b)
 

@@ -1,11 +1,9 @@
-import sys
-
 import pytest
 import torch
 
 from pyg_sgm.datasets import SceneWorld
+from pyg_sgm.evaluation import encode_images, encode_texts, evaluate, score
 from pyg_sgm.metrics.retrieval import retrieval_metrics
-from pyg_sgm.training import encode_images, encode_texts, evaluate, score
 from tests.helpers.training import saved_model, world
 
 
@@ -14,9 +12,8 @@ def test_blocks_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     batch = graphs.batch()
     with torch.no_grad():
         whole = model.score(model.encode_image(batch.image), model.encode_text(batch.text))
-    module = sys.modules["pyg_sgm.training.evaluate"]  # the function has the same name
-    monkeypatch.setattr(module, "IMAGES_PER_BLOCK", 5)
-    monkeypatch.setattr(module, "TEXTS_PER_BLOCK", 7)
+    monkeypatch.setattr("pyg_sgm.evaluation._evaluate.IMAGES_PER_BLOCK", 5)
+    monkeypatch.setattr("pyg_sgm.evaluation._evaluate.TEXTS_PER_BLOCK", 7)
     images, texts = encode_images(model, graphs.images), encode_texts(model, graphs.texts)
     torch.testing.assert_close(score(model, images, texts), whole)
     expected = retrieval_metrics(whole, graphs.image_of_text)
