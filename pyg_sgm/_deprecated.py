@@ -15,12 +15,12 @@ def moved(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
 
     Example:
         >>> import warnings
-        >>> find = moved("pyg_sgm.ops", {"unit": "pyg_sgm.ops.l2_normalize"})
+        >>> find = moved("pyg_sgm.ops", {"order": "pyg_sgm.ops.ranks"})
         >>> with warnings.catch_warnings(record=True) as told:
         ...     warnings.simplefilter("always")
-        ...     function = find("unit")
+        ...     function = find("order")
         >>> print(told[0].message)
-        pyg_sgm.ops.unit is now pyg_sgm.ops.l2_normalize
+        pyg_sgm.ops.order is now pyg_sgm.ops.ranks
     """
 
     def find(name: str) -> Any:

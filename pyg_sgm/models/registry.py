@@ -94,8 +94,8 @@ def model_name(model: str | type[Matcher]) -> str:
             known = ", ".join([*MODELS, *sorted(others - set(MODELS))])
             raise ValueError(f"no model {model!r}; known: {known}")
         return model
-    for name, known in MODELS.items():
-        if known is model:
+    for name, registered in MODELS.items():
+        if registered is model:
             return name
     raise ValueError(
         f"{model.__qualname__} is not registered: write @register_model('name') above the class"
