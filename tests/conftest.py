@@ -7,6 +7,3 @@ import sys
 # so the second test run takes PyTorch's own segment kernels.
 if os.environ.get("PYG_SGM_TEST_WITHOUT_SCATTER"):
     sys.modules["torch_scatter"] = None  # type: ignore[assignment]
-
-# Helpers of other folders.
-sys.path += [os.path.join(os.path.dirname(__file__), name) for name in ("training", "models")]

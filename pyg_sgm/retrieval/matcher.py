@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from pyg_sgm.data import Vocabularies, Vocabulary, read_word_vectors, word_vectors
 from pyg_sgm.datasets import SceneGraphDataset
-from pyg_sgm.io import atomic_write
 from pyg_sgm.evaluation import (
     encode_images,
     encode_texts,
@@ -27,6 +26,7 @@ from pyg_sgm.evaluation import (
     score_pairs,
 )
 from pyg_sgm.evaluation.encode import feature_width
+from pyg_sgm.io import atomic_write
 from pyg_sgm.metrics.retrieval import RetrievalMetrics
 from pyg_sgm.models import MODELS, GraphSizes, Matcher
 from pyg_sgm.models.serialization import (
