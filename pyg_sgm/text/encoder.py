@@ -1,0 +1,242 @@
+"""Contextual vectors of words from a frozen language model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.utils import segment
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+MINILM = "minilm"
+WORDS_PER_WINDOW = 64  # a longer text is read window by window, so that its pieces always fit
+PIECES_PER_BATCH = 4096
+
+
+class TextEncoder:
+    """A frozen language model as the ears of a matcher.
+
+    The vector of a word, in its context, is the mean of the last hidden states of its pieces.
+
+    Args:
+        name (str): What :func:`open_text_encoder` opens it by.
+        net (nn.Module): Maps indices of pieces ``[num_texts, num_pieces]`` to their states
+            ``[num_texts, num_pieces, dim]``.
+        tokenizer (tokenizers.Tokenizer): Splits words into pieces.
+        dim (int): Width of the states.
+        max_pieces (int): Pieces of a text that the model can take, with the marks around it.
+
+    Example:
+        >>> encoder = open_text_encoder("minilm")  # doctest: +SKIP
+        >>> encoder([("a", "dog"), ("a", "man", "riding")]).shape  # doctest: +SKIP
+        torch.Size([5, 384])
+    """
+
+    def __init__(
+        self, name: str, net: nn.Module, tokenizer: Tokenizer, dim: int, max_pieces: int = 512
+    ) -> None:
+        self.name = name
+        self.net = net.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(max_pieces)
+        self.dim = dim
+        self.fingerprint = _fingerprint(net, tokenizer)
+
+    @torch.no_grad()
+    def __call__(self, texts: Sequence[Sequence[str]]) -> Tensor:
+        """Encodes texts that are split into words.
+
+        Texts of equally many pieces are computed together, so that none depends on padding. A text
+        of more than 64 words is read in windows of 64 words.
+
+        Args:
+            texts (sequence of sequences of str): The words of each text.
+
+        Returns:
+            Tensor: The words of all texts in order, ``[num_words, dim]``, on the CPU. A word that
+            has no pieces has zeros.
+        """
+        windows = [
+            list(words[start : start + WORDS_PER_WINDOW])
+            for words in texts
+            for start in range(0, len(words), WORDS_PER_WINDOW)
+        ]
+        coded = self.tokenizer.encode_batch(windows, is_pretokenized=True)
+        start = [0, *accumulate(map(len, windows))]
+        vectors, count = torch.zeros(start[-1], self.dim), torch.zeros(start[-1])
+        device = next(self.net.parameters()).device
+        for batch in _equal_lengths([len(code.ids) for code in coded]):
+            ids = torch.tensor([coded[i].ids for i in batch], device=device)
+            states = self.net(ids).float().cpu()
+            # Row of the word that each piece belongs to; the marks around a text belong to none.
+            row = torch.tensor(
+                [[-1 if at is None else start[i] + at for at in coded[i].word_ids] for i in batch]
+            )
+            inside = row >= 0
+            vectors.index_add_(0, row[inside], states[inside])
+            count.index_add_(0, row[inside], torch.ones(int(inside.sum())))
+        return vectors / count.clamp(min=1)[:, None]
+
+    def phrases(self, phrases: Sequence[str]) -> Tensor:
+        """Vectors of labels, each read by itself: the mean of its words, ``[num_phrases, dim]``."""
+        words = [phrase.split() for phrase in phrases]
+        length = torch.tensor([len(phrase) for phrase in words], dtype=torch.long)
+        return segment(self(words), F.pad(length.cumsum(0), (1, 0)), reduce="mean")
+
+
+def open_text_encoder(name: str) -> TextEncoder:
+    """Opens a language model.
+
+    Args:
+        name (str): ``"minilm"``, all-MiniLM-L6-v2, whose weights come with the package of the
+            extra ``minilm``; or ``"hf:NAME"``, an encoder of transformers by the name of a folder
+            or of a repository, with a fast tokenizer and weights in safetensors.
+
+    Raises:
+        ValueError: If the name is none of these, or there is no such encoder.
+        ImportError: If what it needs is not installed.
+    """
+    if name == MINILM:
+        return _minilm()
+    if name.startswith("hf:") and name[3:]:
+        return _transformers(name)
+    raise ValueError(f"text encoder {name!r}; known: {MINILM}, hf:NAME")
+
+
+def _minilm() -> TextEncoder:
+    """The model in its package's archive; none of the package's own code runs."""
+    package = find_spec("all_minilm_l6_v2")
+    try:
+        from safetensors.torch import load
+        from tokenizers import Tokenizer
+
+        if package is None or not package.submodule_search_locations:
+            raise ImportError("no module named 'all_minilm_l6_v2'")
+    except ImportError as error:
+        raise ImportError(f"text encoder {MINILM!r}: pip install pyg_sgm[minilm]") from error
+    with zipfile.ZipFile(Path(package.submodule_search_locations[0]) / "model.zip") as archive:
+        config = json.loads(archive.read("config.json"))
+        weights = load(archive.read("model.safetensors"))
+        tokenizer = Tokenizer.from_str(archive.read("tokenizer.json").decode())
+    net = _Bert(config, weights)
+    return TextEncoder(
+        MINILM, net, tokenizer, config["hidden_size"], config["max_position_embeddings"]
+    )
+
+
+def _transformers(name: str) -> TextEncoder:
+    try:
+        from transformers import AutoModel, AutoTokenizer
+    except ImportError as error:
+        raise ImportError(f"text encoder {name!r}: pip install transformers") from error
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name[3:], add_prefix_space=True)
+        net = AutoModel.from_pretrained(name[3:], use_safetensors=True)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"text encoder {name!r}: {error}") from error
+    if not tokenizer.is_fast:
+        raise ValueError(f"text encoder {name!r} has no fast tokenizer")
+    most = min(net.config.max_position_embeddings, tokenizer.model_max_length)
+    return TextEncoder(
+        name, _States(net), tokenizer.backend_tokenizer, net.config.hidden_size, most
+    )
+
+
+class _States(nn.Module):
+    """The last hidden states of an encoder of transformers."""
+
+    def __init__(self, net: Callable[..., Any]) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, ids: Tensor) -> Tensor:
+        states: Tensor = self.net(input_ids=ids, attention_mask=torch.ones_like(ids))[0]
+        return states
+
+
+class _Bert(nn.Module):
+    """BERT of given weights on PyTorch's layers, which takes seconds less to import than the
+    library that the weights are named for."""
+
+    def __init__(self, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
+        super().__init__()
+        dim, eps = config["hidden_size"], config["layer_norm_eps"]
+        with torch.random.fork_rng(devices=[]):
+            self.pieces = nn.Embedding(config["vocab_size"], dim)
+            self.positions = nn.Embedding(config["max_position_embeddings"], dim)
+            self.norm = nn.LayerNorm(dim, eps)
+            self.layers = nn.ModuleList(
+                nn.TransformerEncoderLayer(
+                    dim,
+                    config["num_attention_heads"],
+                    config["intermediate_size"],
+                    activation="gelu",
+                    layer_norm_eps=eps,
+                    batch_first=True,
+                )
+                for _ in range(config["num_hidden_layers"])
+            )
+        self.load_state_dict(_torch_names(weights, len(self.layers)))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        positions = torch.arange(ids.size(1), device=ids.device)
+        x = self.norm(self.pieces(ids) + self.positions(positions))
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def _torch_names(bert: dict[str, Tensor], num_layers: int) -> dict[str, Tensor]:
+    """Weights of BERT by the names of PyTorch's layers; every text is of the first type."""
+    weights = {
+        "pieces.weight": bert["embeddings.word_embeddings.weight"],
+        "positions.weight": bert["embeddings.position_embeddings.weight"]
+        + bert["embeddings.token_type_embeddings.weight"][0],
+    }
+    parts = {
+        "attention.output.dense": "self_attn.out_proj",
+        "attention.output.LayerNorm": "norm1",
+        "intermediate.dense": "linear1",
+        "output.dense": "linear2",
+        "output.LayerNorm": "norm2",
+    }
+    for kind in ("weight", "bias"):
+        weights[f"norm.{kind}"] = bert[f"embeddings.LayerNorm.{kind}"]
+        for i in range(num_layers):
+            old, new = f"encoder.layer.{i}", f"layers.{i}"
+            weights |= {f"{new}.{b}.{kind}": bert[f"{old}.{a}.{kind}"] for a, b in parts.items()}
+            weights[f"{new}.self_attn.in_proj_{kind}"] = torch.cat(
+                [bert[f"{old}.attention.self.{x}.{kind}"] for x in ("query", "key", "value")]
+            )
+    return weights
+
+
+def _equal_lengths(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Positions of texts with equally many pieces, in batches of bounded size."""
+    by_length: dict[int, list[int]] = {}
+    for i, length in enumerate(lengths):
+        by_length.setdefault(length, []).append(i)
+    for length, group in by_length.items():
+        size = max(1, PIECES_PER_BATCH // length)
+        yield from (group[start : start + size] for start in range(0, len(group), size))
+
+
+def _fingerprint(net: nn.Module, tokenizer: Tokenizer) -> str:
+    """Tells language models apart by their weights and their pieces."""
+    sha = hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode())
+    for name, value in net.state_dict().items():
+        sha.update(name.encode())
+        sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return sha.hexdigest()[:16]

@@ -1,0 +1,201 @@
+"""Vectors of words from language models."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+tokenizers = pytest.importorskip("tokenizers", reason="needs the extra minilm")
+from pyg_sgm.data import text_record  # noqa: E402
+from pyg_sgm.text.encoder import TextEncoder, _Bert, open_text_encoder  # noqa: E402
+from pyg_sgm.text.vector_cache import word_features  # noqa: E402
+
+CONFIG = {
+    "hidden_size": 8,
+    "num_attention_heads": 2,
+    "intermediate_size": 12,
+    "num_hidden_layers": 2,
+    "vocab_size": 12,
+    "max_position_embeddings": 200,
+    "layer_norm_eps": 1e-12,
+}
+PIECES = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "a", "dog", "cat", "ski", "##ing", "man", "horse"]
+
+
+def bert_weights(seed: int = 0) -> dict[str, torch.Tensor]:
+    """Random weights by the names of published BERT files."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return 0.5 * torch.randn(*shape, generator=generator, dtype=torch.double)
+
+    d, inner = CONFIG["hidden_size"], CONFIG["intermediate_size"]
+    weights = {
+        "embeddings.word_embeddings.weight": draw(CONFIG["vocab_size"], d),
+        "embeddings.position_embeddings.weight": draw(CONFIG["max_position_embeddings"], d),
+        "embeddings.token_type_embeddings.weight": draw(2, d),
+        "embeddings.LayerNorm.weight": draw(d),
+        "embeddings.LayerNorm.bias": draw(d),
+        "pooler.dense.weight": draw(d, d),  # in published files, and not used
+    }
+    for i in range(CONFIG["num_hidden_layers"]):
+        for name, shape in {
+            "attention.self.query": (d, d),
+            "attention.self.key": (d, d),
+            "attention.self.value": (d, d),
+            "attention.output.dense": (d, d),
+            "attention.output.LayerNorm": (d,),
+            "intermediate.dense": (inner, d),
+            "output.dense": (d, inner),
+            "output.LayerNorm": (d,),
+        }.items():
+            weights[f"encoder.layer.{i}.{name}.weight"] = draw(*shape)
+            weights[f"encoder.layer.{i}.{name}.bias"] = draw(shape[0])
+    return weights
+
+
+def tiny_encoder(seed: int = 0, name: str = "tiny") -> TextEncoder:
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.WordPiece({p: i for i, p in enumerate(PIECES)}, unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.post_processor = tokenizers.processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
+    weights = {k: v.float() for k, v in bert_weights(seed).items()}
+    return TextEncoder(name, _Bert(CONFIG, weights), tokenizer, 8, 200)
+
+
+def reference_states(ids: list[int], w: dict[str, np.ndarray]) -> np.ndarray:
+    """BERT (Devlin et al., 2019) in plain float64, ``[num_pieces, dim]``."""
+
+    def norm(x: np.ndarray, name: str) -> np.ndarray:
+        centered = x - x.mean(axis=-1, keepdims=True)
+        scale = np.sqrt((centered**2).mean(axis=-1, keepdims=True) + 1e-12)
+        return centered / scale * w[f"{name}.weight"] + w[f"{name}.bias"]
+
+    def linear(x: np.ndarray, name: str) -> np.ndarray:
+        return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+
+    x = np.stack(
+        [
+            w["embeddings.word_embeddings.weight"][piece]
+            + w["embeddings.position_embeddings.weight"][at]
+            + w["embeddings.token_type_embeddings.weight"][0]
+            for at, piece in enumerate(ids)
+        ]
+    )
+    x = norm(x, "embeddings.LayerNorm")
+    heads, width = CONFIG["num_attention_heads"], 4
+    for i in range(CONFIG["num_hidden_layers"]):
+        layer = f"encoder.layer.{i}"
+        q, k, v = (linear(x, f"{layer}.attention.self.{n}") for n in ("query", "key", "value"))
+        found = np.zeros_like(x)
+        for h in range(heads):
+            part = slice(h * width, (h + 1) * width)
+            logits = q[:, part] @ k[:, part].T / math.sqrt(width)
+            weight = np.exp(logits - logits.max(axis=1, keepdims=True))
+            found[:, part] = weight / weight.sum(axis=1, keepdims=True) @ v[:, part]
+        x = norm(x + linear(found, f"{layer}.attention.output.dense"),
+                 f"{layer}.attention.output.LayerNorm")
+        inner = linear(x, f"{layer}.intermediate.dense")
+        gelu = inner * 0.5 * (1 + np.vectorize(math.erf)(inner / math.sqrt(2)))
+        x = norm(x + linear(gelu, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
+    return x
+
+
+def test_bert_is_that_of_its_paper() -> None:
+    weights = bert_weights()
+    ids = [1, 4, 5, 7, 8, 2]
+    net = _Bert(CONFIG, {k: v.float() for k, v in weights.items()}).double()
+    net.load_state_dict(net.state_dict())
+    expected = reference_states(ids, {k: v.float().double().numpy() for k, v in weights.items()})
+    found = net.eval()(torch.tensor([ids]))[0].detach().numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+
+
+def test_a_word_is_the_mean_of_its_pieces() -> None:
+    encoder = tiny_encoder()
+    weights = {k: v.float().double().numpy() for k, v in bert_weights().items()}
+    states = reference_states([1, 9, 7, 8, 2], weights)  # [CLS] man ski ##ing [SEP]
+    expected = np.stack([states[1], states[2:4].mean(axis=0)])
+    found = encoder([("man", "skiing")])
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_texts_do_not_depend_on_their_neighbors() -> None:
+    encoder = tiny_encoder()
+    alone = [encoder([text]) for text in (("a", "dog"), ("skiing",), ("a", "cat"))]
+    together = encoder([("a", "dog"), (), ("skiing",), ("a", "cat")])
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-6)
+
+
+def test_long_texts_are_read_in_windows() -> None:
+    encoder = tiny_encoder()
+    words = ["a", "dog"] * 75
+    found = encoder([words])
+    assert found.shape == (150, 8)
+    torch.testing.assert_close(found[64:128], found[:64], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found[128:], encoder([words[128:]]), rtol=1e-5, atol=1e-6)
+
+
+def test_no_text_and_phrases() -> None:
+    encoder = tiny_encoder()
+    assert encoder([]).shape == encoder([()]).shape == (0, 8)
+    both = encoder([("dog", "horse")])
+    torch.testing.assert_close(encoder.phrases(["dog horse", ""])[0], both.mean(dim=0))
+    assert not encoder.phrases(["dog horse", ""])[1].any()
+
+
+@pytest.mark.parametrize("name", ["", "hf:", "bert", "file:/etc/passwd"])
+def test_unknown_names(name: str) -> None:
+    with pytest.raises(ValueError, match="known: minilm, hf:NAME"):
+        open_text_encoder(name)
+
+
+def test_folder_gives_the_same_as_memory(tmp_path) -> None:
+    encoder = tiny_encoder()
+    texts = [text_record(caption) for caption in ("a dog", "a man", "a dog", "skiing cat")]
+    memory = word_features(texts, encoder)
+    calls: list[tuple[int, int]] = []
+    first = word_features(texts[:2], encoder, tmp_path / "v", lambda *done: calls.append(done))
+    second = word_features(texts, encoder, tmp_path / "v", lambda *done: calls.append(done))
+    assert calls == [(2, 2), (1, 1)]  # known texts are not read again
+    for found, index in ((first, [0, 1]), (second, [0, 1, 2, 3])):
+        expected = memory.select(torch.tensor(index))
+        assert torch.equal(found.spans.count, expected.spans.count)
+        assert torch.equal(found.rows[found.spans.rows()], memory.rows[expected.spans.rows()])
+
+
+def test_vectors_of_another_encoder_are_replaced(tmp_path) -> None:
+    texts = [text_record("a dog")]
+    word_features(texts, tiny_encoder(0), tmp_path)
+    other = tiny_encoder(1)
+    found = word_features(texts, other, tmp_path)
+    expected = word_features(texts, other)
+    assert torch.equal(found.rows[found.spans.rows()], expected.rows[expected.spans.rows()])
+
+
+@pytest.mark.parametrize("content", ["[[1]]", "{}", '[["a"', '["a dog"]'])
+def test_broken_folder_is_named(tmp_path, content: str) -> None:
+    texts = [text_record("a dog")]
+    word_features(texts, tiny_encoder(), tmp_path)
+    (tmp_path / "00000.json").write_text(content)
+    with pytest.raises(ValueError, match=r"00000\.json"):
+        word_features(texts, tiny_encoder(), tmp_path)
+
+
+def test_folder_with_vectors_of_other_texts_is_named(tmp_path) -> None:
+    texts = [text_record("a dog")]
+    word_features(texts, tiny_encoder(), tmp_path)
+    np.save(tmp_path / "00000.npy", np.zeros((7, 8), np.float16))
+    with pytest.raises(ValueError, match=r"00000\.npy: not the vectors"):
+        word_features(texts, tiny_encoder(), tmp_path)
+
+
+def test_minilm_knows_what_is_alike() -> None:
+    pytest.importorskip("all_minilm_l6_v2", reason="needs the extra minilm")
+    encoder = open_text_encoder("minilm")
+    dog, puppy, car = torch.nn.functional.normalize(
+        encoder.phrases(["a dog", "a puppy", "a car"]), dim=1
+    )
+    assert dog @ puppy > dog @ car + 0.2
