@@ -171,7 +171,7 @@ def pack_images(
             scores = np.concatenate([np.asarray(r.scores[node], np.float32) for r in records])
             fields[node, "score"] = Ragged(torch.from_numpy(scores), spans[node])
     for node, ragged in (features or {}).items():
-        _check_features(ragged, num_nodes[node], [r.id for r in records], node)
+        _check_features(ragged, num_nodes[node], [f"image {r.id!r}" for r in records], node)
         fields[node, "x"] = ragged
     sizes = {}
     if records and all(record.size is not None for record in records):
@@ -180,8 +180,23 @@ def pack_images(
     return GraphCollection([record.id for record in records], num_nodes, fields, sizes)
 
 
-def pack_texts(records: Sequence[TextRecord], words: Vocabulary) -> GraphCollection:
-    """Builds the graphs of many texts; unknown words become index 0."""
+def pack_texts(
+    records: Sequence[TextRecord],
+    words: Vocabulary,
+    features: Mapping[str, Ragged] | None = None,
+) -> GraphCollection:
+    """Builds the graphs of many texts.
+
+    Args:
+        records: One record per text.
+        words: Words to indices; unknown words become index 0.
+        features: Features of node types, such as vectors of the ``"word"`` nodes, one span per
+            text. (default: none)
+
+    Raises:
+        ValueError: If features have another number of rows than a text has nodes, or are not
+            finite.
+    """
     columns = _Columns(_TEXT_FIELDS)
     for record in records:
         count = len(record.words)
@@ -202,23 +217,24 @@ def pack_texts(records: Sequence[TextRecord], words: Vocabulary) -> GraphCollect
             columns.add((node, "spans", "word"), "edge_index", pairs)
         _add_edges(columns, record)
     num_nodes = columns.counts("label", IMAGE_NODES) | {"word": columns.count("word", "token")}
-    return GraphCollection(
-        [record.id for record in records],
-        {node: num_nodes[node] for node in TEXT_NODES},
-        columns.fields(),
-    )
+    fields = columns.fields()
+    ids = [record.id for record in records]
+    for node, ragged in (features or {}).items():
+        _check_features(ragged, num_nodes[node], [f"text {id!r}" for id in ids], node)
+        fields[node, "x"] = ragged
+    return GraphCollection(ids, {node: num_nodes[node] for node in TEXT_NODES}, fields)
 
 
-def _check_features(features: Ragged, count: Tensor, ids: Sequence[str], node: str) -> None:
-    """Raises a ValueError that names the first image whose features do not fit its nodes."""
+def _check_features(features: Ragged, count: Tensor, names: Sequence[str], node: str) -> None:
+    """Raises a ValueError that names the first graph whose features do not fit its nodes."""
     spans = features.spans
     if len(spans.count) != len(count):
-        raise ValueError(f"{node}.x: features of {len(spans.count)} images for {len(count)}")
+        raise ValueError(f"{node}.x: features of {len(spans.count)} graphs for {len(count)}")
     bad = (spans.count != count).nonzero()
     if bad.numel():
         i = int(bad[0])
         raise ValueError(
-            f"image {ids[i]!r}: {node}.x: {int(spans.count[i])} rows of features "
+            f"{names[i]}: {node}.x: {int(spans.count[i])} rows of features "
             f"for {int(count[i])} nodes"
         )
     if isinstance(features.rows, Tensor):  # rows on disk are checked when they are read
@@ -226,7 +242,7 @@ def _check_features(features: Ragged, count: Tensor, ids: Sequence[str], node: s
         finite = torch.isfinite(features.rows[rows]).flatten(1).all(dim=1)
         if not bool(finite.all()):
             i = int(torch.arange(len(count)).repeat_interleave(count)[~finite][0])
-            raise ValueError(f"image {ids[i]!r}: {node}.x: NaN or infinity")
+            raise ValueError(f"{names[i]}: {node}.x: NaN or infinity")
 
 
 def _add_edges(columns: "_Columns", record: ImageRecord | TextRecord) -> None:

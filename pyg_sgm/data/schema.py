@@ -55,6 +55,7 @@ def validate(graph: HeteroData, vocabularies: Vocabularies | None = None, name: 
         _check_edges(graph, edge, name)
     if text:
         _check_indices(graph, "word", "token", graph["word"].num_nodes, _limit(vocabularies), name)
+        _check_floats(graph, "word", "x", 2, name)
     for node in IMAGE_NODES:
         _check_nodes(graph, node, text, vocabularies, name)
 
@@ -70,15 +71,8 @@ def _check_nodes(
         if length.shape != (count,) or (count and int(length.min()) < 1):
             raise ValueError(f"{name}: {node}.length: expected [{count}] numbers of words, all > 0")
         _check_indices(graph, node, "token", int(length.sum()), limit, name)
-    for field, dim in (("score", 1), ("x", 2)):
-        if field in store:
-            value = _tensor(graph, node, field, name)
-            if value.dim() != dim or value.size(0) != count or not value.is_floating_point():
-                shape = f"[{count}]" if dim == 1 else f"[{count}, dim]"
-                raise ValueError(
-                    f"{name}: {node}.{field}: expected floats {shape}, got {_describe(value)}"
-                )
-            check_finite(value, f"{name}: {node}.{field}")
+    _check_floats(graph, node, "score", 1, name)
+    _check_floats(graph, node, "x", 2, name)
     if "box" in store:
         box = _tensor(graph, node, "box", name)
         if box.shape != (count, 4) or not box.is_floating_point():
@@ -86,6 +80,16 @@ def _check_nodes(
                 f"{name}: {node}.box: expected floats [{count}, 4], got {_describe(box)}"
             )
         check_boxes(box, f"{name}: {node}.box")
+
+
+def _check_floats(graph: HeteroData, node: str, field: str, dim: int, name: str) -> None:
+    if field not in graph[node]:
+        return
+    value, count = _tensor(graph, node, field, name), graph[node].num_nodes
+    if value.dim() != dim or value.size(0) != count or not value.is_floating_point():
+        shape = f"[{count}]" if dim == 1 else f"[{count}, dim]"
+        raise ValueError(f"{name}: {node}.{field}: expected floats {shape}, got {_describe(value)}")
+    check_finite(value, f"{name}: {node}.{field}")
 
 
 def _check_indices(

@@ -1,7 +1,7 @@
 """What every dataset is: images and texts as strings, and which belongs to which."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -126,15 +126,26 @@ class SceneGraphDataset:
             Vocabulary.build(chain(self.labels.attributes, attributes)),
         )
 
-    def encode(self, vocabularies: Vocabularies) -> PairedGraphs:
+    def encode(
+        self,
+        vocabularies: Vocabularies,
+        word_features: Callable[[Sequence[TextRecord]], Ragged] | None = None,
+    ) -> PairedGraphs:
         """The graphs as tensors; words and labels outside the vocabularies become index 0.
 
+        Args:
+            vocabularies: Words and labels to indices.
+            word_features: Gives the features of the words of texts, such as
+                :func:`pyg_sgm.text.word_features` with its encoder. (default: :obj:`None`, tokens
+                alone)
+
         Raises:
-            ValueError: If region features do not fit the number of objects or relations.
+            ValueError: If features do not fit the number of objects, relations or words.
         """
+        words = {} if word_features is None else {"word": word_features(self.texts)}
         return PairedGraphs(
             pack_images(self.images, vocabularies, self.features),
-            pack_texts(self.texts, vocabularies.words),
+            pack_texts(self.texts, vocabularies.words, words),
             self.image_of_text,
         )
 
