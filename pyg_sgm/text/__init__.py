@@ -5,19 +5,24 @@ import warnings
 
 from pyg_sgm.text.cache import parse_texts
 from pyg_sgm.text.edits import EDITS, EditKind, edit_texts
+from pyg_sgm.text.encoder import TextEncoder, open_text_encoder
 from pyg_sgm.text.parsed_caption import ParsedCaption
 from pyg_sgm.text.parsing import Backend, parse, parse_batch, parse_stream
+from pyg_sgm.text.vector_cache import word_features
 
 __all__ = [
     "EDITS",
     "Backend",
     "EditKind",
     "ParsedCaption",
+    "TextEncoder",
     "edit_texts",
+    "open_text_encoder",
     "parse",
     "parse_batch",
     "parse_stream",
     "parse_texts",
+    "word_features",
 ]
 
 

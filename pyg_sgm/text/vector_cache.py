@@ -43,12 +43,13 @@ def word_features(
     Raises:
         ValueError: Naming the file, if one of the folder is cut short or not of it.
     """
-    distinct = list(dict.fromkeys(text.words for text in texts))
+    words = [tuple(text.words) for text in texts]
+    distinct = list(dict.fromkeys(words))
     if folder is None:
         rows, spans_of = _in_memory(distinct, encoder, progress)
     else:
         rows, spans_of = _in_folder(distinct, encoder, Path(folder), progress)
-    spans = torch.tensor([spans_of[text.words] for text in texts], dtype=torch.long).reshape(-1, 2)
+    spans = torch.tensor([spans_of[text] for text in words], dtype=torch.long).reshape(-1, 2)
     return Ragged(rows, Spans(spans[:, 0], spans[:, 1]))
 
 

@@ -2,9 +2,12 @@ import pytest
 import torch
 
 from pyg_sgm.data import (
+    Ragged,
+    Spans,
     Vocabulary,
     image_graph,
     image_record,
+    pack_texts,
     text_graph,
     text_record,
     validate,
@@ -146,3 +149,21 @@ def test_unknown_words_are_index_zero() -> None:
     graph = text_graph("a dog", Vocabulary([]), relations=[("dog", "near", "cat")])
     assert graph["word"].token.tolist() == [0, 0]
     assert graph["relation"].token.tolist() == [0]
+
+
+def test_features_of_words() -> None:
+    words = Vocabulary(["a", "dog"])
+    records = [text_record("a dog", id="1"), text_record("dog", id="2")]
+    rows = torch.arange(6.0).reshape(3, 2)
+    texts = pack_texts(records, words, {"word": Ragged(rows, Spans.packed(torch.tensor([2, 1])))})
+    assert torch.equal(texts.batch([1, 0])["word"].x, rows[[2, 0, 1]])
+    validate(texts[0])
+    for count, value, message in (
+        ([1, 2], 0.0, "text '1': word.x: 1 rows of features for 2 nodes"),
+        ([2, 1], torch.nan, "text '2': word.x: NaN or infinity"),
+    ):
+        bad = torch.full((3, 2), 0.0)
+        bad[2] = value
+        features = {"word": Ragged(bad, Spans.packed(torch.tensor(count)))}
+        with pytest.raises(ValueError, match=message):
+            pack_texts(records, words, features)

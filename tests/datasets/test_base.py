@@ -68,7 +68,7 @@ def test_mistakes() -> None:
         make(image_of_text=[0])
     with pytest.raises(ValueError, match="same id"):
         make(images=[image_record([], id="a")] * 2)
-    for count, message in (([1], "features of 1 images for 2"), ([0, 1], "'b'.*0 rows")):
+    for count, message in (([1], "features of 1 graphs for 2"), ([0, 1], "'b'.*0 rows")):
         ragged = Ragged(torch.ones(1, 3), Spans.packed(torch.tensor(count)))
         data = make(features={"object": ragged})
         with pytest.raises(ValueError, match=message):

@@ -95,8 +95,10 @@ def reference_states(ids: list[int], w: dict[str, np.ndarray]) -> np.ndarray:
             logits = q[:, part] @ k[:, part].T / math.sqrt(width)
             weight = np.exp(logits - logits.max(axis=1, keepdims=True))
             found[:, part] = weight / weight.sum(axis=1, keepdims=True) @ v[:, part]
-        x = norm(x + linear(found, f"{layer}.attention.output.dense"),
-                 f"{layer}.attention.output.LayerNorm")
+        x = norm(
+            x + linear(found, f"{layer}.attention.output.dense"),
+            f"{layer}.attention.output.LayerNorm",
+        )
         inner = linear(x, f"{layer}.intermediate.dense")
         gelu = inner * 0.5 * (1 + np.vectorize(math.erf)(inner / math.sqrt(2)))
         x = norm(x + linear(gelu, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
