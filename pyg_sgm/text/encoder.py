@@ -93,7 +93,8 @@ class TextEncoder:
         """Vectors of labels, each read by itself: the mean of its words, ``[num_phrases, dim]``."""
         words = [phrase.split() for phrase in phrases]
         length = torch.tensor([len(phrase) for phrase in words], dtype=torch.long)
-        return segment(self(words), F.pad(length.cumsum(0), (1, 0)), reduce="mean")
+        means: Tensor = segment(self(words), F.pad(length.cumsum(0), (1, 0)), reduce="mean")
+        return means
 
 
 def open_text_encoder(name: str) -> TextEncoder:
@@ -192,7 +193,7 @@ class _Bert(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         positions = torch.arange(ids.size(1), device=ids.device)
-        x = self.norm(self.pieces(ids) + self.positions(positions))
+        x: Tensor = self.norm(self.pieces(ids) + self.positions(positions))
         for layer in self.layers:
             x = layer(x)
         return x

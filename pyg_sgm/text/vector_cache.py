@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_sgm.data import Ragged, Spans, TextRecord, open_npy
+from pyg_sgm.data import Ragged, Rows, Spans, TextRecord, open_npy
 from pyg_sgm.data.features import FolderRows
 from pyg_sgm.io import atomic_write, read_json, write_json
 from pyg_sgm.text.encoder import TextEncoder
@@ -45,6 +45,7 @@ def word_features(
     """
     words = [tuple(text.words) for text in texts]
     distinct = list(dict.fromkeys(words))
+    rows: Rows
     if folder is None:
         rows, spans_of = _in_memory(distinct, encoder, progress)
     else:
