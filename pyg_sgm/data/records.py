@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pyg_sgm.data import _checks as check
 from pyg_sgm.data.words import tokenize
 
 
@@ -98,27 +100,31 @@ def image_record(
             there, an empty or outside box, a box or score that is not finite or not there.
     """
     name = f"image {id!r}"
-    has_graph = objects is not None
-    objects = () if objects is None else objects
-    if size is not None and not (len(size) == 2 and all(0 < s < float("inf") for s in size)):
-        raise ValueError(f"{name}: size: expected a positive width and height, got {size}")
-    _check_ends(relations, attributes, len(objects), name)
-    counts = {"object": len(objects), "relation": len(relations), "attribute": len(attributes)}
+    labels = check.texts(() if objects is None else objects, f"{name}: objects")
+    triplets = check.triplets(relations, int, f"{name}: relation")
+    described = check.pairs(attributes, int, f"{name}: attribute")
+    check.check_ends(triplets, described, len(labels), name)
+    for label in (*labels, *(p for _, p, _ in triplets), *(word for _, word in described)):
+        if not label.strip():
+            raise ValueError(f"{name}: a label is empty")
+    counts = {"object": len(labels), "relation": len(triplets), "attribute": len(described)}
     for node, score in (scores or {}).items():
         if node not in counts:
             raise ValueError(f"{name}: scores: no node type {node!r}")
-        if np.shape(score) != (counts[node],) or not np.isfinite(score).all():
+        values = check.numbers(score, f"{name}: {node}.score")
+        if values.shape != (counts[node],) or not np.isfinite(values).all():
             raise ValueError(f"{name}: {node}.score: expected {counts[node]} finite numbers")
+    pixels = None if size is None else check.positive(size, f"{name}: size")
     return ImageRecord(
-        id=id,
-        objects=objects,
-        boxes=None if boxes is None else _normalise(boxes, len(objects), size, name),
-        relations=relations,
-        attributes=attributes,
+        id=_name(id),
+        objects=labels,
+        boxes=None if boxes is None else check.normalized_boxes(boxes, len(labels), pixels, name),
+        relations=triplets,
+        attributes=described,
         scores=scores or {},
-        size=size,
+        size=pixels,
         file=None if file is None else Path(file),
-        has_graph=has_graph,
+        has_graph=objects is not None,
     )
 
 
@@ -158,9 +164,14 @@ def text_record(
         (False, True)
     """
     name = f"text {id!r}"
-    has_graph = not (objects is None and attributes is None and relations is None)
-    words = tokenize(caption) if isinstance(caption, str) else list(caption)
-    phrases = list(objects or ())
+    if isinstance(caption, str):
+        check.text(caption, f"{name}: caption")
+        written = caption
+        words = tokenize(written)
+    else:
+        words = check.texts(caption, f"{name}: caption")
+        written = " ".join(words)
+    phrases = check.texts(objects or (), f"{name}: objects")
     index_of: dict[str, int] = {}
     for i, phrase in enumerate(phrases):
         index_of.setdefault(phrase, i)
@@ -173,18 +184,20 @@ def text_record(
             phrases.append(end)
         return index_of[end]
 
-    described = [(resolve(o), phrase) for o, phrase in attributes or ()]
-    triplets = [(resolve(s), phrase, resolve(o)) for s, phrase, o in relations or ()]
-    _check_ends(triplets, described, len(phrases), name)
+    pairs = check.pairs(attributes or (), str, f"{name}: attribute")
+    described = [(resolve(o), phrase) for o, phrase in pairs]
+    named = check.triplets(relations or (), str, f"{name}: relation")
+    triplets = [(resolve(s), phrase, resolve(o)) for s, phrase, o in named]
+    check.check_ends(triplets, described, len(phrases), name)
     record = TextRecord(
-        id=id,
-        caption=caption if isinstance(caption, str) else " ".join(caption),
+        id=_name(id),
+        caption=written,
         words=words,
         objects=phrases,
         attributes=described,
         relations=triplets,
         spans=spans,
-        has_graph=has_graph,
+        has_graph=not (objects is None and attributes is None and relations is None),
     )
     for node, texts in node_phrases(record).items():
         for phrase in texts:
@@ -194,9 +207,14 @@ def text_record(
             positions = spans.get(node, ())
             if len(positions) != len(texts):
                 raise ValueError(f"{name}: spans of {node}: {len(positions)} for {len(texts)}")
-            bad = [p for span in positions for p in span if not 0 <= p < len(words)]
+            bad = [
+                p
+                for span in positions
+                for p in span
+                if not check.is_index(p) or not 0 <= p < len(words)
+            ]
             if bad:
-                raise ValueError(f"{name}: spans of {node}: no word {bad[0]} of {len(words)}")
+                raise ValueError(f"{name}: spans of {node}: no word {bad[0]!r} of {len(words)}")
     return record
 
 
@@ -215,45 +233,8 @@ def phrase_words(phrase: str) -> tuple[str, ...]:
     return tuple(tokenize(phrase))
 
 
-def _check_ends(
-    relations: Sequence[tuple[int, str, int]],
-    attributes: Sequence[tuple[int, str]],
-    count: int,
-    name: str,
-) -> None:
-    for i, (s, _, o) in enumerate(relations):
-        if not (0 <= s < count and 0 <= o < count):
-            bad = o if 0 <= s < count else s
-            raise ValueError(f"{name}: relation {i}: object {bad} is not there ({count} objects)")
-    for i, (o, _) in enumerate(attributes):
-        if not 0 <= o < count:
-            raise ValueError(f"{name}: attribute {i}: object {o} is not there ({count} objects)")
-
-
-def _normalise(
-    boxes: ArrayLike, count: int, size: tuple[float, float] | None, name: str
-) -> np.ndarray:
-    try:
-        box = np.array(boxes, dtype=np.float64).reshape(-1, 4) if count else np.zeros((0, 4))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: box: expected [{count}, 4] numbers") from error
-    if len(box) != count or (not count and np.size(boxes)):
-        raise ValueError(f"{name}: box: {np.size(boxes) // 4} boxes for {count} objects")
-    if not np.isfinite(box).all():
-        raise ValueError(f"{name}: box: NaN or infinity in row {_first(~np.isfinite(box))}")
-    slack = 1e-3
-    if size is not None:
-        box /= (*size, *size)
-        slack = 1 / min(size)
-    outside = (box < -slack) | (box > 1 + slack)
-    if outside.any():
-        raise ValueError(f"{name}: box {_first(outside)} is outside the image")
-    box = box.clip(0, 1)
-    empty = box[:, 2:] <= box[:, :2]
-    if empty.any():
-        raise ValueError(f"{name}: box {_first(empty)} is empty (x2 <= x1 or y2 <= y1)")
-    return box
-
-
-def _first(bad: np.ndarray) -> int:
-    return int(bad.any(axis=1).argmax())
+def _name(id: Any) -> str:
+    # It may be the name of a file, which need not be Unicode.
+    if not isinstance(id, str):
+        raise ValueError(f"id: expected a string, got {id!r:.80}")
+    return id

@@ -6,6 +6,7 @@ import unicodedata
 # Letters and digits, joined inside by hyphens or apostrophes; a possessive "'s" is a word of its
 # own, as in the corpora that word vectors are trained on.
 _WORD = re.compile(r"[^\W_]+(?:[-'](?!s\b)[^\W_]+)*|'s\b")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def find_words(text: str) -> tuple[str, list[tuple[int, int]]]:
@@ -20,12 +21,8 @@ def find_words(text: str) -> tuple[str, list[tuple[int, int]]]:
         >>> find_words("A Cafe\\u0301")
         ('a café', [(0, 1), (2, 6)])
     """
-    text = text.replace("\u2019", "'")
-    if text.isascii():
-        text = lettered = text.lower()
-    else:
-        text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
-        lettered = _marks_as_letters(text)
+    text = nfc(nfc(text).lower()).replace("\u2019", "'")
+    lettered = text if text.isascii() else _marks_as_letters(text)
     return text, [match.span() for match in _WORD.finditer(lettered)]
 
 
@@ -44,6 +41,16 @@ def tokenize(caption: str) -> list[str]:
     """
     text, spans = find_words(caption)
     return [text[start:end] for start, end in spans]
+
+
+def nfc(text: str) -> str:
+    """A text in Unicode's composed form, in which canonically equal texts are the same string."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a string has no lone surrogate, so that it can be written to a file."""
+    return text.isascii() or _SURROGATE.search(text) is None
 
 
 def _marks_as_letters(text: str) -> str:

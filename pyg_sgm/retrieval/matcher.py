@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from torch import Tensor, nn
 
-from pyg_sgm.data import Vocabularies, Vocabulary, read_word_vectors, word_vectors
+from pyg_sgm.data import Vocabularies, add_word_vectors
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.evaluation import (
     encode_images,
@@ -206,7 +205,7 @@ class SceneGraphMatcher(
         vocabularies = dataset.vocabularies(recipe.min_count)
         vectors: dict[str, tuple[Tensor, Tensor]] = {}
         if word_vectors is not None:
-            vocabularies, vectors = _with_vectors(vocabularies, word_vectors)
+            vocabularies, vectors = add_word_vectors(vocabularies, word_vectors)
             width = next(iter(vectors.values()))[0].size(1)
             recipe = recipe.replace(**{"embed": width, **recipe.options})
         graphs = dataset.encode(vocabularies)
@@ -421,23 +420,6 @@ class SceneGraphMatcher(
 
     def extra_repr(self) -> str:
         return "" if self.model is not None else f"{self.name!r}, not trained"
-
-
-def _with_vectors(
-    vocabularies: Vocabularies, path: str | os.PathLike[str]
-) -> tuple[Vocabularies, dict[str, tuple[Tensor, Tensor]]]:
-    """Vocabularies with all words of a file of word vectors, and the vectors of each vocabulary."""
-    known = chain(vocabularies.words.words, read_word_vectors(path)[0])
-    words = Vocabulary.build(known)
-    vocabularies = Vocabularies(
-        words, vocabularies.objects, vocabularies.predicates, vocabularies.attributes
-    )
-    parts = vars(vocabularies)
-    # The file is large: one pass for the vectors of all vocabularies.
-    everything = Vocabulary.build(chain.from_iterable(part.words for part in parts.values()))
-    vectors, found = word_vectors(everything, path)
-    rows = {name: everything.encode(part.words) for name, part in parts.items()}
-    return vocabularies, {name: (vectors[index], found[index]) for name, index in rows.items()}
 
 
 def _is_text(query: Any) -> bool:
