@@ -9,7 +9,7 @@ from pyg_sgm.data.pairs import PairBatch, PairedGraphs
 from pyg_sgm.data.ragged import Ragged, Rows, Spans
 from pyg_sgm.data.records import ImageRecord, TextRecord, image_record, text_record
 from pyg_sgm.data.schema import validate
-from pyg_sgm.data.vectors import read_word_vectors, word_vectors
+from pyg_sgm.data.vectors import add_word_vectors, read_word_vectors, word_vectors
 from pyg_sgm.data.vocabulary import Vocabularies, Vocabulary
 from pyg_sgm.data.words import tokenize
 
@@ -24,6 +24,7 @@ __all__ = [
     "TextRecord",
     "Vocabularies",
     "Vocabulary",
+    "add_word_vectors",
     "from_networkx",
     "image_graph",
     "image_record",

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pyg_sgm.data.words import is_unicode
 from pyg_sgm.io import read_json, write_text
 
 UNKNOWN = "<unk>"
@@ -22,7 +23,7 @@ class Vocabulary:
         words: The known words in order, without ``<unk>``.
 
     Raises:
-        ValueError: If a word occurs twice or is not a string.
+        ValueError: If a word occurs twice or is not a string of Unicode text.
 
     Example:
         >>> v = Vocabulary(["dog", "cat"])
@@ -37,6 +38,8 @@ class Vocabulary:
         for word in self._words:
             if not isinstance(word, str):
                 raise ValueError(f"vocabulary: {word!r} is not a string")
+            if not is_unicode(word):
+                raise ValueError(f"vocabulary: {word!r} is not Unicode text")
         self._index = {word: i for i, word in enumerate(self._words)}
         if len(self._index) < len(self._words):
             twice = [word for word, n in Counter(self._words).items() if n > 1]

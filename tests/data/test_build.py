@@ -103,6 +103,24 @@ def test_string_means_the_first_object_of_that_name() -> None:
         ({"boxes": [BOX, BOX]}, "2 boxes for 1"),
         ({"boxes": [[1, 2]]}, "box"),
         ({"boxes": [["a", 0, 0, 1]]}, "box"),
+        ({"boxes": [["0", "0", "1", "1"]]}, "box: expected numbers"),
+        ({"boxes": [[False, False, True, True]]}, "box: expected numbers"),
+        ({"boxes": [[0, 0, 10**400, 1]]}, "box: expected numbers"),
+        ({"boxes": [0, 0, 1, 1]}, r"box: expected \[1, 4\]"),
+        ({"objects": "d"}, "objects: expected strings"),
+        ({"objects": [1]}, "objects: expected a string, got 1"),
+        ({"objects": [" "]}, "a label is empty"),
+        ({"objects": ["\ud800"]}, "objects: .* is not Unicode"),
+        ({"relations": [(0, "near")]}, "relation 0: expected 3 parts"),
+        ({"relations": [(False, "near", 0)]}, "relation 0: expected the index"),
+        ({"relations": [(0.0, "near", 0)]}, "relation 0: expected the index"),
+        ({"relations": [(0, None, 0)]}, "relation 0: expected a string"),
+        ({"relations": 7}, "relations: expected a list"),
+        ({"attributes": [("dog", "black")]}, "attribute 0: expected the index"),
+        ({"scores": {"object": [None]}}, r"object\.score: expected numbers"),
+        ({"scores": {"object": ["1"]}}, r"object\.score: expected numbers"),
+        ({"size": (10**400, 10)}, "size: expected numbers"),
+        ({"size": (10,)}, "size: expected a positive"),
         ({"size": (0, 10)}, "size"),
         ({"scores": {"object": [float("inf")]}}, r"object\.score"),
         ({"scores": {"object": [1.0, 1.0]}}, r"object\.score"),
@@ -131,6 +149,13 @@ def test_bad_image(arguments: dict, message: str) -> None:
         ({"relations": [(1, "near", "dog")]}, "object 1 is not there"),
         ({"attributes": [(3, "black")]}, "object 3 is not there"),
         ({"objects": ["..."]}, "has no word"),
+        ({"objects": [None]}, "objects: expected a string"),
+        ({"objects": ["\udfff"]}, "not Unicode"),
+        ({"attributes": [(True, "black")]}, "attribute 0: expected the index"),
+        ({"relations": ["abc"]}, "relation 0: expected 3 parts"),
+        ({"caption": "a \ud83d dog"}, "caption: .* is not Unicode"),
+        ({"caption": 3}, "caption: expected strings"),
+        ({"objects": ["dog"], "spans": {"object": [["1"]]}}, "no word '1'"),
         ({"relations": [("a", "", "b")]}, "has no word"),
         ({"objects": ["dog"], "spans": {}}, "spans of object: 0 for 1"),
         ({"objects": ["dog"], "spans": {"object": [[5]]}}, "no word 5 of 2"),
@@ -140,9 +165,20 @@ def test_bad_text(arguments: dict, message: str | None) -> None:
     if message is None:
         assert text_graph("a dog", WORDS, **arguments)["object"].num_nodes == 1
         return
+    arguments = {"caption": "a dog", "words": WORDS, "id": "t7"} | arguments
     with pytest.raises(ValueError, match=message) as error:
-        text_graph("a dog", WORDS, **arguments, id="t7")
+        text_graph(**arguments)
     assert "t7" in str(error.value)
+
+
+def test_equal_labels_are_equal_strings_however_they_are_composed() -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    image = image_record([decomposed], relations=[(0, decomposed, 0)], attributes=[(0, decomposed)])
+    assert (image.objects, image.attributes) == ([composed], [(0, composed)])
+    assert image.relations == [(0, composed, 0)]
+    text = text_record(decomposed, [composed], relations=[(decomposed, "is", composed)])
+    assert (text.words, text.objects, text.relations) == ([composed], [composed], [(0, "is", 0)])
+    assert text.caption == decomposed
 
 
 def test_unknown_words_are_index_zero() -> None:

@@ -13,6 +13,9 @@ from pyg_sgm.data import Vocabularies, Vocabulary, tokenize
         ("...!?", []),
         ("A man's long-haired dog.", ["a", "man", "'s", "long-haired", "dog"]),
         ("the boys' 2 balls; don't!", ["the", "boys", "2", "balls", "don't"]),
+        ("El nin\u0303o y la nin\u0303a", ["el", "ni\u00f1o", "y", "la", "ni\u00f1a"]),
+        ("\u0e19\u0e49\u0e33 \u0e0a\u0e32", ["\u0e19\u0e49\u0e33", "\u0e0a\u0e32"]),
+        ("x\u0330 - \u0330y", ["x\u0330", "y"]),  # marks that no letter has composed
         ("rock\u2019n\u2019roll café", ["rock'n'roll", "café"]),
     ],
 )
@@ -32,6 +35,8 @@ def test_words_must_be_distinct_strings() -> None:
         Vocabulary(["a", "a"])
     with pytest.raises(ValueError, match="not a string"):
         Vocabulary(["a", 3])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="not Unicode"):
+        Vocabulary(["a", "\ud800"])
 
 
 def test_save_and_load(tmp_path: Path) -> None:
@@ -44,7 +49,9 @@ def test_save_and_load(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["vocabularies.json"]
 
 
-@pytest.mark.parametrize("content", ["", '["a"', '{"a": 1}', '["a", "a"]', "[1]", "\x80\x04"])
+@pytest.mark.parametrize(
+    "content", ["", '["a"', '{"a": 1}', '["a", "a"]', "[1]", "\x80\x04", "[" * 9999, '["\\ud800"]']
+)
 def test_bad_vocabulary_file(tmp_path: Path, content: str) -> None:
     path = tmp_path / "words.json"
     path.write_bytes(content.encode("latin-1"))

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from pyg_sgm.data import Vocabulary, read_word_vectors, word_vectors
+from pyg_sgm.data import (
+    Vocabularies,
+    Vocabulary,
+    add_word_vectors,
+    read_word_vectors,
+    word_vectors,
+)
 
 
 def write(path: Path, text: str) -> Path:
@@ -35,6 +41,27 @@ def test_label_is_mean_of_its_known_words(tmp_path: Path) -> None:
     assert torch.equal(vectors, expected)
 
 
+def test_all_words_of_the_file_become_known(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.txt", "cat 1 0\ndog 0 1\n")
+    words, objects = Vocabulary(["dog", "emu"]), Vocabulary(["cat dog"])
+    four = Vocabularies(words, objects, Vocabulary([]), Vocabulary(["x"]))
+    known, vectors = add_word_vectors(four, path)
+    assert known.words.words == ("<unk>", "cat", "dog", "emu")
+    assert (known.objects, known.predicates) == (objects, Vocabulary([]))
+    assert vectors["words"][0].tolist() == [[0, 0], [1, 0], [0, 1], [0, 0]]
+    assert vectors["words"][1].tolist() == [False, True, True, False]
+    assert vectors["objects"][0][1].tolist() == [0.5, 0.5]
+    for name, part in vars(known).items():
+        assert all(map(torch.equal, vectors[name], word_vectors(part, path)))
+
+
+@pytest.mark.parametrize("name", ["v.txt", "v.txt.gz"])
+def test_byte_order_marks_and_decomposed_words(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, "\ufeffcat 1 0\nnin\u0303o 0 1\n")
+    assert read_word_vectors(path)[0] == ["cat", "ni\u00f1o"]
+    assert word_vectors(Vocabulary(["cat"]), path)[1].tolist() == [False, True]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -43,6 +70,8 @@ def test_label_is_mean_of_its_known_words(tmp_path: Path) -> None:
         ("dog 1 nan\n", "not finite"),
         ("", "no word vectors"),
         ("dog\n", "line 1"),
+        ("dog 1 1e39\n", "not finite"),
+        ("dog" + " 1" * (1 << 19) + "\n", "line 1: longer than"),
     ],
 )
 def test_bad_lines(tmp_path: Path, text: str, message: str) -> None:
