@@ -8,10 +8,10 @@ WITHOUT_SCATTER := $(foreach room,ops nn models,tests/$(room) pyg_sgm/$(room)) \
 	--ignore=tests/ops/test_kernels.py --ignore=pyg_sgm/ops/kernels
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint docs linkcheck bench clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 # One virtual environment: what the demo needs, then what the tests need on top of it.
 $(VENV)/.train: setup.cfg pyproject.toml
@@ -26,17 +26,28 @@ $(VENV)/.dev: $(VENV)/.train
 	MAX_JOBS=$$(nproc) $(BIN)/pip install --quiet --no-build-isolation torch-scatter
 	touch $@
 
+$(VENV)/.docs: $(VENV)/.train
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@
+
 demo: $(VENV)/.train  ## Train SGM on a synthetic world, print its recall, draw one match
 	$(BIN)/python examples/quickstart.py
 
 lint: $(VENV)/.dev  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/typos
 	$(BIN)/mypy
 
 test: lint  ## Run every test and doctest, with and without torch-scatter
 	$(BIN)/pytest
 	PYG_SGM_TEST_WITHOUT_SCATTER=1 $(BIN)/pytest $(WITHOUT_SCATTER)
+
+docs: $(VENV)/.docs  ## Build the documentation in docs/_build/html; warnings are errors
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+
+linkcheck: $(VENV)/.docs  ## Try every link of the documentation (needs the network)
+	$(BIN)/sphinx-build --builder linkcheck --quiet docs docs/_build/linkcheck
 
 # Small sizes, minutes in all; the sizes of the reported figures are in each script's help.
 bench: $(VENV)/.dev  ## Run the speed benchmarks on small sizes
@@ -52,4 +63,4 @@ bench: $(VENV)/.dev  ## Run the speed benchmarks on small sizes
 	$(BIN)/python benchmarks/training_throughput.py --steps 3 --out $(BENCH)
 
 clean:  ## Remove the virtual environment and caches
-	rm -rf $(VENV) $(BENCH) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) docs/_build .pytest_cache .mypy_cache .ruff_cache
