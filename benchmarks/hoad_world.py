@@ -131,12 +131,14 @@ def main() -> None:
     for seed in args.seeds:
         for node_types in args.node_types:
             # The features of this world are few and exact, which leaves no reason to blank them.
-            recipe = find_recipe("hoad").replace(
-                feature_dropout=0.0,
-                epochs=args.epochs,
-                images_per_batch=32,
-                node_types=node_types,
-                embed=64,
+            recipe = (
+                find_recipe("hoad")
+                .replace(
+                    feature_dropout=0.0,
+                    epochs=args.epochs,
+                    images_per_batch=32,
+                )
+                .with_model_options(node_types=node_types, embed=64)
             )
             start = time.perf_counter()
             matcher = SceneGraphMatcher("hoad").fit(train, recipe=recipe, seed=seed, progress=False)

@@ -44,13 +44,19 @@ PAPER = {
 def rows(table: str) -> dict[str, Recipe]:
     default, paper = find_recipe("sgm"), find_recipe("sgm", "paper")
     if table == "variants":
-        return {row: default.replace(variant=variant) for row, variant in VARIANTS.items()}
-    triplet = default.replace(loss=paper.loss, loss_options=paper.loss_options, **PAPER)
+        return {
+            row: default.with_model_options(variant=variant) for row, variant in VARIANTS.items()
+        }
+    triplet = default.replace(loss=paper.loss, loss_options=paper.loss_options)
+    triplet = triplet.with_model_options(**PAPER)
     so_far = PAPER | {"normalize": True}
-    steps = {"the paper's loss": triplet, "contrastive loss, cosine": default.replace(**so_far)}
+    steps = {
+        "the paper's loss": triplet,
+        "contrastive loss, cosine": default.with_model_options(**so_far),
+    }
     for name in ("share_labels", "global_dim", "both_ways", "weigh_nodes"):
         so_far = so_far | {name: default.options[name]}
-        steps[f"+ {name}"] = default.replace(**so_far)
+        steps[f"+ {name}"] = default.with_model_options(**so_far)
     return steps
 
 

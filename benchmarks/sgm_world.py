@@ -33,9 +33,8 @@ def main() -> None:
     train = SceneWorld("train", num_images=args.images)
     test = SceneWorld("test", num_images=args.test_images)
     # The features of this world are few and exact, which leaves no reason to blank them.
-    recipe = find_recipe("sgm").replace(
-        feature_dropout=0.0, epochs=args.epochs, dim=128, hidden=128, embed=64, global_dim=128
-    )
+    recipe = find_recipe("sgm").replace(feature_dropout=0.0, epochs=args.epochs)
+    recipe = recipe.with_model_options(dim=128, hidden=128, embed=64, global_dim=128)
     results: dict[str, dict[str, dict]] = {}
     print(f"| model | {' | '.join(kind.replace('_', ' ') for kind in KINDS)} | rsum | time |")
     for variant in ("sgm", "oom"):

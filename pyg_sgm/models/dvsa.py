@@ -15,7 +15,7 @@ from pyg_sgm.ops import Packed, maxsim, unit
 @register_model(
     "dvsa",
     recipes={
-        "default": BASELINE.replace(normalize=True),
+        "default": BASELINE.with_model_options(normalize=True),
     },
 )
 class DVSA(RegionWordMatcher):

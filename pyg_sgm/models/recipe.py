@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
 from typing import Any, Literal, get_args
 
 from torch import nn
@@ -50,7 +51,7 @@ class Recipe:
         ValueError: Naming the field, if a value is out of range.
 
     Example:
-        >>> Recipe(epochs=5).replace(lr=1e-4, dim=32).options
+        >>> Recipe().replace(epochs=5).with_model_options(dim=32).options
         {'dim': 32}
     """
 
@@ -80,8 +81,9 @@ class Recipe:
             "step_epochs",
             "min_count",
         ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
         for name in ("weight_decay", "clip", "patience"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
@@ -96,17 +98,29 @@ class Recipe:
             raise ValueError(f"loss {self.loss!r}; known: {', '.join(LOSSES)}")
 
     def replace(self, **changes: Any) -> Recipe:
-        """The recipe with other values; names that are not fields are options of the model.
+        """The recipe with other values of its fields.
 
         Options of the old loss do not outlive a change of the loss.
+
+        Raises:
+            ValueError: Naming the field, if there is none of the name or a value is out of range.
         """
-        known = {f.name for f in fields(self)}
-        recipe = {k: v for k, v in changes.items() if k in known}
-        if recipe.get("loss", self.loss) != self.loss:
-            recipe.setdefault("loss_options", {})
-        options = {k: v for k, v in changes.items() if k not in known}
-        recipe["options"] = {**recipe.get("options", self.options), **options}
-        return replace(self, **recipe)
+        known = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                meant = f"did you mean {near[0]!r}? " if near else ""
+                raise ValueError(
+                    f"a recipe has no field {name!r}; {meant}Options of the model are set by "
+                    "with_model_options"
+                )
+        if changes.get("loss", self.loss) != self.loss:
+            changes = {"loss_options": {}, **changes}
+        return replace(self, **changes)
+
+    def with_model_options(self, **options: Any) -> Recipe:
+        """The recipe with other arguments of the model; the rest of them stays."""
+        return replace(self, options={**self.options, **options})
 
     def make_loss(self) -> nn.Module:
         """A new loss.

@@ -196,7 +196,7 @@ class SceneGraphMatcher(
         """
         if isinstance(recipe, str):
             recipe = find_recipe(self.name, recipe)
-        recipe = recipe.replace(**self.options)
+        recipe = recipe.with_model_options(**self.options)
         folder = None if out is None else Path(out) / GRAPHS
         if only_pixels(dataset) and self.made_by is None:
             self.extractor = extractor_of(folder)
@@ -207,7 +207,7 @@ class SceneGraphMatcher(
         if word_vectors is not None:
             vocabularies, vectors = add_word_vectors(vocabularies, word_vectors)
             width = next(iter(vectors.values()))[0].size(1)
-            recipe = recipe.replace(**{"embed": width, **recipe.options})
+            recipe = recipe.with_model_options(**{"embed": width, **recipe.options})
         graphs = dataset.encode(vocabularies)
         sizes = GraphSizes(
             **{name: len(vocabulary) for name, vocabulary in vars(vocabularies).items()},

@@ -85,3 +85,21 @@ def test_ends_of_schedules() -> None:
     assert last("constant") == 1
     assert last("cosine") == pytest.approx(0, abs=1e-12)
     assert last("one-cycle") == pytest.approx(1e-4)
+
+
+def test_a_mistyped_field_is_no_option_of_the_model() -> None:
+    with pytest.raises(ValueError, match="no field 'epoch'; did you mean 'epochs'"):
+        Recipe().replace(epoch=3)
+    with pytest.raises(ValueError, match="no field 'dim'; Options of the model"):
+        Recipe().replace(dim=3)
+
+
+def test_options_of_the_model_are_added() -> None:
+    recipe = Recipe(options={"dim": 1, "hidden": 2}).with_model_options(dim=3, embed=4)
+    assert recipe.options == {"dim": 3, "hidden": 2, "embed": 4}
+
+
+@pytest.mark.parametrize("value", [2.5, "3", None])
+def test_counts_are_whole_numbers(value: object) -> None:
+    with pytest.raises(ValueError, match="epochs must be a whole number"):
+        Recipe(epochs=value)  # type: ignore[arg-type]
