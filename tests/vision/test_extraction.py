@@ -209,8 +209,10 @@ def test_sizes_are_at_least_one(extractor: Extractor, tmp_path: Path) -> None:
     for sizes in ({"batch_size": 0}, {"shard_size": -1}):
         with pytest.raises(ValueError, match="at least 1"):
             extract({}, tmp_path / "graphs.sg", extractor, **sizes)
-    with pytest.raises(ValueError, match="at least 1 pixel"):
+    with pytest.raises(ValueError, match="expected 1 to 2048 pixels, got 0"):
         RegionFeatures(nn.ReLU(), size=0)
+    with pytest.raises(ValueError, match="expected 1 to 2048 pixels, got 8000"):
+        RegionFeatures(nn.ReLU(), size=8000)
 
 
 def test_a_relation_head_on_features_is_refused(extractor: Extractor) -> None:
