@@ -2,18 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from pyg_sgm.cli._app import count_up
 from pyg_sgm.data import TextRecord
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
-from pyg_sgm.io import read_json
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
 from pyg_sgm.retrieval.prepare import extractor_of, only_pixels
 from pyg_sgm.text import parse
-from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, PARSES, RUN, SHARED, SOURCE
+from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, PARSES, SHARED, SOURCE, read_run
 from pyg_sgm.vision import open_extractor
 from pyg_sgm.vision.description import open_described
 
@@ -93,7 +92,7 @@ def data_name(data: str | None, pixels: Pixels | None, run: Path) -> str:
     if data is None:
         if captions is not None:
             raise ValueError("--captions without --data")
-        known = _asked(run).get(SOURCE)
+        known = read_run(run).get(SOURCE)
         if known is None:
             raise ValueError(f"{run} does not say what it was trained on: give --data")
         return known
@@ -124,7 +123,7 @@ def make_graphs(
 
 def _graph_folder(run: Path) -> Path:
     """Where the graphs of the training were."""
-    shared = _asked(run).get(SHARED)
+    shared = read_run(run).get(SHARED)
     if shared is None:
         return run / GRAPHS
     if not Path(shared).is_dir():
@@ -134,13 +133,8 @@ def _graph_folder(run: Path) -> Path:
 
 def _held_out(run: Path) -> tuple[str, int] | None:
     """Split, and which part of it (0 for all)."""
-    known = _asked(run).get(HELD_OUT)
+    known = read_run(run).get(HELD_OUT)
     return None if known is None else (known["split"], known["dev_every"])
-
-
-def _asked(run: Path) -> dict[str, Any]:
-    """What a training was asked for; nothing, if the folder is no run but a saved matcher."""
-    return read_json(run / RUN, dict) if (run / RUN).is_file() else {}
 
 
 def size_of(dataset: SceneGraphDataset) -> str:

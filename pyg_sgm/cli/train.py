@@ -16,7 +16,7 @@ from pyg_sgm.models.recipe import Schedule
 from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.training import Recipe, find_recipe
 from pyg_sgm.training.fit import is_first_process
-from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, SHARED, SOURCE, check_free
+from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, SHARED, SOURCE, check_run_dir
 
 Model = Annotated[str, Parameter(help="Model, such as sgm.")]
 
@@ -120,7 +120,7 @@ def train(
     matcher = SceneGraphMatcher(model, **settings)
     chosen = find_recipe(model, recipe).replace(**changes)
     if is_first_process():  # before images become graphs, which may take long
-        check_free(out, resume, overwrite)
+        check_run_dir(out, resume, overwrite)
     if dev_split is not None and dev_every:
         raise ValueError("--dev-every and --dev-split exclude each other")
     known: dict[str, Any] = {SOURCE: with_full_paths(data_name(data, pixels, out)), HELD_OUT: None}

@@ -11,6 +11,7 @@ from pyg_sgm.io._read import (
 from pyg_sgm.io._write import (
     atomic_write,
     is_temporary,
+    locked,
     remove_temporaries,
     write_json,
     write_tensors,
@@ -20,6 +21,7 @@ from pyg_sgm.io._write import (
 __all__ = [
     "atomic_write",
     "is_temporary",
+    "locked",
     "parse_json",
     "read_bytes",
     "read_json",

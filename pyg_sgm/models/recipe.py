@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from torch import nn
 
@@ -17,6 +17,27 @@ LOSSES: dict[str, type[nn.Module]] = {
     "hoad": HOADLoss,
     "triplet": TripletLoss,
 }
+
+
+class RecipeFields(TypedDict, total=False):
+    """The fields of a :class:`Recipe` but ``options``, as keywords of a function."""
+
+    epochs: int
+    images_per_batch: int
+    captions_per_image: int
+    lr: float
+    weight_decay: float
+    schedule: Schedule
+    warmup: float
+    step_epochs: int
+    clip: float
+    feature_dropout: float
+    word_dropout: float
+    loss: str
+    loss_options: Mapping[str, Any]
+    precision: str
+    patience: int
+    min_count: int
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,15 @@ from typing import TYPE_CHECKING
 
 from pyg_sgm._deprecated import moved
 from pyg_sgm.models import RECIPES, Recipe, find_recipe
-from pyg_sgm.training.fit import fit
+from pyg_sgm.models.recipe import RecipeFields
+from pyg_sgm.training.fit import TrainingInterrupted, check_fit, fit
 
 __all__ = [
     "RECIPES",
     "Recipe",
+    "RecipeFields",
+    "TrainingInterrupted",
+    "check_fit",
     "find_recipe",
     "fit",
 ]

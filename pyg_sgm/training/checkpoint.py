@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +14,10 @@ from torch import Tensor
 
 from pyg_sgm.data import PairedGraphs
 from pyg_sgm.evaluation import evaluate
-from pyg_sgm.io import write_text
+from pyg_sgm.io import atomic_write, write_text
 from pyg_sgm.models.serialization import WEIGHTS, read_weights, save_weights
 from pyg_sgm.training.module import MatcherTraining
-from pyg_sgm.training.run_dir import LAST, LAST_SIDE, METRICS
+from pyg_sgm.training.run_dir import LAST, METRICS, read_checkpoint, seal_checkpoint
 
 Epoch = dict[str, float]
 
@@ -41,6 +40,7 @@ class RunCheckpoint(Checkpoint):
         self.history: list[Epoch] = []
         self.best_epoch = -1
         self.best_weights: dict[str, Tensor] = {}
+        self.started = False
         self._start = 0.0
 
     @property
@@ -53,6 +53,9 @@ class RunCheckpoint(Checkpoint):
         """Whether patience has run out."""
         waited = len(self.history) - 1 - self.best_epoch
         return self.dev is not None and 0 < self.patience <= waited
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.started = True
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._start = time.perf_counter()
@@ -68,18 +71,18 @@ class RunCheckpoint(Checkpoint):
             self.best_weights = {k: v.detach().cpu().clone() for k, v in state.items()}
             if self.folder and trainer.is_global_zero:
                 save_weights(self.folder, self.best_weights)
-        if self.folder:
-            if trainer.is_global_zero:
-                write_text(self.folder / METRICS, _csv(self.history))
-            # Lightning's own temporary file may lie on another disk, from where it is copied.
-            trainer.save_checkpoint(self.folder / LAST_SIDE)
-            if trainer.is_global_zero:
-                os.replace(self.folder / LAST_SIDE, self.folder / LAST)
+        if self.folder and trainer.is_global_zero:
+            write_text(self.folder / METRICS, _csv(self.history))
+            with atomic_write(self.folder / LAST) as temporary:
+                trainer.save_checkpoint(temporary)
+                seal_checkpoint(temporary)
+        elif self.folder:  # all processes take part
+            trainer.save_checkpoint(self.folder / LAST)
         trainer.should_stop = self.finished
 
     def _measure(self, trainer: pl.Trainer, module: MatcherTraining) -> Epoch:
         epoch = {
-            "epoch": float(trainer.current_epoch),
+            "epoch": float(trainer.current_epoch + 1),
             "seconds": time.perf_counter() - self._start,
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "loss": float(torch.stack(module.losses).mean()),
@@ -92,15 +95,34 @@ class RunCheckpoint(Checkpoint):
                 for side in ("i2t", "t2i"):
                     epoch |= {f"dev_{side}_{k}": v for k, v in dict(metrics[side]).items()}
             epoch = trainer.strategy.broadcast(epoch)
-            module.log("dev_rsum", epoch["dev_rsum"], prog_bar=True)
+            module.log("dev_rsum", epoch["dev_rsum"])  # to TensorBoard
         return epoch
 
     def state_dict(self) -> dict[str, Any]:
         return {"history": self.history, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        self.history = list(state_dict["history"])
+        # Version 0.1 counted epochs from 0.
+        self.history = [
+            {**epoch, "epoch": float(number)}
+            for number, epoch in enumerate(state_dict["history"], start=1)
+        ]
         self.best_epoch = int(state_dict["best_epoch"])
+
+    def load(self, path: Path) -> None:
+        """Takes its state from a checkpoint of the whole training.
+
+        Raises:
+            ValueError: Naming the file, if it is none, or has no such state.
+        """
+        checkpoint = read_checkpoint(path)
+        try:
+            self.load_state_dict(checkpoint["callbacks"][self.state_key])
+            rsum = "loss" if self.dev is None else "dev_rsum"
+            assert all(isinstance(epoch[rsum], float) for epoch in self.history)
+            assert 0 <= self.best_epoch < len(self.history)
+        except (KeyError, TypeError, ValueError, AssertionError) as error:
+            raise ValueError(f"{path}: no metrics of the epochs in it") from error
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, MatcherTraining)

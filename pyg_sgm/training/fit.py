@@ -7,9 +7,9 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,7 +17,43 @@ from pyg_sgm.data import PairedGraphs
 from pyg_sgm.evaluation.encode import check_features
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.serialization import SavedModel, save_description
-from pyg_sgm.training.run_dir import LAST, create_run_dir, read_checkpoint
+from pyg_sgm.training.run_dir import (
+    HELD_OUT_IMAGES,
+    LAST,
+    check_run_dir,
+    run_dir,
+    start_run,
+)
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
+    from pyg_sgm.training.checkpoint import RunCheckpoint
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a training; the message says what is kept of it.
+
+    Args:
+        epochs_done (int): Epochs that have ended.
+        epochs (int): Epochs that were asked for.
+        folder (Path, optional): Folder of the run.
+    """
+
+    def __init__(self, epochs_done: int, epochs: int, folder: Path | None) -> None:
+        self.epochs_done = epochs_done
+        self.epochs = epochs
+        self.folder = folder
+        stopped = f"training stopped in epoch {epochs_done + 1} of {epochs}"
+        if folder is None:
+            super().__init__(f"{stopped}; nothing is kept without a folder")
+        elif epochs_done == 0:
+            super().__init__(f"{stopped}; the same call starts it again")
+        else:
+            super().__init__(
+                f"{stopped}; {folder} keeps what was learned before: go on with --resume, "
+                "resume=True"
+            )
 
 
 def fit(
@@ -51,9 +87,10 @@ def fit(
         gather_negatives: See :class:`~pyg_sgm.training.module.MatcherTraining`. (default:
             :obj:`False`)
         resume: Go on with the run in ``out``, from the end of its last whole epoch; the result is
-            that of a run never interrupted. (default: :obj:`False`)
+            that of a run never interrupted. With a recipe of more epochs, the learning rate goes
+            on as in a run of so many. (default: :obj:`False`)
         overwrite: Replace the run in ``out``. (default: :obj:`False`)
-        progress: Show a progress bar. (default: :obj:`True`)
+        progress: Show a line per epoch, and on a terminal a bar. (default: :obj:`True`)
         settings: What else the run depends on (such as its data), kept in ``run.json`` and
             compared on resuming. (default: none)
 
@@ -61,19 +98,19 @@ def fit(
         The metrics of every epoch.
 
     Raises:
-        ValueError: If ``out`` is taken (see :func:`~pyg_sgm.training.run_dir.create_run_dir`), or
-            the graphs do not fit the model.
+        ValueError: If ``out`` is taken (see :func:`~pyg_sgm.training.run_dir.run_dir`), the graphs
+            do not fit the model, there is no such device, or the loss becomes infinite or NaN.
+        TrainingInterrupted: At Ctrl-C.
         ImportError: Without Lightning.
     """
-    try:
-        import lightning.pytorch as pl
-    except ImportError as error:
-        raise ImportError("training needs Lightning: pip install pyg_sgm[train]") from error
-    from lightning.pytorch.callbacks import Callback, RichProgressBar
+    check_fit(
+        recipe, out, devices=devices, accelerator=accelerator, resume=resume, overwrite=overwrite
+    )
     from lightning.pytorch.loggers import TensorBoardLogger
 
     from pyg_sgm.training.checkpoint import RunCheckpoint
     from pyg_sgm.training.module import MatcherTraining, PairData
+    from pyg_sgm.training.progress import EpochLines
 
     check_features(saved.model, train.images)
     if dev is not None:
@@ -82,64 +119,134 @@ def fit(
         if mute.numel():
             raise ValueError(f"dev: image {dev.images.ids[int(mute[0])]!r} has no text")
     folder = None if out is None else Path(out)
-    checkpoint = None
-    if resume and folder is None:
-        raise ValueError("resume needs the folder of the run")
-    if folder is not None:
-        if is_first_process():
+    writes = folder is not None and is_first_process()
+    with run_dir(folder, resume, overwrite) if folder and writes else nullcontext():
+        if folder and writes:
             asked = {
                 "model": saved.name,
                 "recipe": recipe.to_dict(),
                 "seed": seed,
                 "data": _digest(train),
+                HELD_OUT_IMAGES: None if dev is None else list(dev.images.ids),
                 "devices": devices,
                 "gather_negatives": gather_negatives,
                 **(settings or {}),
             }
-            create_run_dir(folder, asked, resume, overwrite)
+            start_run(folder, asked, resume)
             save_description(folder, saved)
-        checkpoint = folder / LAST if resume and (folder / LAST).exists() else None
-
-    kept = RunCheckpoint(dev, folder, recipe.patience)
-    callbacks: list[Callback] = [kept]
-    if progress:
-        callbacks.append(RichProgressBar(leave=False))
-    if checkpoint is not None:
-        # Read here for a clear error; a run that has ended is only loaded again.
-        state = read_checkpoint(checkpoint)
-        kept.load_state_dict(state["callbacks"][kept.state_key])
-    training = MatcherTraining(saved.model, recipe, seed, gather_negatives)
-    with _quiet(), torch.random.fork_rng(devices=[]):
-        trainer = pl.Trainer(
-            max_epochs=recipe.epochs,
-            accelerator=accelerator,
-            devices=devices,
-            strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
-            precision=recipe.precision,  # type: ignore[arg-type]
-            gradient_clip_val=recipe.clip or None,
-            callbacks=callbacks,
-            logger=TensorBoardLogger(folder, "logs", "") if folder else False,
-            log_every_n_steps=1,
-            enable_progress_bar=progress,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
-        if kept.finished or len(kept.history) >= recipe.epochs:
-            assert folder is not None
-            kept.on_fit_start(trainer, training)
-        else:
-            trainer.fit(
-                training, PairData(train, recipe, seed), ckpt_path=checkpoint, weights_only=True
+        last = folder / LAST if folder and resume and (folder / LAST).exists() else None
+        kept = RunCheckpoint(dev, folder, recipe.patience)
+        if last is not None:
+            kept.load(last)
+        training = MatcherTraining(saved.model, recipe, seed, gather_negatives)
+        with _quiet(), torch.random.fork_rng(devices=[]):
+            trainer = _trainer(
+                recipe,
+                devices,
+                accelerator,
+                callbacks=[kept, EpochLines(kept)] if progress else [kept],
+                logger=TensorBoardLogger(folder, "logs", "") if folder else False,
             )
+            if kept.finished or len(kept.history) >= recipe.epochs:
+                kept.on_fit_start(trainer, training)
+            else:
+                _run(trainer, training, PairData(train, recipe, seed), kept, last)
     saved.model.load_state_dict(kept.best_weights)
     saved.model.eval()
     return kept.history
+
+
+def check_fit(
+    recipe: Recipe,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    devices: int = 1,
+    accelerator: str = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Checks what can be checked of a training before there are graphs and a model.
+
+    Args:
+        recipe: See :func:`fit`.
+        out: See :func:`fit`. (default: :obj:`None`)
+        devices: See :func:`fit`. (default: ``1``)
+        accelerator: See :func:`fit`. (default: ``"auto"``)
+        resume: See :func:`fit`. (default: :obj:`False`)
+        overwrite: See :func:`fit`. (default: :obj:`False`)
+
+    Raises:
+        ValueError: If ``out`` is taken, there is no such device or precision, or the recipe's loss
+            does not take its options.
+        ImportError: Without Lightning.
+    """
+    try:
+        import lightning.pytorch  # noqa: F401
+        import rich  # noqa: F401
+        import tensorboard  # noqa: F401
+    except ImportError as error:
+        raise ImportError("training needs more: pip install pyg_sgm[train]") from error
+    recipe.make_loss()
+    if devices < 1:
+        raise ValueError(f"devices must be at least 1, got {devices}")
+    if resume and out is None:
+        raise ValueError("resume needs the folder of the run")
+    if out is not None and is_first_process():
+        check_run_dir(Path(out), resume, overwrite)
+    with _quiet():
+        _trainer(recipe, devices, accelerator, callbacks=[], logger=False)
 
 
 def is_first_process() -> bool:
     """Whether this process is the one that writes: the others are started by it, to share its
     work on further devices."""
     return int(os.environ.get("LOCAL_RANK", "0")) == 0
+
+
+def _trainer(recipe: Recipe, devices: int, accelerator: str, **options: Any) -> pl.Trainer:
+    import lightning.pytorch as pl
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    try:
+        return pl.Trainer(
+            max_epochs=recipe.epochs,
+            accelerator=accelerator,
+            devices=devices,
+            strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
+            precision=recipe.precision,  # type: ignore[arg-type]
+            gradient_clip_val=recipe.clip or None,
+            log_every_n_steps=1,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=bool(options["callbacks"]),
+            use_distributed_sampler=False,
+            **options,
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        if accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
+            raise ValueError("there is no CUDA device") from error
+        raise ValueError(f"{error}") from error
+
+
+def _run(
+    trainer: pl.Trainer, training: Any, data: Any, kept: RunCheckpoint, last: Path | None
+) -> None:
+    """Trains; what Lightning does with signals becomes exceptions of this process."""
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+    try:
+        trainer.fit(training, data, ckpt_path=last, weights_only=True)
+    except SIGTERMException as stop:
+        raise SystemExit(128 + 15) from stop
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C
+        if not isinstance(stop.__context__, KeyboardInterrupt):
+            raise
+        epochs = training.recipe.epochs
+        raise TrainingInterrupted(len(kept.history), epochs, kept.folder) from stop
+    except Exception as error:
+        if last is None or kept.started:
+            raise
+        raise ValueError(f"{last}: this is no checkpoint of this training ({error})") from error
 
 
 def _digest(graphs: PairedGraphs) -> str:

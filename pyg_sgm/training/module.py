@@ -90,15 +90,17 @@ class MatcherTraining(pl.LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        if not torch.stack(self.losses).isfinite().all():
+        epoch = self.current_epoch + 1
+        finite = torch.stack(self.losses).isfinite().all()
+        if not finite or not all(value.isfinite().all() for value in self.parameters()):
             raise ValueError(
-                f"the loss became infinite or NaN in epoch {self.current_epoch}: lower lr, or clip"
+                f"loss or weights became infinite or NaN in epoch {epoch}: lower lr, or clip"
             )
         if isinstance(self.loss, TripletLoss) and self.loss.collapsed and not self._warned:
             self._warned = True
             warnings.warn(
                 "the hardest-negative training has collapsed: all scores of a batch are alike and "
-                f"the loss is stuck at twice its margin a text (epoch {self.current_epoch}); "
+                f"the loss is stuck at twice its margin a text (epoch {epoch}); "
                 "raise the loss option warmup, or lower lr",
                 stacklevel=1,
             )

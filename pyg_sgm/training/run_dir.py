@@ -1,96 +1,158 @@
-"""The folder of a training run: claiming it, going on in it, starting over in it.
+"""The folder of a training run: making it, going on in it, starting over in it.
 
 ::
 
     run.json                            what was asked for, and which data
     config.json, model.safetensors, vocabularies.json   the best model so far
     checkpoints/last.ckpt               everything needed to go on
-    logs/metrics.csv, logs/events.*     one row an epoch, and TensorBoard
+    logs/metrics.csv, logs/events.*     one row per epoch, and TensorBoard
     parses.jsonl                        parses of captions that came without a graph
     graphs.sg/                          graphs of images that came as files
+
+``run.json`` comes first and says no more than that the folder is a run, until the data are ready.
+A run that stopped before the end of its first epoch has nothing to lose: the same call starts it
+again.
 """
 
+import hashlib
+import io
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pyg_sgm.io import read_json, write_json
+from pyg_sgm.io import is_temporary, locked, read_json, remove_temporaries, write_json
 from pyg_sgm.models.serialization import CONFIG, VOCABULARIES, WEIGHTS
 
 RUN = "run.json"
-# In it: names of the data and of a shared graph folder, which may move between two calls; and the
-# part of the data that the best weights were chosen on.
-SOURCE, SHARED, HELD_OUT = "source", "graphs", "held_out"
+MARKER = {"format": "pyg_sgm run", "version": 1}
+# In it: names of the data and of a shared graph folder, which may move between two calls; the part
+# of the data that the best weights were chosen on, and the names of its images.
+SOURCE, SHARED, HELD_OUT, HELD_OUT_IMAGES = "source", "graphs", "held_out", "held_out_images"
 # True of any run on the same captions and images, so these outlive an overwritten one.
 PARSES, GRAPHS = "parses.jsonl", "graphs.sg"
 LAST = "checkpoints/last.ckpt"
-LAST_SIDE = "checkpoints/last.ckpt.tmp"
 METRICS = "logs/metrics.csv"
 TENSORBOARD = ("logs/events.out.tfevents.*", "logs/hparams.yaml")
-WRITTEN = (CONFIG, WEIGHTS, VOCABULARIES, LAST, LAST_SIDE, METRICS, *TENSORBOARD, RUN)
+# The second is a temporary file of version 0.1.
+WRITTEN = (LAST, LAST + ".tmp", CONFIG, WEIGHTS, VOCABULARIES, METRICS, *TENSORBOARD)
+_FOLDERS = ("checkpoints", "logs")
+_OWN = {RUN, CONFIG, WEIGHTS, VOCABULARIES, PARSES, GRAPHS, *_FOLDERS}
+_TRAILER = b"\nsha256:"
+_RESUME, _OVERWRITE = "--resume, resume=True", "--overwrite, overwrite=True"
 
 
-def create_run_dir(
-    folder: Path, settings: Mapping[str, Any], resume: bool = False, overwrite: bool = False
-) -> None:
-    """Makes a folder the folder of this run.
+@contextmanager
+def run_dir(folder: Path, resume: bool = False, overwrite: bool = False) -> Iterator[None]:
+    """Makes a folder that of a run, and keeps other processes out of it during the block.
 
     Args:
         folder: Absent, empty, or a run.
-        settings: What the run depends on, fit for JSON; a resumed run must have the same.
         resume: Go on with the run that is there.
         overwrite: Start over: removes the files that a run writes, and nothing else.
 
     Raises:
-        ValueError: If the folder holds a run and neither is wanted, or something that is no run,
-            or if a run to be resumed is not there or had other settings.
+        ValueError: If the folder holds a run and neither is wanted, or something that is no run, or
+            if a run to be resumed is not there, or another process uses the folder.
     """
-    check_free(folder, resume, overwrite)
-    wanted: dict[str, Any] = json.loads(json.dumps(settings))
-    path = folder / RUN
-    if resume:
-        _check_same(path, wanted)
-        return
-    for pattern in WRITTEN:
-        for written in folder.glob(pattern):
-            written.unlink()
-    (folder / LAST).parent.mkdir(parents=True, exist_ok=True)
-    (folder / METRICS).parent.mkdir(exist_ok=True)
-    write_json(path, wanted)
+    check_run_dir(folder, resume, overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        check_run_dir(folder, resume, overwrite)  # it may have changed before the lock
+        for part in (folder, *(folder / name for name in _FOLDERS)):
+            remove_temporaries(part)
+        if not (resume and _is_prepared(folder)):
+            # First, so that whatever ends this process leaves a folder that is known to be a run.
+            write_json(folder / RUN, MARKER)
+            _clear(folder)
+        yield
 
 
-def check_free(folder: Path, resume: bool = False, overwrite: bool = False) -> None:
-    """Raises what :func:`create_run_dir` would raise, whatever the settings."""
+def start_run(folder: Path, settings: Mapping[str, Any], resume: bool = False) -> None:
+    """Writes what a run depends on, or compares it with what is there.
+
+    Args:
+        folder: Inside the block of :func:`run_dir`.
+        settings: Fit for JSON. A resumed run must have the same, except that it may have more
+            epochs.
+        resume: Go on with the run that is there.
+
+    Raises:
+        ValueError: If the run to be resumed had other settings.
+    """
+    wanted: dict[str, Any] = MARKER | json.loads(json.dumps(settings))
+    if resume and _is_prepared(folder):
+        _check_same(folder, wanted)
+    for name in _FOLDERS:
+        (folder / name).mkdir(exist_ok=True)
+    if read_json(folder / RUN) != wanted:
+        write_json(folder / RUN, wanted)
+
+
+def check_run_dir(folder: Path, resume: bool = False, overwrite: bool = False) -> None:
+    """Raises what :func:`run_dir` would raise of a folder, and changes nothing."""
     if resume and overwrite:
         raise ValueError("a run is either resumed or overwritten")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file")
-    run = (folder / RUN).is_file()
-    if resume and not run:
+    if (folder / RUN).is_file():
+        if not (resume or overwrite) and _has_epoch(folder):
+            raise ValueError(
+                f"{folder} holds a run already: go on with it ({_RESUME}), or replace it "
+                f"({_OVERWRITE})"
+            )
+        return
+    if resume:
         raise ValueError(f"{folder}: there is no run to resume")
-    if run and not (resume or overwrite):
-        raise ValueError(f"{folder} holds a run already: resume it, or overwrite it")
-    if (
-        not run
-        and folder.exists()
-        and any(p.name not in (PARSES, GRAPHS) for p in folder.iterdir())
-    ):
-        raise ValueError(f"{folder} holds files that are no run; give another folder")
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    names = {name for name in names if not is_temporary(name)}
+    if names - _OWN:
+        raise ValueError(f"{folder} holds files that are no run, such as {min(names - _OWN)}")
+    kept = any(path.is_file() for name in _FOLDERS for path in (folder / name).glob("*"))
+    if (names & {CONFIG, WEIGHTS, VOCABULARIES} or kept) and not overwrite:
+        raise ValueError(
+            f"{folder} holds a model or parts of a run without {RUN}: replace it ({_OVERWRITE})"
+        )
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What a run was asked for; nothing, if the folder is no run but a saved matcher.
+
+    Raises:
+        ValueError: Naming the file, if it is cut short.
+    """
+    return read_json(folder / RUN, dict) if (folder / RUN).is_file() else {}
+
+
+def seal_checkpoint(path: Path) -> None:
+    """Adds a checksum to the end of a checkpoint."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with path.open("ab") as file:
+        file.write(_TRAILER + digest.encode())
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint with PyTorch's restricted unpickler, which runs no code.
+    """Reads a checkpoint, of which nothing but tensors and plain values is unpickled.
 
     Raises:
-        ValueError: If it is cut short or holds anything but tensors and plain values.
+        ValueError: If it is cut short, changed, or not a checkpoint.
     """
+    raw = path.read_bytes()
+    content, sealed, digest = raw.rpartition(_TRAILER)
+    if sealed:
+        whole = hashlib.sha256(content).hexdigest().encode() == digest
+    else:  # of version 0.1, which ends as a zip file does
+        content, whole = raw, raw[-22:-18] == b"PK\5\6"
+    if not whole:
+        raise ValueError(f"{path}: cut short or no checkpoint; other pickles are never read")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise ValueError(
             f"{path}: cut short or no checkpoint; other pickles are never read"
         ) from error
@@ -99,11 +161,54 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _check_same(path: Path, settings: dict[str, Any]) -> None:
-    before = read_json(path, dict)
-    for name in before | settings:
-        if name not in (SOURCE, SHARED) and before.get(name) != settings.get(name):
+def _has_epoch(folder: Path) -> bool:
+    """Whether an epoch of the run has ended, so that there is something to lose."""
+    kept = (folder / LAST).exists() or (folder / WEIGHTS).exists()
+    return kept and _is_prepared(folder)
+
+
+def _is_prepared(folder: Path) -> bool:
+    """Whether the settings of the run are there; what lies beside the bare marker is of a run that
+    was being replaced."""
+    return read_run(folder) != MARKER
+
+
+def _clear(folder: Path) -> None:
+    for pattern in WRITTEN:
+        for written in folder.glob(pattern):
+            written.unlink()
+
+
+def _check_same(folder: Path, wanted: dict[str, Any]) -> None:
+    before, now = (_flat(settings) for settings in (read_run(folder), wanted))
+    for name in before | now:
+        if name in (*MARKER, SOURCE, SHARED) or before.get(name) == now.get(name):
+            continue
+        if name == HELD_OUT_IMAGES and name not in before:  # version 0.1 did not write them
+            continue
+        if name == "recipe.epochs" and now[name] > before[name]:
+            continue
+        if name == "data":  # a digest
             raise ValueError(
-                f"{path}: the run was started with {name} = {before.get(name)!r}, "
-                f"it cannot be resumed with {settings.get(name)!r}"
+                f"{folder}: the images, captions or their names are not those that the run was "
+                f"started with; replace it ({_OVERWRITE}), or give another folder"
             )
+        raise ValueError(
+            f"{folder / RUN}: the run was started with {name} = {_short(before.get(name))}, it "
+            f"cannot be resumed with {_short(now.get(name))}; replace it ({_OVERWRITE}), or give "
+            "another folder"
+        )
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"recipe": {"lr": 1}}`` as ``{"recipe.lr": 1}``."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        nested = isinstance(value, dict) and value
+        flat |= _flat(value, f"{prefix}{name}.") if nested else {prefix + name: value}
+    return flat
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
