@@ -55,7 +55,7 @@ def test_mistakes_are_one_line(
 ) -> None:
     for flags, message in (
         ((tmp_path / "absent", "--out", tmp_path / "g.sg"), "no such folder of images"),
-        ((photos, "--out", tmp_path / "g.sg", "--detector", "yolo"), "expected grid, onnx:FILE"),
+        ((photos, "--out", tmp_path / "g.sg", "--detector", "yolo"), "expected grid, grid:SIDE"),
         ((photos, "--out", tmp_path / "g.sg", "--detector", "file:absent"), "absent"),
     ):
         with pytest.raises(SystemExit) as caught:

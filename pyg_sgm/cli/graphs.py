@@ -18,6 +18,7 @@ def graphs(
     detector: str = "grid",
     labels: Path | None = None,
     min_score: float | None = None,
+    merge: bool = True,
     backbone: str = DEFAULT_BACKBONE,
     size: int = DEFAULT_SIZE,
     dtype: Literal["float32", "bfloat16"] = "float32",
@@ -35,15 +36,19 @@ def graphs(
     out
         Folder of the graphs.
     detector
-        What finds the objects: grid (the whole image and 3 x 3 cells), onnx:FILE (YOLOX),
-        torchvision:NAME, file:FILE (JSON lines of image, boxes, labels, scores), or several of
-        them joined by "+", such as grid+onnx:yolox_nano.onnx.
+        What finds the objects: grid (the whole image and 3 x 3 cells), grid:5, onnx:FILE (YOLOX,
+        YOLOv8, YOLO11, RT-DETR, D-FINE), torchvision:NAME, file:FILE,name=NAME (JSON lines of
+        image, boxes, labels, scores, and the name of what made them), or several of them joined by
+        "+", such as grid+onnx:yolox_nano.onnx.
     labels
-        Labels of an ONNX detector, one a line. [default: the 80 of COCO]
+        Labels of an ONNX detector, one per line. [default: those in the file, else the 80 of COCO]
     min_score
         Least score of an object that a network finds. [default: 0.15 for onnx, 0.3 for torchvision]
+    merge
+        Make one object of boxes that overlap, with several names where their labels differ.
     backbone
-        Network of the region features, efficientnet-lite0 or a model of timm.
+        Networks of the region features joined by "+": efficientnet_lite0, efficientnet_lite2,
+        timm:NAME, hf:NAME, open_clip:MODEL/PRETRAINED.
     size
         Side in pixels of the images that the backbone sees.
     dtype
@@ -53,7 +58,13 @@ def graphs(
         Images handled at once by a thread; the graphs do not depend on it.
     """
     extractor = open_extractor(
-        detector, labels=labels, min_score=min_score, backbone=backbone, size=size, dtype=dtype
+        detector,
+        labels=labels,
+        min_score=min_score,
+        merge=merge,
+        backbone=backbone,
+        size=size,
+        dtype=dtype,
     )
     with count_up("images to graphs") as progress:
         done = extract(

@@ -1,5 +1,6 @@
 """Scene graphs: schema, validation, vocabularies, batching, files."""
 
+from pyg_sgm.data.boxes import turned_boxes
 from pyg_sgm.data.build import image_graph, pack_images, pack_texts, text_graph
 from pyg_sgm.data.collection import GraphCollection
 from pyg_sgm.data.convert import from_networkx, to_networkx
@@ -38,6 +39,7 @@ __all__ = [
     "text_record",
     "to_networkx",
     "tokenize",
+    "turned_boxes",
     "validate",
     "word_vectors",
 ]

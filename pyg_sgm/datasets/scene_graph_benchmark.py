@@ -1,12 +1,13 @@
 """Scene graphs that Scene-Graph-Benchmark predicted on a user's images."""
 
 import os
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
 
-from pyg_sgm.data import ImageRecord, image_record
+from pyg_sgm.data import ImageRecord, image_record, turned_boxes
 from pyg_sgm.datasets._files.images import find_image, image_size
 from pyg_sgm.datasets._files.json import field, names, pick
 from pyg_sgm.datasets.base import Labels, SceneGraphDataset
@@ -117,11 +118,11 @@ def _record(
         if label and max(pair) < count and len(relations) < most[1]:  # label 0: no relation
             relations.append((pair[0], predicate, pair[1]))
             scores.append(score)
-    size = image_size(file)
+    size, orientation = image_size(file)
     seen = scaled_size(size)
     try:
         boxes = np.array(columns["bbox"][:count], dtype=np.float64).reshape(-1, 4)
-        return image_record(
+        record = image_record(
             labels[:count],
             boxes * (np.array(size) / seen)[[0, 1, 0, 1]],
             relations,
@@ -132,3 +133,10 @@ def _record(
         )
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
+    assert record.boxes is not None
+    # The detector saw the stored pixels; photos are shown turned.
+    return replace(
+        record,
+        boxes=turned_boxes(record.boxes, orientation),
+        size=size[::-1] if orientation > 4 else size,
+    )

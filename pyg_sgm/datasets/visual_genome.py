@@ -58,7 +58,7 @@ class VisualGenome(SceneGraphDataset):
             file = None if images is None else find_image(images, [f"{name}.jpg"], where)
             size = sizes.get(name)
             if size is None and file is not None:
-                size = image_size(file)
+                size, _ = image_size(file)
             records.append(_record(where, entry, attributes, size, file))
         super().__init__(**captioned(records, captions))
 

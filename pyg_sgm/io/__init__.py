@@ -1,5 +1,6 @@
 """Files: written whole or not at all, read with errors that name them."""
 
+from pyg_sgm.io._images import IMAGE_SUFFIXES, image_orientation, open_image
 from pyg_sgm.io._read import (
     parse_json,
     read_bytes,
@@ -19,9 +20,12 @@ from pyg_sgm.io._write import (
 )
 
 __all__ = [
+    "IMAGE_SUFFIXES",
     "atomic_write",
+    "image_orientation",
     "is_temporary",
     "locked",
+    "open_image",
     "parse_json",
     "read_bytes",
     "read_json",

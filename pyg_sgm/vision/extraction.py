@@ -117,7 +117,12 @@ class Extractor:
             photos, found, relations, self.features(photos, boxes), strict=True
         ):
             named = [] if self.attributes is None else self.attributes(photo.pixels, objects.boxes)
-            words = [(i, word, c) for i, one in enumerate(named) for word, c in one]
+            words = [
+                (i, word, c)
+                for part in (named, objects.names)
+                for i, one in enumerate(part)
+                for word, c in one
+            ]
             record = image_record(
                 objects.labels,
                 objects.boxes,

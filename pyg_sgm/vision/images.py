@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pyg_sgm.io import image_orientation, open_image
+
 if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 89_478_485  # where Pillow itself begins to warn of decompression bombs
 _LARGE = 1 << 24  # pixels above which images are decoded one at a time, whatever the threads
 _one_large = threading.Lock()
+_SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
 
 
 class ImageError(ValueError):
@@ -28,13 +31,22 @@ class Photo:
 
     Args:
         pixels: uint8 ``[height, width, 3]``, RGB.
-        size: Width and height in pixels of the file, which ``pixels`` may be a reduction of.
+        size: Width and height in pixels of the file as it is shown, which ``pixels`` may be a
+            reduction of.
         id: Name of the image. (default: ``""``)
+        orientation: How the stored pixels were turned and mirrored to become these, 1 to 8 as EXIF
+            numbers it. (default: ``1``, not at all)
     """
 
     pixels: np.ndarray
     size: tuple[int, int]
     id: str = ""
+    orientation: int = 1
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """Width and height in pixels as stored, before the file is turned."""
+        return self.size[::-1] if self.orientation in _SIDEWAYS else self.size
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -44,7 +56,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     transparent becomes white; 16-bit values are scaled to 8 bits.
 
     Args:
-        path: A file in any format that Pillow reads.
+        path: A file of AVIF, BMP, GIF, HEIC (with pillow-heif), JPEG, PNG, TIFF or WebP.
 
     Raises:
         FileNotFoundError: If it is absent.
@@ -58,7 +70,7 @@ def read_photo(path: str | os.PathLike[str], id: str = "", *, at_most: int | Non
     """The same as :func:`read_image`, with name and size, and reduced if it is large.
 
     Args:
-        path: A file in any format that Pillow reads.
+        path: A file of AVIF, BMP, GIF, HEIC (with pillow-heif), JPEG, PNG, TIFF or WebP.
         id: Name of the image. (default: ``""``)
         at_most: Length in pixels that the longer side is reduced to; a JPEG is then decoded at
             less than its full size. (default: :obj:`None`, never reduced)
@@ -66,10 +78,9 @@ def read_photo(path: str | os.PathLike[str], id: str = "", *, at_most: int | Non
     Raises:
         FileNotFoundError, ImageError, ImportError: See :func:`read_image`.
     """
-    Image = _pillow()
     if os.path.getsize(path) == 0:
         raise ImageError(f"{path}: empty file")
-    with _named_errors(os.fspath(path)), Image.open(path) as image:
+    with _named_errors(os.fspath(path)), open_image(path) as image:
         return _photo(image, os.fspath(path), id, at_most)
 
 
@@ -118,8 +129,7 @@ def _pillow() -> ModuleType:
 @contextmanager
 def _named_errors(name: str) -> Iterator[None]:
     """Whatever a decoder raises, as an error that names the image."""
-    from PIL import Image
-
+    Image = _pillow()
     try:
         yield
     except (FileNotFoundError, ImageError):
@@ -135,15 +145,16 @@ def _photo(image: "Image.Image", name: str, id: str, at_most: int | None) -> Pho
     if width * height > MAX_PIXELS:
         raise ImageError(f"{name}: {width} x {height} pixels are more than {MAX_PIXELS}")
     with _one_large if width * height > _LARGE else nullcontext():
-        pixels, turned = _decode(image, at_most)
-    return Photo(pixels, (height, width) if turned else (width, height), id)
+        orientation = image_orientation(image)
+        pixels = _decode(image, at_most)
+    size = (height, width) if orientation in _SIDEWAYS else (width, height)
+    return Photo(pixels, size, id, orientation)
 
 
-def _decode(image: "Image.Image", at_most: int | None) -> tuple[np.ndarray, bool]:
-    """RGB pixels, and whether width and height have changed places."""
+def _decode(image: "Image.Image", at_most: int | None) -> np.ndarray:
+    """RGB pixels, as the image is shown."""
     from PIL import Image, ImageOps
 
-    turned = image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
     if image.mode.startswith(("I", "F")):
         image = _eight_bit(image)
     elif image.mode in ("P", "PA"):
@@ -156,11 +167,7 @@ def _decode(image: "Image.Image", at_most: int | None) -> tuple[np.ndarray, bool
         upright = upright.convert("RGBA")
         white = Image.new("RGBA", upright.size, (255, 255, 255, 255))
         upright = Image.alpha_composite(white, upright)
-    return np.array(upright.convert("RGB")), turned
-
-
-_ORIENTATION = 0x0112  # of EXIF
-_SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
+    return np.array(upright.convert("RGB"))
 
 
 def _eight_bit(image: "Image.Image") -> "Image.Image":

@@ -18,6 +18,7 @@ def open_extractor(
     backbone: str = DEFAULT_BACKBONE,
     size: int = DEFAULT_SIZE,
     dtype: str = "float32",
+    merge: bool = True,
     relations: str | os.PathLike[str] | None = None,
     colors: bool = True,
 ) -> Extractor:
@@ -29,6 +30,7 @@ def open_extractor(
         detector: See :func:`open_detector`. (default: ``"grid"``)
         labels: See :func:`open_detector`. (default: :obj:`None`)
         min_score: See :func:`open_detector`. (default: :obj:`None`)
+        merge: See :func:`open_detector`. (default: :obj:`True`)
         backbone: See :class:`RegionFeatures`.
         size: See :class:`RegionFeatures`.
         dtype: See :class:`RegionFeatures`. (default: ``"float32"``)
@@ -40,7 +42,7 @@ def open_extractor(
         FileNotFoundError, ImportError, ValueError: What its parts raise.
     """
     return Extractor(
-        open_detector(detector, labels=labels, min_score=min_score),
+        open_detector(detector, labels=labels, min_score=min_score, merge=merge),
         RegionFeatures(backbone, size=size, dtype=dtype),
         RelationHead.load(WEIGHTS if relations is None else relations),
         color_attributes if colors else None,
@@ -51,6 +53,7 @@ def open_extractor(
             "backbone": backbone,
             "size": size,
             "dtype": dtype,
+            "merge": merge,
             "relations": None if relations is None else os.path.abspath(relations),
             "colors": colors,
         },

@@ -115,6 +115,8 @@ def migrated(made: Mapping[str, Any]) -> dict[str, Any]:
         options = {_RENAMED.get(name, name): value for name, value in made["options"].items()}
         if isinstance(options.get("dtype"), bool):  # was "half", and true or false
             options["dtype"] = "bfloat16" if options["dtype"] else "float32"
+        if "half" in made["options"]:  # of a version that merged no boxes
+            options["merge"] = False
         if isinstance(options.get("backbone"), str):
             new = _backbone(options["backbone"])
             renamed[options["backbone"]] = options["backbone"] = new

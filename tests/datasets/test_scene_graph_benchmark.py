@@ -57,6 +57,18 @@ def test_boxes_are_scaled_back(tmp_path: Path) -> None:
     assert len(data.vocabularies().predicates) == 3
 
 
+def test_boxes_of_a_photo_that_is_turned(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored 500 x 375, shown 375 x 500, the upper left corner upper right
+    Image.new("RGB", (500, 375)).save(root / "1.jpg", exif=exif)
+    image = SceneGraphBenchmark(root, tmp_path).images[0]
+    assert image.size == (375, 500)
+    assert image.boxes is not None
+    assert image.boxes[0] == pytest.approx([0.5, 0, 1, 0.5], abs=2e-3)
+    assert image.relations == [(0, "riding", 2), (0, "riding", 1), (1, "on", 0)]
+
+
 def test_the_best_are_kept(tmp_path: Path) -> None:
     data = SceneGraphBenchmark(make(tmp_path), tmp_path, max_objects=2, max_relations=1)
     assert data.images[0].objects == ["man", "horse"]

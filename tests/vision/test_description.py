@@ -35,9 +35,12 @@ def test_words_of_version_0_1_are_understood(tmp_path: Path) -> None:
         "backbone": "efficientnet_lite0",
         "dtype": "bfloat16",
         "colors": False,
+        "merge": False,
     }
     assert migrated(today) == today
-    assert migrated({"options": {"half": False}}) == {"options": {"dtype": "float32"}}
+    assert migrated({"options": {"half": False}}) == {
+        "options": {"dtype": "float32", "merge": False}
+    }
     assert migrated({"key": {"a": "b"}, "options": None}) == {
         "fingerprint": {"a": "b"},
         "options": None,

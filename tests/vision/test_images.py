@@ -1,6 +1,7 @@
 """Everything that may stand in a folder of images."""
 
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -148,3 +149,52 @@ def test_images_in_memory_are_as_their_files(tmp_path: Path) -> None:
     for wrong in (pixels / 255, pixels[None], np.zeros((0, 4, 3), np.uint8), pixels[..., :2]):
         with pytest.raises(ImageError, match=r"b: expected an array uint8 \[height, width, 3\]"):
             to_photo(wrong, "b")
+
+
+@pytest.mark.parametrize("name", ["a.avif", "a.jfif", "a.tif", "a.webp", "a.bmp", "a.gif"])
+def test_formats(tmp_path: Path, name: str) -> None:
+    kind = {"a.jfif": "JPEG"}.get(name)
+    Image.new("RGB", (12, 8), (200, 30, 30)).save(tmp_path / name, format=kind)
+    assert np.abs(read_image(tmp_path / name).astype(int) - [200, 30, 30]).max() < 12
+
+
+def test_heic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    wide = Image.new("RGB", (64, 32), (20, 30, 200))
+    pillow_heif.from_pillow(wide).save(tmp_path / "a.heic")
+    before = dict(Image.OPEN)
+    photo = read_photo(tmp_path / "a.heic")
+    assert photo.size == (64, 32)
+    assert np.abs(photo.pixels.astype(int) - [20, 30, 200]).max() < 12
+    assert before == Image.OPEN  # Pillow's own table stays as it is
+    (tmp_path / "broken.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 100)
+    with pytest.raises(ImageError, match=r"broken.HEIC: cut short or no image"):
+        read_photo(tmp_path / "broken.HEIC")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"a.heic: HEIC needs more: pip install pyg_sgm\[heif\]"):
+        read_photo(tmp_path / "a.heic")
+
+
+def test_no_other_decoder_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import EpsImagePlugin
+
+    def start(*arguments: object, **options: object) -> None:
+        raise AssertionError("Ghostscript is started")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", start)
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.eps")
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.eps").read_bytes())
+    for name in ("a.jpg", "a.eps"):
+        with pytest.raises(ImageError, match=f"{name}: cut short or no image"):
+            read_photo(tmp_path / name)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_orientation_is_kept(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (12, 8)).save(tmp_path / "a.jpg", exif=exif)
+    photo = read_photo(tmp_path / "a.jpg")
+    assert photo.orientation == orientation
+    assert photo.stored_size == (12, 8)
+    assert photo.size == ((8, 12) if orientation > 4 else (12, 8))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+from pyg_sgm.io import IMAGE_SUFFIXES, image_orientation, open_image
 
 
 def list_images(folder: str | os.PathLike[str]) -> dict[str, Path]:
@@ -23,11 +23,11 @@ def list_images(folder: str | os.PathLike[str]) -> dict[str, Path]:
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
                 path = Path(place, name)
                 found[path.relative_to(folder).as_posix()] = path
     if not found:
-        raise ValueError(f"{folder}: there is no image ({', '.join(SUFFIXES)})")
+        raise ValueError(f"{folder}: there is no image ({', '.join(IMAGE_SUFFIXES)})")
     return dict(sorted(found.items()))
 
 
@@ -52,19 +52,17 @@ def find_image(folder: str | os.PathLike[str], names: Sequence[str], where: str)
     raise ValueError(f"{where}: there is no image {folder / names[0]}")
 
 
-def image_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels, from the header of the file.
+def image_size(path: Path) -> tuple[tuple[int, int], int]:
+    """Width and height of the stored pixels, and their EXIF orientation, from the file's header.
 
     Raises:
         ValueError: Naming the file, if it is no image.
         ImportError: If Pillow is not installed.
     """
     try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise ImportError("sizes of images need Pillow: pip install pyg_sgm[vision]") from error
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
-        raise ValueError(f"{path}: cut short or no image") from error
+        with open_image(path) as image:
+            return image.size, image_orientation(image)
+    except (FileNotFoundError, ImportError):
+        raise
+    except Exception as error:  # Pillow's parsers raise whatever broken bytes lead them to
+        raise ValueError(f"{path}: cut short or no image ({error})") from error

@@ -17,11 +17,13 @@ class Detections:
         boxes: float32 ``[num_boxes, 4]``, x1, y1, x2, y2 in ``[0, 1]``.
         labels: Label of each box; ``<unk>`` for a region that nothing is known of.
         scores: Confidence of each box, float32 ``[num_boxes]`` in ``[0, 1]``.
+        names: Further names of each box with their scores. (default: ``()``, none of any box)
     """
 
     boxes: np.ndarray
     labels: tuple[str, ...]
     scores: np.ndarray
+    names: tuple[tuple[tuple[str, float], ...], ...] = ()
 
 
 class Detector(Protocol):
@@ -66,6 +68,7 @@ class _Joined:
                 np.concatenate([part.boxes for part in parts]),
                 tuple(label for part in parts for label in part.labels),
                 np.concatenate([part.scores for part in parts]),
+                tuple(n for part in parts for n in part.names or ((),) * len(part.labels)),
             )
             for parts in zip(*(detector(photos) for detector in self._detectors), strict=True)
         ]
@@ -97,20 +100,14 @@ def nms(
         >>> nms(boxes, scores, kinds, iou_threshold=0.5, limit=9).tolist()
         [1, 2]
     """
-    order = np.argsort(-scores, kind="stable")
-    box = boxes[order]
-    corner = np.minimum(box[:, None, 2:], box[None, :, 2:])
-    sides = (corner - np.maximum(box[:, None, :2], box[None, :, :2])).clip(min=0)
-    both = sides.prod(-1)  # [num_boxes, num_boxes]
-    area = (box[:, 2:] - box[:, :2]).prod(-1)
-    either = area[:, None] + area[None] - both
-    rival = (both > iou_threshold * either) & (kinds[order][:, None] == kinds[order][None])
-    alive = np.ones(len(order), dtype=bool)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
+    rest = np.argsort(-scores, kind="stable")
     kept: list[int] = []
-    for i in range(len(order)):
-        if len(kept) == limit:
-            break
-        if alive[i]:
-            kept.append(i)
-            alive &= ~rival[i]
-    return order[kept]
+    while len(rest) and len(kept) < limit:
+        best, rest = rest[0], rest[1:]
+        kept.append(int(best))
+        corner = np.minimum(boxes[best, 2:], boxes[rest, 2:])
+        both = (corner - np.maximum(boxes[best, :2], boxes[rest, :2])).clip(min=0).prod(-1)
+        either = area[best] + area[rest] - both
+        rest = rest[(both <= iou_threshold * either) | (kinds[rest] != kinds[best])]
+    return np.array(kept, dtype=np.int64)

@@ -26,6 +26,8 @@ class Grid:
     labels: tuple[str, ...] = ()
 
     def __init__(self, side: int = 3) -> None:
+        if side < 1:
+            raise ValueError(f"side: expected at least 1, got {side}")
         self.fingerprint = f"grid {side}"
         edge = np.arange(side + 1) / side
         cells = [

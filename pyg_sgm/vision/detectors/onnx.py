@@ -1,6 +1,8 @@
-"""YOLOX through onnxruntime."""
+"""Detectors in ONNX files, through onnxruntime."""
 
+import ast
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,61 +10,66 @@ from typing import Any
 
 import numpy as np
 
+from pyg_sgm.io import read_lines
 from pyg_sgm.vision.detectors.base import Detections, nms
 from pyg_sgm.vision.detectors.coco import COCO_LABELS
+from pyg_sgm.vision.detectors.layouts import recognize
 from pyg_sgm.vision.images import Photo
 
-_STRIDES = (8, 16, 32)
-_GREY = 114  # what YOLOX was trained to see beside an image
+_GRAY = 114  # what these networks were trained to see beside an image
 _ANY_SIZE = 640  # of the input, where the file leaves it open
+_LARGEST_SIZE = 2048
+_LABELS_IN = ("names", "id2label", "labels", "classes")  # keys of the file's metadata
 
 
 class OnnxDetector:
-    """A YOLOX detector in an ONNX file, after `"YOLOX: Exceeding YOLO Series in 2021"
-    <https://arxiv.org/abs/2107.08430>`_.
+    """A detector in an ONNX file: YOLOX, YOLOv8 and YOLO11, an end-to-end YOLO, RT-DETR or D-FINE.
 
-    The file has one input ``[1, 3, height, width]`` (pixels 0 ... 255, BGR, the image in the upper
-    left corner and grey beside it) and one output ``[1, num_places, 5 + num_labels]``: centre and
-    logarithm of the size on the grids of strides 8, 16 and 32, objectness, label probabilities.
+    The file has one input of images ``[1, 3, height, width]``. Its outputs tell the layout, see
+    :mod:`pyg_sgm.vision.detectors.layouts`: ``[1, num_places, 5 + num_labels]`` is YOLOX,
+    ``[1, 4 + num_labels, num_places]`` YOLOv8 or YOLO11, ``[1, num_boxes, 6]`` end-to-end, and two
+    outputs, boxes ``[1, num_queries, 4]`` and logits ``[1, num_queries, num_labels]``, RT-DETR or
+    D-FINE. It runs on one thread; :func:`~pyg_sgm.vision.extract` takes several images at once.
 
     Args:
         path: The file.
-        labels: The labels in order, or a file with one label a line. (default: the 80 of COCO)
-        min_score: Least objectness times label probability. (default: ``0.15``)
+        labels: The labels in order, or a file with one label per line. (default: those in the
+            file's metadata, as Ultralytics writes them; without, the 80 of COCO)
+        min_score: Least score. (default: ``0.15``)
         iou_threshold: See :func:`nms`. (default: ``0.45``)
-        limit: At most so many objects an image. (default: ``26``)
+        limit: Most objects per image. (default: ``26``)
 
     Raises:
         FileNotFoundError: If a file is absent.
-        ValueError: Naming the file, if it is not ONNX or no such detector, or the number of labels
-            is another.
+        ValueError: Naming the file, if it is not ONNX or no such detector, its images are larger
+            than 2048 pixels, or the number of labels is another.
         ImportError: If onnxruntime is absent.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
-        labels: Sequence[str] | Path = COCO_LABELS,
+        labels: Sequence[str] | Path | None = None,
         *,
         min_score: float = 0.15,
         iou_threshold: float = 0.45,
         limit: int = 26,
     ) -> None:
-        if isinstance(labels, Path):
-            lines = labels.read_text(encoding="utf-8").splitlines()
-            labels = [line.strip() for line in lines if line.strip()]
-        self.labels = tuple(labels)
+        if Path(path).exists() and not Path(path).is_file():
+            raise ValueError(f"{path}: not a regular file")
         content = Path(path).read_bytes()
         self._session = _open(content, path)
         self._input, self._height, self._width = self._check_input(path)
-        self._cell, self._stride = _places(self._height, self._width)
-        self._check_output(path)
+        if isinstance(labels, Path):
+            labels = [line.strip() for line in read_lines(labels) if line.strip()]
+        known = labels or self._labels_of_file() or COCO_LABELS
+        self._layout, self.labels = self._check_outputs(path, known)
         self._min_score = min_score
         self._iou_threshold = iou_threshold
         self._limit = limit
         names = hashlib.sha256("\n".join(self.labels).encode()).hexdigest()
         self.fingerprint = (
-            f"yolox {hashlib.sha256(content).hexdigest()[:16]} labels {names[:8]} "
+            f"{self._layout.name} {hashlib.sha256(content).hexdigest()[:16]} labels {names[:8]} "
             f"score {min_score} overlap {iou_threshold} limit {limit}"
         )
 
@@ -74,58 +81,74 @@ class OnnxDetector:
         shape = inputs[0].shape if inputs else []
         if len(inputs) != 1 or len(shape) != 4 or inputs[0].type != "tensor(float)":
             found = [(x.name, x.shape, x.type) for x in inputs]
-            raise ValueError(
-                f"{path}: no YOLOX detector: expected one input of images, got {found}"
-            )
+            raise ValueError(f"{path}: no detector: expected one input of images, got {found}")
         height, width = (x if isinstance(x, int) else _ANY_SIZE for x in shape[2:])
+        if not (0 < height <= _LARGEST_SIZE and 0 < width <= _LARGEST_SIZE):
+            raise ValueError(
+                f"{path}: no detector: expected images of at most {_LARGEST_SIZE} pixels, "
+                f"got {height} x {width}"
+            )
         return inputs[0].name, height, width
 
-    def _check_output(self, path: str | os.PathLike[str]) -> None:
-        """Looks at one empty image, because the file need not tell the shape of its output."""
-        grey = np.full((1, 3, self._height, self._width), _GREY, dtype=np.float32)
+    def _labels_of_file(self) -> list[str] | None:
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        found = (_parsed_labels(metadata[key]) for key in _LABELS_IN if key in metadata)
+        return next((labels for labels in found if labels), None)
+
+    def _check_outputs(
+        self, path: str | os.PathLike[str], labels: Sequence[str]
+    ) -> tuple[Any, tuple[str, ...]]:
+        """Looks at one empty image, because the file need not tell the shape of its outputs."""
+        gray = np.full((1, 3, self._height, self._width), _GRAY, dtype=np.float32)
         try:
-            outputs = self._session.run(None, {self._input: grey})
+            outputs = self._session.run(None, {self._input: gray})
         except Exception as error:  # see `_open`
-            raise ValueError(f"{path}: no YOLOX detector: {error}") from error
-        expected = (1, len(self._cell), 5 + len(self.labels))
-        shapes = [np.shape(out) for out in outputs]
-        if shapes != [expected]:
+            raise ValueError(f"{path}: no detector: {error}") from error
+        names = [output.name for output in self._session.get_outputs()]
+        known = recognize(outputs, names, self._height, self._width)
+        if known is None:
+            shapes = [np.shape(out) for out in outputs]
             raise ValueError(
-                f"{path}: no YOLOX detector of {len(self.labels)} labels: expected one output "
-                f"{expected}, got {shapes}"
+                f"{path}: no detector of a known layout (YOLOX, YOLOv8, end-to-end, RT-DETR): "
+                f"its outputs are {shapes}"
             )
+        layout, count = known
+        if count is not None and count != len(labels):
+            raise ValueError(
+                f"{path}: no detector of {len(labels)} labels: its outputs have {count}; "
+                f"give a file with {count} labels, one per line"
+            )
+        return layout, tuple(labels)
 
     def _detect(self, pixels: np.ndarray) -> Detections:
-        values, scale = self._letterbox(pixels)
-        (out,) = self._session.run(None, {self._input: values})
-        # Label probabilities only lower the score, so few rows are left to look at.
-        rows = np.flatnonzero(out[0, :, 4] >= self._min_score)
-        found = out[0, rows]
-        score = found[:, 4:5] * found[:, 5:]
-        kind = score.argmax(1) if len(score) else np.zeros(0, np.int64)
-        best = score.max(1, initial=0)
-        centre = (found[:, :2] + self._cell[rows]) * self._stride[rows]
-        half = np.exp(found[:, 2:4]) * self._stride[rows] / 2
+        values, scale = self._prepared(pixels)
+        found = self._layout.read(self._session.run(None, {self._input: values}), self._min_score)
         height, width = pixels.shape[:2]
-        box = np.concatenate([centre - half, centre + half], 1) / scale / ([width, height] * 2)
+        box = found.boxes / np.tile(scale, 2).astype(np.float32) / ([width, height] * 2)
         box = box.clip(0, 1).astype(np.float32)
-        sound = (best >= self._min_score) & (box[:, 2:] > box[:, :2]).all(1)
-        box, best, kind = box[sound], best[sound], kind[sound]
-        keep = nms(box, best, kind, iou_threshold=self._iou_threshold, limit=self._limit)
+        known = (found.classes >= 0) & (found.classes < len(self.labels))
+        sound = known & (box[:, 2:] > box[:, :2]).all(1)
+        box, score, kind = box[sound], found.scores[sound], found.classes[sound]
+        threshold = self._iou_threshold if self._layout.suppress else 1.0
+        keep = nms(box, score, kind, iou_threshold=threshold, limit=self._limit)
         labels = tuple(self.labels[i] for i in kind[keep])
-        return Detections(box[keep], labels, best[keep].clip(0, 1).astype(np.float32))
+        return Detections(box[keep], labels, score[keep].clip(0, 1).astype(np.float32))
 
-    def _letterbox(self, pixels: np.ndarray) -> tuple[np.ndarray, float]:
-        """The input, and how much the image was enlarged."""
+    def _prepared(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The input, and how much the image was enlarged in x and y."""
         from PIL import Image
 
         height, width = pixels.shape[:2]
-        scale = min(self._height / height, self._width / width)
-        size = (max(round(width * scale), 1), max(round(height * scale), 1))
-        resized = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
-        values = np.full((1, 3, self._height, self._width), _GREY, dtype=np.float32)
-        values[0, :, : size[1], : size[0]] = np.asarray(resized)[:, :, ::-1].transpose(2, 0, 1)
-        return values, scale
+        scale = np.array([self._width / width, self._height / height])
+        if self._layout.letterbox:
+            scale[:] = scale.min()
+        size = [max(round(side * s), 1) for side, s in zip((width, height), scale, strict=True)]
+        resized = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
+        if self._layout.bgr:
+            resized = resized[:, :, ::-1]
+        values = np.full((1, 3, self._height, self._width), _GRAY, dtype=np.float32)
+        values[0, :, : size[1], : size[0]] = resized.transpose(2, 0, 1)
+        return values * np.float32(self._layout.scale), scale
 
 
 def _open(content: bytes, path: str | os.PathLike[str]) -> Any:
@@ -133,20 +156,29 @@ def _open(content: bytes, path: str | os.PathLike[str]) -> Any:
         import onnxruntime
     except ImportError as error:
         raise ImportError("ONNX detectors need more: pip install pyg_sgm[vision]") from error
-    onnxruntime.set_default_logger_severity(3)  # its warnings are of no use to who runs a model
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # its warnings are of no use to who runs a model
+    options.intra_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(
-            content, providers=onnxruntime.get_available_providers()
+            content, options, providers=onnxruntime.get_available_providers()
         )
     except Exception as error:  # onnxruntime has a class of errors for each of its states
         raise ValueError(f"{path}: no ONNX model ({error})") from error
 
 
-def _places(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cell of each place of the output, ``[num_places, 2]`` x, y, and its stride in pixels."""
-    cells, strides = [], []
-    for stride in _STRIDES:
-        y, x = np.mgrid[: height // stride, : width // stride]
-        cells.append(np.stack([x.ravel(), y.ravel()], axis=1))
-        strides.append(np.full((x.size, 1), stride))
-    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)
+def _parsed_labels(text: str) -> list[str] | None:
+    """Labels of the metadata: a list, or a mapping from numbers 0, 1, ..., in JSON or Python."""
+    value: object = None
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            value = parse(text)
+            break
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    if isinstance(value, dict):
+        rows = {str(key): label for key, label in value.items()}
+        value = [rows.get(str(i)) for i in range(len(rows))]
+    if isinstance(value, list) and value and all(isinstance(label, str) for label in value):
+        return list(value)
+    return None

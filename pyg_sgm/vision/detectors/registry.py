@@ -8,29 +8,38 @@ from typing import Any
 from pyg_sgm.vision.detectors.base import Detector, join
 from pyg_sgm.vision.detectors.file import DetectionsFile
 from pyg_sgm.vision.detectors.grid import Grid
+from pyg_sgm.vision.detectors.merge import Merged
 from pyg_sgm.vision.detectors.onnx import OnnxDetector
 from pyg_sgm.vision.detectors.torchvision import TorchvisionDetector
 
-_JOINT = re.compile(r"\+(?=grid$|grid\+|onnx:|torchvision:|file:)")  # a path may have a plus in it
+# A path may have a plus in it.
+_JOINT = re.compile(r"\+(?=grid$|grid\+|grid:\d|onnx:|torchvision:|file:)")
+_LARGEST_GRID = 32  # cells on each side
 
 
 def open_detector(
-    name: str, *, labels: str | os.PathLike[str] | None = None, min_score: float | None = None
+    name: str,
+    *,
+    labels: str | os.PathLike[str] | None = None,
+    min_score: float | None = None,
+    merge: bool = True,
 ) -> Detector:
     """A detector by its name.
 
     Args:
-        name: ``grid``, ``onnx:FILE``, ``torchvision:NAME``, ``file:FILE``, or several of them
-            joined by ``+``.
-        labels: File with one label a line, for ``onnx``. (default: the 80 labels of COCO)
+        name: ``grid``, ``grid:SIDE``, ``onnx:FILE``, ``torchvision:NAME``, ``file:FILE`` or
+            ``file:FILE,name=NAME``, or several of them joined by ``+``.
+        labels: File with one label per line, for ``onnx``. (default: see :class:`OnnxDetector`)
         min_score: Least score of an object, for networks. (default: what the detector has)
+        merge: Whether boxes of several labels that overlap are one object with several names, see
+            :func:`~pyg_sgm.vision.detectors.merge_overlapping`. (default: :obj:`True`)
 
     Raises:
         ValueError: If the name is of no such form, and what the detectors raise.
 
     Example:
-        >>> open_detector("grid").fingerprint
-        'grid 3'
+        >>> open_detector("grid:5").fingerprint
+        'grid 5'
     """
     score: dict[str, Any] = {} if min_score is None else {"min_score": min_score}
     parts: list[Detector] = []
@@ -38,17 +47,25 @@ def open_detector(
         kind, _, rest = part.partition(":")
         if part == "grid":
             parts.append(Grid())
+        elif kind == "grid" and rest.isdecimal() and 1 <= int(rest) <= _LARGEST_GRID:
+            parts.append(Grid(int(rest)))
         elif kind == "onnx" and rest:
-            own: dict[str, Any] = {} if labels is None else {"labels": Path(labels)}
-            parts.append(OnnxDetector(rest, **own, **score))
+            parts.append(OnnxDetector(rest, Path(labels) if labels else None, **score))
         elif kind == "torchvision" and rest:
             parts.append(TorchvisionDetector(rest, **score))
         elif kind == "file" and rest:
-            parts.append(DetectionsFile(rest))
+            path, own = _file_and_name(rest)
+            parts.append(DetectionsFile(path, name=own))
         else:
-            known = "grid, onnx:FILE, torchvision:NAME or file:FILE, joined by +"
-            raise ValueError(f"detector {part!r}: expected {known}")
-    return parts[0] if len(parts) == 1 else join(*parts)
+            known = "grid, grid:SIDE, onnx:FILE, torchvision:NAME or file:FILE[,name=NAME]"
+            raise ValueError(f"detector {part!r}: expected {known}, joined by +")
+    detector = parts[0] if len(parts) == 1 else join(*parts)
+    return Merged(detector) if merge and detector.labels else detector
+
+
+def is_shipped(name: str) -> bool:
+    """Whether a detector opens no file and fetches nothing: grids alone."""
+    return all(part.partition(":")[0] == "grid" for part in _JOINT.split(name))
 
 
 def full_name(name: str) -> str:
@@ -60,3 +77,8 @@ def _full(part: str) -> str:
     """The name of a detector with the full path of its file, if it has one."""
     kind, _, rest = part.partition(":")
     return f"{kind}:{os.path.abspath(rest)}" if kind in ("onnx", "file") else part
+
+
+def _file_and_name(text: str) -> tuple[str, str | None]:
+    path, mark, name = text.rpartition(",name=")
+    return (path, name) if mark else (text, None)

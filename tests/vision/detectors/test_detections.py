@@ -1,5 +1,6 @@
-"""Detections of grids, files and torchvision, joined and suppressed."""
+"""Detections of grids, files and torchvision, joined, suppressed and merged."""
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -10,8 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_sgm.vision import DetectionsFile, Grid, Photo, TorchvisionDetector, join, open_detector
-from pyg_sgm.vision.detectors.base import nms
+from pyg_sgm.vision import (
+    Detections,
+    DetectionsFile,
+    Grid,
+    Photo,
+    TorchvisionDetector,
+    join,
+    nms,
+    open_detector,
+)
+from pyg_sgm.vision.detectors import merge_overlapping
 
 PHOTO = Photo(np.zeros((50, 100, 3), np.uint8), (200, 100), "a.jpg")
 
@@ -76,11 +86,11 @@ def test_file_of_detections(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 1: expected image, boxes and labels"),
-        ("[1]", "line 1: expected image, boxes and labels"),
+        ("{", "line 1: .*not JSON"),
+        ("[1]", "line 1: expected an object"),
         ('{"image": "a.jpg", "labels": []}', "boxes"),
-        ('{"image": 7, "boxes": [], "labels": []}', "a name of the image"),
-        ('{"image": "a.jpg", "boxes": [], "labels": [1]}', "list of labels"),
+        ('{"image": 7, "boxes": [], "labels": []}', "line 1: image: expected a name"),
+        ('{"image": "a.jpg", "boxes": [], "labels": [1]}', "line 1: labels: expected a list"),
         ('{"image": "a.jpg", "boxes": [[0, 0, 9]], "labels": ["dog"]}', "image 'a.jpg': box"),
         ('{"image": "a.jpg", "boxes": [[0, 0, 900, 9]], "labels": ["dog"]}', "outside the image"),
         ('{"image": "a.jpg", "boxes": [[0, 0, 9, 9]], "labels": []}', "image 'a.jpg': box"),
@@ -102,6 +112,103 @@ def test_bad_file_of_detections(tmp_path: Path, line: str, message: str) -> None
     assert "found.jsonl" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"boxes": None}, "boxes: expected a value"),
+        ({"labels": None}, "labels: expected a value"),
+        ({"scores": None}, "scores: expected a value"),
+        ({"scores": [None]}, "scores: expected numbers"),
+        ({"scores": [True]}, "scores: expected numbers"),
+        ({"boxes": [None]}, "image 'a.jpg': box"),
+        ({"boxes": [[0, 0, None, 9]]}, "image 'a.jpg': box"),
+        ({"boxes": {"0": 1}}, "boxes: expected a list"),
+        ({"image": None}, "image: expected a value"),
+        ({"normalized": "yes"}, "normalized: expected true or false"),
+        ({"frame": "other"}, "frame: expected shown or stored"),
+        ({"detector": 7}, "detector: expected a name"),
+    ],
+)
+def test_fields_of_another_type(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    row = {"image": "a.jpg", "boxes": [[0, 0, 9, 9]], "labels": ["dog"], "scores": [0.5]}
+    path = tmp_path / "found.jsonl"
+    path.write_text(json.dumps(row | change))
+    with pytest.raises(ValueError, match=message) as caught:
+        DetectionsFile(path)([PHOTO])
+    assert "found.jsonl" in str(caught.value)
+
+
+def test_identity_is_that_of_the_detector(tmp_path: Path) -> None:
+    row = {"image": "a.jpg", "boxes": [[0, 0, 9, 9]], "labels": ["dog"]}
+    first, second, third = (tmp_path / f"{i}.jsonl" for i in range(3))
+    first.write_text(json.dumps(row))
+    second.write_text(json.dumps(row | {"image": "b.jpg"}))
+    third.write_text(json.dumps(row | {"detector": "oiv7"}))
+    assert DetectionsFile(first).fingerprint != DetectionsFile(second).fingerprint
+    named = DetectionsFile(first, name="oiv7")
+    assert named.fingerprint == DetectionsFile(second, name="oiv7").fingerprint
+    assert named.fingerprint == DetectionsFile(third).fingerprint == "file oiv7"
+    assert DetectionsFile(third, name="other").fingerprint == "file other"
+    opened = open_detector(f"grid:2+file:{second},name=oiv7")
+    assert opened.fingerprint == "grid 2 + file oiv7 merged 0.65"
+    mixed = tmp_path / "mixed.jsonl"
+    mixed.write_text(f"{json.dumps(row)}\n{json.dumps(row | {'image': 'b', 'detector': 'x'})}")
+    with pytest.raises(ValueError, match=r"mixed.jsonl: detector: expected one name"):
+        DetectionsFile(mixed)
+
+
+def test_gzipped_and_normalized(tmp_path: Path) -> None:
+    path = tmp_path / "found.jsonl.gz"
+    row = {"image": "a.jpg", "boxes": [[0, 0.5, 0.25, 1]], "labels": ["dog"], "normalized": True}
+    path.write_bytes(gzip.compress(json.dumps(row).encode()))
+    (found,) = DetectionsFile(path)([PHOTO])
+    assert found.boxes.tolist() == [[0, 0.5, 0.25, 1]]
+
+
+def test_boxes_of_a_photo_that_is_turned(tmp_path: Path) -> None:
+    # Stored 40 x 20 and shown 20 x 40: what is stored in the upper left is shown upper right.
+    photo = Photo(np.zeros((40, 20, 3), np.uint8), (20, 40), "a.jpg", orientation=6)
+    row = {"image": "a.jpg", "boxes": [[0, 0, 10, 10]], "labels": ["square"]}
+    path = tmp_path / "found.jsonl"
+    path.write_text(json.dumps(row | {"frame": "stored"}))
+    (found,) = DetectionsFile(path)([photo])
+    assert found.boxes.tolist() == [[0.5, 0, 1, 0.25]]
+    path.write_text(json.dumps(row | {"frame": "shown"}))
+    assert DetectionsFile(path)([photo])[0].boxes.tolist() == [[0, 0, 0.5, 0.25]]
+    path.write_text(json.dumps(row))
+    with pytest.warns(UserWarning, match=r"found.jsonl: image 'a.jpg' is turned by its EXIF"):
+        assert DetectionsFile(path)([photo])[0].boxes.tolist() == [[0, 0, 0.5, 0.25]]
+
+
+def test_labels_of_one_place_are_one_object() -> None:
+    dress, woman, person = [0.1, 0.2, 0.5, 0.9], [0.1, 0.1, 0.5, 0.9], [0.11, 0.1, 0.5, 0.9]
+    dog, cat, other = [0.6, 0.5, 0.9, 0.9], [0.6, 0.5, 0.9, 0.88], [0.7, 0.5, 1.0, 0.9]
+    found = Detections(
+        np.array([[0, 0, 1, 1], dog, dress, woman, cat, person, other, dog], np.float32),
+        ("<unk>", "dog", "clothing", "woman", "cat", "person", "dog", "dog"),
+        np.float32([1, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]),
+    )
+    merged = merge_overlapping(found)
+    assert merged.labels == ("<unk>", "dog", "woman", "dog")
+    assert merged.scores.tolist() == np.float32([1, 0.8, 0.7, 0.3]).tolist()
+    assert np.allclose(merged.boxes, [[0, 0, 1, 1], dog, dress, other])
+    names = [[(name, round(score, 3)) for name, score in own] for own in merged.names]
+    assert names == [[], [("cat", 0.5)], [("clothing", 0.7), ("person", 0.4)], []]
+
+
+def test_worn_things_are_no_labels_of_who_wears_them() -> None:
+    box = np.tile(np.float32([0, 0, 0.5, 0.5]), (2, 1))
+    for labels, label in (
+        (("dress", "person"), "person"),
+        (("person", "man"), "man"),
+        (("clothing", "dress"), "clothing"),  # neither says more: the surer one
+    ):
+        scores = np.float32([0.9, 0.2])
+        assert merge_overlapping(Detections(box, labels, scores)).labels == (label,)
+    empty = Detections(np.zeros((0, 4), np.float32), (), np.zeros(0, np.float32))
+    assert merge_overlapping(empty).labels == ()
+
+
 def test_image_twice_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "found.jsonl"
     path.write_text('{"image": "a.jpg", "boxes": [], "labels": []}\n' * 2)
@@ -115,8 +222,8 @@ def test_names_of_detectors(tmp_path: Path) -> None:
     both = open_detector(f"grid+file:{path}")
     assert both([PHOTO])[0].labels == ("<unk>",) * 10 + ("dog",)
     assert both.labels == ("dog",)
-    for name in ("", "yolo", "onnx:", "grid+"):
-        with pytest.raises(ValueError, match="expected grid, onnx:FILE"):
+    for name in ("", "yolo", "onnx:", "grid+", "grid:0", "grid:x", "grid:9999"):
+        with pytest.raises(ValueError, match="expected grid, grid:SIDE"):
             open_detector(name)
 
 

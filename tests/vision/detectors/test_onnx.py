@@ -1,4 +1,4 @@
-"""YOLOX through onnxruntime, on small networks written here."""
+"""ONNX detectors of all layouts, on small networks written here."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyg_sgm.vision import OnnxDetector, Photo
+from pyg_sgm.vision import COCO_LABELS, OnnxDetector, Photo
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -17,17 +17,31 @@ LABELS = ("dog", "cat")
 PLACES = 8 * 8 + 4 * 4 + 2 * 2  # of 64 pixels at strides 8, 16, 32
 
 
-def write(path: Path, output: np.ndarray, size: tuple[int, ...] = (1, 3, 64, 64)) -> Path:
-    """A network that gives the same output whatever it sees."""
+def write(
+    path: Path,
+    *outputs: np.ndarray,
+    size: tuple[int | str, ...] = (1, 3, 64, 64),
+    names: str | None = None,
+) -> Path:
+    """A network that gives the same outputs whatever it sees."""
+    out = [f"output{i}" for i in range(len(outputs))]
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Identity", ["all"], ["output"])],
+        [onnx.helper.make_node("Identity", [f"{name}.all"], [name]) for name in out],
         "constant",
         [onnx.helper.make_tensor_value_info("images", FLOAT, size)],
-        [onnx.helper.make_tensor_value_info("output", FLOAT, output.shape)],
-        [onnx.numpy_helper.from_array(output.astype(np.float32), "all")],
+        [
+            onnx.helper.make_tensor_value_info(name, FLOAT, value.shape)
+            for name, value in zip(out, outputs, strict=True)
+        ],
+        [
+            onnx.numpy_helper.from_array(value.astype(np.float32), f"{name}.all")
+            for name, value in zip(out, outputs, strict=True)
+        ],
     )
     opset = [onnx.helper.make_opsetid("", 13)]
     model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8)
+    if names is not None:
+        onnx.helper.set_model_props(model, {"names": names})
     path.write_bytes(model.SerializeToString())
     return path
 
@@ -60,11 +74,86 @@ def test_nothing_found_and_boxes_beyond_the_image(tmp_path: Path) -> None:
     assert found.boxes.tolist() == [[0, 0, 0.5, 0.25]]
 
 
+WIDE = Photo(np.full((32, 64, 3), (10, 20, 30), np.uint8), (64, 32))  # 64 x 32 of the input
+
+
+def test_yolov8(tmp_path: Path) -> None:
+    out = np.zeros((1, 6, 50))
+    out[0, :, 3] = [32, 16, 16, 8, 0.2, 0.7]
+    out[0, :, 7] = [33, 16, 16, 8, 0.1, 0.6]  # the same again
+    out[0, :, 9] = [8, 60, 16, 8, 0.9, 0.0]  # below the image
+    out[0, :, 20] = [4, 4, 16, 8, 0.5, 0.0]  # partly beyond it
+    out[0, :, 30] = [4, 20, 4, 4, 0.1, 0.1]  # too weak
+    path = write(tmp_path / "a.onnx", out, names="{0: 'dog', 1: 'cat'}")
+    detector = OnnxDetector(path)
+    assert detector.labels == LABELS
+    (found,) = detector([WIDE])
+    assert found.labels == ("cat", "dog")
+    assert found.scores == pytest.approx([0.7, 0.5])
+    expected = np.array([[24, 12, 40, 20], [0, 0, 12, 8]]) / [64, 32, 64, 32]
+    assert np.allclose(found.boxes, expected)
+    values, _ = detector._prepared(WIDE.pixels)
+    assert np.allclose(values[0, :, :32], np.array([10, 20, 30])[:, None, None] / 255)  # RGB
+    assert np.allclose(values[0, :, 32:], 114 / 255)
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 6), (5, 6)])
+def test_end_to_end(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    out = np.zeros((5, 6))
+    out[1] = [16, 8, 48, 24, 0.4, 1]
+    out[3] = [0, 0, 32, 16, 0.8, 0]
+    out[4] = [0, 0, 32, 16, 0.9, 2]  # of a label that it does not have
+    path = write(tmp_path / "a.onnx", out.reshape(shape), names='["dog", "cat"]')
+    (found,) = OnnxDetector(path)([WIDE])
+    assert found.labels == ("dog", "cat")
+    assert np.allclose(found.boxes, [[0, 0, 0.5, 0.5], [0.25, 0.25, 0.75, 0.75]])
+    assert found.scores == pytest.approx([0.8, 0.4])
+
+
+@pytest.mark.parametrize("first", ["boxes", "logits"])
+def test_boxes_and_logits(tmp_path: Path, first: str) -> None:
+    boxes, logits = np.zeros((1, 10, 4)), np.full((1, 10, 2), -9.0)
+    boxes[0, 2], logits[0, 2] = [0.5, 0.5, 0.5, 1], [0, np.log(3)]  # probability .75
+    boxes[0, 6], logits[0, 6] = [0.25, 0.25, 0.1, 0.2], [np.log(1.5), -1]  # .6
+    boxes[0, 7], logits[0, 7] = [0.5, 0.5, 0.5, 1], [-800, -800]
+    outputs = (boxes, logits) if first == "boxes" else (logits, boxes)
+    path = write(tmp_path / "a.onnx", *outputs, names='{"0": "dog", "1": "cat"}')
+    detector = OnnxDetector(path)
+    (found,) = detector([WIDE])  # the image is stretched, so boxes are of its own size
+    assert found.labels == ("cat", "dog")
+    assert found.scores == pytest.approx([0.75, 0.6])
+    assert np.allclose(found.boxes, [[0.25, 0, 0.75, 1], [0.2, 0.15, 0.3, 0.35]])
+    values, _ = detector._prepared(WIDE.pixels)
+    assert np.allclose(values[0], np.array([10, 20, 30])[:, None, None] / 255)
+
+
+def test_labels_of_the_file(tmp_path: Path) -> None:
+    out = np.zeros((1, 84, 189))
+    assert OnnxDetector(write(tmp_path / "a.onnx", out, size=(1, 3, 96, 96))).labels == COCO_LABELS
+    odd = write(tmp_path / "b.onnx", out, size=(1, 3, 96, 96), names="__import__('os').getcwd()")
+    assert OnnxDetector(odd).labels == COCO_LABELS
+    path = write(tmp_path / "c.onnx", np.zeros((1, 6, 100)), names="{0: 'dog', 1: 'cat'}")
+    assert OnnxDetector(path, ("cow", "cat")).labels == ("cow", "cat")  # what is given wins
+    path = write(tmp_path / "d.onnx", np.zeros((1, 6, 100)))
+    with pytest.raises(ValueError, match=r"d.onnx: no detector of 80 labels: its outputs have 2"):
+        OnnxDetector(path)
+
+
+def test_sizes_are_bounded(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.onnx", np.zeros((1, 6, 100)), size=(1, 3, 20_000, 20_000))
+    with pytest.raises(ValueError, match=r"a.onnx: .*at most 2048 pixels, got 20000 x 20000"):
+        OnnxDetector(path, LABELS)
+    path = write(tmp_path / "b.onnx", np.zeros((1, 6, 100)), size=(1, 3, "height", "width"))
+    assert OnnxDetector(path, LABELS)([WIDE])[0].labels == ()
+    with pytest.raises(ValueError, match="/dev/zero: not a regular file"):
+        OnnxDetector("/dev/zero")
+
+
 def test_input_is_a_letterbox_in_bgr(tmp_path: Path) -> None:
     out = np.zeros((1, PLACES, 7))
     detector = OnnxDetector(write(tmp_path / "a.onnx", out), LABELS)
-    values, scale = detector._letterbox(np.full((32, 16, 3), (10, 20, 30), np.uint8))
-    assert scale == 2
+    values, scale = detector._prepared(np.full((32, 16, 3), (10, 20, 30), np.uint8))
+    assert scale.tolist() == [2, 2]
     assert (values[0, :, :64, :32] == np.array([30, 20, 10])[:, None, None]).all()
     assert (values[0, :, :, 32:] == 114).all()
 
@@ -88,7 +177,7 @@ def test_files_that_are_no_detector(tmp_path: Path) -> None:
     write(tmp_path / "vector.onnx", np.zeros((1, PLACES, 7)), size=(1, 3))
     write(tmp_path / "grey.onnx", np.zeros((1, PLACES, 7)), size=(1, 1, 64, 64))
     for name in ("text", "labels", "classifier", "vector", "grey"):
-        with pytest.raises(ValueError, match=rf"{name}.onnx: no (YOLOX|ONNX)"):
+        with pytest.raises(ValueError, match=rf"{name}.onnx: no (detector|ONNX)"):
             OnnxDetector(tmp_path / f"{name}.onnx", LABELS)
     with pytest.raises(FileNotFoundError):
         OnnxDetector(tmp_path / "absent.onnx")

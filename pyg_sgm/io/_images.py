@@ -1,0 +1,59 @@
+"""Files of pixels: which ones are images, opened and not yet decoded."""
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+IMAGE_SUFFIXES = (
+    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png"),
+    *(".tif", ".tiff", ".webp"),
+)
+# No other decoder is tried, such as that of EPS, which starts a program.
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+_ORIENTATION = 0x0112  # of EXIF
+
+
+def open_image(path: str | os.PathLike[str]) -> "Image.Image":
+    """An image file as Pillow opens it, not yet decoded: AVIF, BMP, GIF, HEIC, JPEG, PNG, TIFF or
+    WebP.
+
+    Raises:
+        FileNotFoundError: If it is absent.
+        ValueError: If it is no such image, or HEIC without pillow-heif.
+        ImportError: If Pillow is absent.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError("images need more: pip install pyg_sgm[vision]") from error
+    if _is_heif(path):
+        return _open_heif(path)
+    return Image.open(path, formats=_FORMATS)
+
+
+def image_orientation(image: "Image.Image") -> int:
+    """How an image is to be turned or mirrored before it is shown, 1 to 8 as EXIF numbers it.
+
+    Args:
+        image: What :func:`open_image` gives.
+    """
+    value = image.getexif().get(_ORIENTATION, 1)
+    return value if value in range(1, 9) else 1
+
+
+def _is_heif(path: str | os.PathLike[str]) -> bool:
+    with open(path, "rb") as file:
+        head = file.read(64)
+    return head[4:8] == b"ftyp" and b"avif" not in head and b"avis" not in head
+
+
+def _open_heif(path: str | os.PathLike[str]) -> "Image.Image":
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise ValueError(f"{path}: HEIC needs more: pip install pyg_sgm[heif]") from error
+    # Opened by name, so that Pillow's own table of formats stays as it is.
+    image: Image.Image = pillow_heif.open_heif(path, convert_hdr_to_8bit=True).to_pillow()
+    return image
