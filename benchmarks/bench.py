@@ -58,7 +58,7 @@ class SGM:
         return [(self.objects, self.words), (self.relations, self.triplets)]
 
     def score(self) -> Tensor:
-        first, second = (maxsim(x.x, x.ptr, y.x, y.ptr) for x, y in self.levels)
+        first, second = (maxsim(y, x).t() for x, y in self.levels)
         return first + second
 
     def flops(self) -> float:

@@ -35,8 +35,12 @@ from pyg_sgm.training import Recipe, find_recipe
 SCAN = {
     "SCAN t-i AVG": {"pooling": "average"},
     "SCAN t-i LSE": {},
-    "SCAN i-t AVG": {"direction": "image-text", "pooling": "average", "sharpness": 4.0},
-    "SCAN i-t LSE": {"direction": "image-text", "sharpness": 4.0, "pooling_sharpness": 5.0},
+    "SCAN i-t AVG": {"direction": "image-text", "pooling": "average", "inverse_temperature": 4.0},
+    "SCAN i-t LSE": {
+        "direction": "image-text",
+        "inverse_temperature": 4.0,
+        "pooling_inverse_temperature": 5.0,
+    },
 }
 
 

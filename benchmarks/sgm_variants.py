@@ -33,9 +33,9 @@ VARIANTS = {
 }
 PAPER = {
     "normalize": False,
-    "share_labels": False,
+    "shared_label_projection": False,
     "global_dim": 0,
-    "both_ways": False,
+    "bidirectional": False,
     "weigh_nodes": False,
     "relation_dropout": 0.0,
 }
@@ -54,7 +54,7 @@ def rows(table: str) -> dict[str, Recipe]:
         "the paper's loss": triplet,
         "contrastive loss, cosine": default.with_model_options(**so_far),
     }
-    for name in ("share_labels", "global_dim", "both_ways", "weigh_nodes"):
+    for name in ("shared_label_projection", "global_dim", "bidirectional", "weigh_nodes"):
         so_far = so_far | {name: default.options[name]}
         steps[f"+ {name}"] = default.with_model_options(**so_far)
     return steps

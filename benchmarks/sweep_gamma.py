@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pyg_sgm.datasets import open_dataset
 from pyg_sgm.evaluation import rank
-from pyg_sgm.evaluation.rerank import attention_nodes, reranked_metrics, top_distractions
+from pyg_sgm.evaluation.rerank import reranked, top_distractions
 from pyg_sgm.metrics.retrieval import RetrievalMetrics, metrics_of_ranks
 from pyg_sgm.models import Matcher
 from pyg_sgm.retrieval import SceneGraphMatcher
@@ -42,11 +42,12 @@ def main() -> None:
         assert isinstance(matcher.model, Matcher)
         truth = dataset.image_of_text
         ranking = rank(matcher.model, images.encoding, texts.encoding, truth, args.top)
-        nodes = attention_nodes(images.encoding), attention_nodes(texts.encoding)
+        nodes = [matcher.model.attention_nodes(e.encoding) for e in (images, texts)]
         distractions = top_distractions(ranking, *nodes)
         rows = results[run.name] = {"no": metrics_of_ranks(ranking.image_ranks, ranking.text_ranks)}
         for gamma in args.gammas:
-            rows[str(gamma)] = reranked_metrics(ranking, distractions, truth, gamma)
+            second = reranked(ranking, distractions, truth, gamma)
+            rows[str(gamma)] = metrics_of_ranks(second.image_ranks, second.text_ranks)
         print(f"\n{run}\n\n| gamma | i2t R@1 | R@5 | t2i R@1 | R@5 | rsum |")
         print("|---|---|---|---|---|---|")
         for gamma_name, m in rows.items():

@@ -1,9 +1,13 @@
 """Names of the last release, kept for one more."""
 
+import functools
 import importlib
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def moved(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
@@ -31,3 +35,38 @@ def moved(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(importlib.import_module(place), new)
 
     return find
+
+
+def renamed(options: Mapping[str, Any], names: Mapping[str, str], where: str) -> dict[str, Any]:
+    """Keyword arguments by their new names, with a warning about each that has an old one.
+
+    Args:
+        options (dict): What was given.
+        names (dict): The new name of every old one.
+        where (str): What takes the arguments, for the warning.
+
+    Example:
+        >>> renamed({"dim": 8}, {"sharpness": "inverse_temperature"}, "HOAD")
+        {'dim': 8}
+    """
+    for name in options.keys() & names.keys():
+        message = f"{where}: {name} is now {names[name]}"
+        warnings.warn(message, DeprecationWarning, stacklevel=4)
+    return {names.get(name, name): value for name, value in options.items()}
+
+
+def renamed_arguments(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Lets a function take keyword arguments by their old names, with a warning.
+
+    Args:
+        **names: The new name of every old one.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def taking_both(*args: P.args, **options: P.kwargs) -> R:
+            return function(*args, **renamed(options, names, function.__qualname__))
+
+        return taking_both
+
+    return decorate

@@ -69,7 +69,7 @@ def test_direction(path: Path) -> None:
 
 
 def test_ops_know_torch_and_the_utilities_only() -> None:
-    allowed = ("torch", "torch_geometric.utils", "pyg_sgm.ops", "__future__")
+    allowed = ("torch", "torch_geometric.utils", "pyg_sgm.ops", "pyg_sgm._deprecated", "__future__")
     for path in FILES:
         if part(path) == "ops":
             optional = ("triton",) if "kernels" in path.parts else ()

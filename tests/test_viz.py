@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pyg_sgm.data import ImageRecord, TextRecord, image_record, text_record
+from pyg_sgm.models.explanation import Match
 from pyg_sgm.retrieval import Explanation
-from pyg_sgm.retrieval.explain import Match
 from pyg_sgm.viz import draw_match
 
 BOXES = [[0.1, 0.2, 0.4, 0.9], [0.5, 0.5, 0.9, 0.9]]

@@ -3,11 +3,10 @@
 from pyg_sgm.evaluation._evaluate import evaluate, rank, score, score_pairs
 from pyg_sgm.evaluation.encode import encode_images, encode_texts
 from pyg_sgm.evaluation.probe import Probe, probe_relations
-from pyg_sgm.evaluation.rerank import Reranked, evaluate_reranked, rerank_by_distraction
+from pyg_sgm.evaluation.rerank import evaluate_reranked, rerank_by_distraction
 
 __all__ = [
     "Probe",
-    "Reranked",
     "encode_images",
     "encode_texts",
     "evaluate",

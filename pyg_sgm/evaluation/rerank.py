@@ -1,9 +1,9 @@
-"""Re-ranking by distraction (HOAD, section 3.7)."""
+r"""Re-ranking by distraction (HOAD, section 3.7)
+
+.. math:: S_f = S_m + \gamma S_d
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,141 +12,70 @@ from pyg_sgm.data import PairedGraphs
 from pyg_sgm.evaluation._evaluate import rank
 from pyg_sgm.evaluation.encode import encode_images, encode_texts
 from pyg_sgm.metrics.retrieval import RetrievalMetrics, metrics_of_ranks
-from pyg_sgm.models import Encoding, Matcher
+from pyg_sgm.models import Matcher
 from pyg_sgm.ops import Packed, Ranking, distraction_pairs
 
 PAIRS_PER_BLOCK = 512
 
-Distraction = Callable[[Tensor, Tensor], Tensor]
-
-
-class Reranked(NamedTuple):
-    """Scores of both directions after re-ranking: one matrix no longer serves both.
-
-    Args:
-        image_to_text: Images are the queries, ``[num_images, num_texts]``.
-        text_to_image: Texts are the queries, ``[num_images, num_texts]``.
-    """
-
-    image_to_text: Tensor
-    text_to_image: Tensor
-
-
-def rerank(scores: Tensor, distraction: Distraction, k: int = 10, gamma: float = 4e-3) -> Tensor:
-    r"""Re-ranks the first :obj:`k` references of every query
-
-    .. math:: S_f = S_m + \gamma S_d
-
-    The others keep their scores, less what keeps them behind the first :obj:`k`, which matters
-    only for a negative :obj:`gamma`.
-
-    Args:
-        scores (Tensor): :math:`S_m`, a first ranking by any model.
-        distraction (callable): :math:`S_d` of pairs: maps the query and the reference of each
-            ``[num_pairs]`` to ``[num_pairs]``.
-        k (int): References of a query that are re-ranked. (default: :obj:`10`)
-        gamma (float): :math:`\gamma`. (default: :obj:`4e-3`)
-
-    Shapes:
-        - **input:** scores :math:`(Q, R)`
-        - **output:** :math:`(Q, R)`
-
-    Raises:
-        ValueError: If ``k`` is less than 1 or a score is NaN.
-
-    Example:
-        >>> import torch
-        >>> scores = torch.tensor([[0.9, 0.8, 0.1]])
-        >>> rerank(scores, lambda query, reference: reference.float(), k=2, gamma=0.5)
-        tensor([[0.9000, 1.3000, 0.1000]])
-    """
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
-    if scores.isnan().any():
-        raise ValueError("a score is NaN")
-    if scores.numel() == 0:
-        return scores
-    first, reference = scores.topk(min(k, scores.size(1)), dim=1)  # [num_queries, k]
-    fused = first + gamma * _of_references(distraction, reference).to(first)
-    overtaken = (first[:, -1:] - fused.amin(dim=1, keepdim=True)).clamp(min=0)
-    return (scores - overtaken).scatter(1, reference, fused)
-
 
 def rerank_by_distraction(
-    scores: Tensor, image: Packed, text: Packed, k: int = 10, gamma: float = 4e-3
-) -> Reranked:
-    """Re-ranks both directions by the attention between the nodes of images and texts; the nodes
-    of the query vote for those of the reference.
+    ranking: Ranking, image: Packed, text: Packed, image_of_text: Tensor, gamma: float = 4e-3
+) -> Ranking:
+    r"""Puts the first references of every query, in both directions, in the order of
+    :math:`S_m + \gamma S_d`. The nodes of the query vote for those of the reference.
+
+    A ground truth that is not among them keeps its rank.
 
     Args:
-        scores (Tensor): A first ranking by any model.
+        ranking (Ranking): The first ranking, by any model, with its scores :math:`S_m`.
         image (Packed): Nodes of the images.
         text (Packed): Nodes of the texts, in the same space.
-        k (int): See :func:`rerank`. (default: :obj:`10`)
-        gamma (float): See :func:`rerank`. (default: :obj:`4e-3`)
-
-    Shapes:
-        - **input:** scores :math:`(|\\mathcal{G}_{image}|, |\\mathcal{G}_{text}|)`
-        - **output:** two such matrices
-
-    Raises:
-        ValueError: If the scores do not fit the graphs, or as :func:`rerank`.
+        image_of_text (LongTensor): Image of every text, ``[num_texts]``.
+        gamma (float): :math:`\gamma`. (default: :obj:`4e-3`)
 
     Example:
         >>> import torch
-        >>> images = Packed(torch.eye(2), torch.tensor([0, 1, 2]))
-        >>> texts = Packed(torch.ones(1, 2), torch.tensor([0, 1]))
-        >>> rerank_by_distraction(torch.tensor([[0.3], [0.2]]), images, texts).text_to_image
-        tensor([[0.3000],
-                [0.2000]])
+        >>> from pyg_sgm.ops import stream_ranks
+        >>> images = Packed(torch.eye(2)[[0, 0, 1]], torch.tensor([0, 1, 3]))
+        >>> texts = Packed(torch.eye(2), torch.tensor([0, 1, 2]))
+        >>> scores, truth = torch.tensor([[0.5, 0.3], [0.4, 0.1]]), torch.tensor([0, 1])
+        >>> ranking = stream_ranks(lambda i, t: scores[i][:, t], 2, truth)
+        >>> ranking.text_ranks
+        tensor([1, 2])
+        >>> rerank_by_distraction(ranking, images, texts, truth, gamma=0.5).top_images
+        tensor([[1, 0],
+                [0, 1]])
     """
-    if scores.shape != (len(image), len(text)):
-        raise ValueError(
-            f"scores of shape {tuple(scores.shape)} for {len(image)} images and {len(text)} texts"
-        )
-
-    of_texts, of_images = _both_ways(image, text)
-    return Reranked(rerank(scores, of_texts, k, gamma), rerank(scores.t(), of_images, k, gamma).t())
-
-
-def attention_nodes(encoding: Encoding) -> Packed:
-    """The nodes of an encoding whose cosines are its attention.
-
-    Raises:
-        ValueError: If the model has one vector a graph and no nodes.
-    """
-    for name in ("nodes", "objects"):
-        nodes = getattr(encoding, name, None)
-        if isinstance(nodes, Packed):
-            return nodes
-    raise ValueError(f"{type(encoding).__name__}: no nodes to attend with, so no distraction")
+    return reranked(ranking, top_distractions(ranking, image, text), image_of_text, gamma)
 
 
 def evaluate_reranked(
     model: Matcher, graphs: PairedGraphs, k: int = 10, gamma: float = 4e-3
 ) -> tuple[RetrievalMetrics, RetrievalMetrics]:
-    """Recalls of a model in both directions, before and after :func:`rerank_by_distraction`.
+    r"""Recalls of a model in both directions, before and after :func:`rerank_by_distraction`.
 
     Args:
-        model (Matcher): Any matcher whose encodings have nodes.
+        model (Matcher): A matcher whose :meth:`~pyg_sgm.models.Matcher.attention_nodes` are
+            defined.
         graphs (PairedGraphs): Images and texts; every image has a text.
-        k (int): See :func:`rerank`. (default: :obj:`10`)
-        gamma (float): See :func:`rerank`. (default: :obj:`4e-3`)
+        k (int): References of a query that are re-ranked. (default: :obj:`10`)
+        gamma (float): :math:`\gamma`. (default: :obj:`4e-3`)
 
     Raises:
-        ValueError: As :func:`~pyg_sgm.evaluation.evaluate` and :func:`rerank`, or if the encodings
-            have no nodes.
+        ValueError: As :func:`~pyg_sgm.evaluation.evaluate`, or if ``k`` is less than 1, or the
+            model has no nodes to attend with.
     """
     image, text = encode_images(model, graphs.images), encode_texts(model, graphs.texts)
-    nodes = attention_nodes(image), attention_nodes(text)
-    ranking = rank(model, image, text, graphs.image_of_text, k)
-    image_of_text = graphs.image_of_text.to(ranking.text_ranks.device)
-    after = reranked_metrics(ranking, top_distractions(ranking, *nodes), image_of_text, gamma)
-    return metrics_of_ranks(ranking.image_ranks, ranking.text_ranks), after
+    nodes = model.attention_nodes(image), model.attention_nodes(text)
+    first = rank(model, image, text, graphs.image_of_text, k)
+    image_of_text = graphs.image_of_text.to(first.text_ranks.device)
+    second = rerank_by_distraction(first, *nodes, image_of_text, gamma)
+    before, after = (metrics_of_ranks(r.image_ranks, r.text_ranks) for r in (first, second))
+    return before, after
 
 
 def top_distractions(ranking: Ranking, image: Packed, text: Packed) -> tuple[Tensor, Tensor]:
-    """Distraction scores of the first of every query; the nodes of the query vote.
+    """Distraction scores :math:`S_d` of the first references of every query.
 
     Args:
         ranking (Ranking): The first ranking.
@@ -157,56 +86,54 @@ def top_distractions(ranking: Ranking, image: Packed, text: Packed) -> tuple[Ten
         Those of ``ranking.top_texts``, ``[num_images, k]``, and of ``ranking.top_images``,
         ``[num_texts, k]``.
     """
-    of_texts, of_images = _both_ways(image, text)
     return (
-        _of_references(of_texts, ranking.top_texts),
-        _of_references(of_images, ranking.top_images),
+        _distractions(image, text, ranking.top_texts),
+        _distractions(text, image, ranking.top_images),
     )
 
 
-def reranked_metrics(
+def reranked(
     ranking: Ranking, distractions: tuple[Tensor, Tensor], image_of_text: Tensor, gamma: float
-) -> RetrievalMetrics:
-    """Recalls of both directions after the first of every query are put in the order of
-    :math:`S_m + \\gamma S_d`; a ground truth that is not among them keeps its rank.
+) -> Ranking:
+    r"""The ranking by :math:`S_m + \gamma S_d`; see :func:`rerank_by_distraction`.
 
     Args:
-        ranking (Ranking): The first ranking, and :math:`S_m`.
+        ranking (Ranking): The first ranking.
         distractions (tuple): :math:`S_d`, of :func:`top_distractions`.
         image_of_text (LongTensor): Image of every text, ``[num_texts]``.
-        gamma (float): :math:`\\gamma`.
+        gamma (float): :math:`\gamma`.
     """
-    of_texts, of_images = distractions
     images = torch.arange(len(ranking.image_ranks), device=image_of_text.device)
-    right_texts = image_of_text[ranking.top_texts] == images[:, None]
-    right_images = ranking.top_images == image_of_text[:, None]
-    return metrics_of_ranks(
-        _new_ranks(ranking.image_ranks, ranking.top_text_scores + gamma * of_texts, right_texts),
-        _new_ranks(ranking.text_ranks, ranking.top_image_scores + gamma * of_images, right_images),
+    true_texts = image_of_text[ranking.top_texts] == images[:, None]
+    true_images = ranking.top_images == image_of_text[:, None]
+    text_scores = ranking.top_text_scores + gamma * distractions[0]
+    image_scores = ranking.top_image_scores + gamma * distractions[1]
+    return Ranking(
+        _new_ranks(ranking.image_ranks, text_scores, true_texts),
+        _new_ranks(ranking.text_ranks, image_scores, true_images),
+        *_in_order(ranking.top_texts, text_scores),
+        *_in_order(ranking.top_images, image_scores),
     )
 
 
-def _new_ranks(old: Tensor, scores: Tensor, right: Tensor) -> Tensor:
-    """Rank of the best-scored right reference among the first of every query, the worst among its
-    equals; the old rank where none is right."""
-    best = scores.masked_fill(~right, -torch.inf).amax(1, keepdim=True)  # [num_queries, 1]
-    return torch.where(right.any(1), 1 + (~right & (scores >= best)).sum(1), old)
+def _new_ranks(old: Tensor, scores: Tensor, true: Tensor) -> Tensor:
+    """Rank of the best-scored true reference among the first of every query, the worst among its
+    equals; the old rank where none is true."""
+    best = scores.masked_fill(~true, -torch.inf).amax(1, keepdim=True)  # [num_queries, 1]
+    return torch.where(true.any(1), 1 + (~true & (scores >= best)).sum(1), old)
 
 
-def _both_ways(image: Packed, text: Packed) -> tuple[Distraction, Distraction]:
-    """Distraction of texts that images ask for, and of images that texts ask for."""
-    return (
-        lambda query, reference: distraction_pairs(image, text, query, reference),
-        lambda query, reference: distraction_pairs(text, image, query, reference),
-    )
+def _in_order(references: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    order = scores.argsort(dim=1, descending=True, stable=True)
+    return references.gather(1, order), scores.gather(1, order)
 
 
-def _of_references(distraction: Distraction, reference: Tensor) -> Tensor:
-    """Distraction scores of every query with its references, ``[num_queries, k]``."""
-    query = torch.arange(len(reference), device=reference.device)[:, None].expand_as(reference)
+def _distractions(query: Packed, reference: Packed, first: Tensor) -> Tensor:
+    """Distraction scores of every query with its first references, ``[num_queries, k]``."""
+    queries = torch.arange(len(first), device=first.device)[:, None].expand_as(first)
     parts = zip(
-        query.flatten().split(PAIRS_PER_BLOCK),
-        reference.flatten().split(PAIRS_PER_BLOCK),
+        queries.flatten().split(PAIRS_PER_BLOCK),
+        first.flatten().split(PAIRS_PER_BLOCK),
         strict=True,
     )
-    return torch.cat([distraction(q, r) for q, r in parts]).view(reference.shape)
+    return torch.cat([distraction_pairs(query, reference, q, r) for q, r in parts]).view_as(first)

@@ -1,7 +1,11 @@
 """Triplet loss on a score matrix."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
+
+from pyg_sgm._deprecated import renamed_arguments
 
 
 def triplet_loss(
@@ -53,53 +57,56 @@ class TripletLoss(nn.Module):
     r""":func:`triplet_loss` with a warm-up.
 
     Training on hardest negatives from scratch may collapse: all scores become equal and the loss
-    sticks at :math:`2Tm` for :math:`T` texts. The first :obj:`warmup` calls in training mode
+    sticks at :math:`2Tm` for :math:`T` texts. The first :obj:`warmup_calls` calls in training mode
     therefore use the sum over negatives, and :attr:`collapsed` tells whether the last
-    :obj:`patience` calls after it stayed within one percent of :math:`2Tm`.
+    :obj:`patience_calls` calls after it stayed within one percent of :math:`2Tm`.
 
     Args:
         margin (float): :math:`m`. (default: :obj:`0.2`)
         hardest (bool): Eq. 9 of SGM, else eq. 8. (default: :obj:`True`)
         mask_same_image (bool): See :func:`triplet_loss`. (default: :obj:`True`)
-        warmup (int): Calls with eq. 8 before eq. 9. (default: :obj:`0`)
-        patience (int): Stuck calls in a row that count as a collapse. (default: :obj:`50`)
+        warmup_calls (int): Calls in training mode with eq. 8 before eq. 9. (default: :obj:`0`)
+        patience_calls (int): Stuck calls in a row that count as a collapse. (default: :obj:`50`)
 
     Example:
         >>> import torch
-        >>> loss = TripletLoss(patience=1)
+        >>> loss = TripletLoss(patience_calls=1)
         >>> loss(torch.zeros(3, 3, requires_grad=True), torch.arange(3))
         tensor(1.2000, grad_fn=<AddBackward0>)
         >>> loss.collapsed
         True
     """
 
+    # Old names, which warn.
+    renamed_options: ClassVar = {"warmup": "warmup_calls", "patience": "patience_calls"}
     calls: Tensor
     stuck: Tensor
 
+    @renamed_arguments(**renamed_options)
     def __init__(
         self,
         margin: float = 0.2,
         hardest: bool = True,
         mask_same_image: bool = True,
-        warmup: int = 0,
-        patience: int = 50,
+        warmup_calls: int = 0,
+        patience_calls: int = 50,
     ) -> None:
         super().__init__()
         self.margin = margin
         self.hardest = hardest
         self.mask_same_image = mask_same_image
-        self.warmup = warmup
-        self.patience = patience
+        self.warmup_calls = warmup_calls
+        self.patience_calls = patience_calls
         # Buffers, so that a resumed training continues the count.
         self.register_buffer("calls", torch.zeros((), dtype=torch.long))
         self.register_buffer("stuck", torch.zeros((), dtype=torch.long))
 
     @property
     def collapsed(self) -> bool:
-        return bool(self.stuck >= self.patience)
+        return bool(self.stuck >= self.patience_calls)
 
     def forward(self, scores: Tensor, image_of_text: Tensor) -> Tensor:
-        hardest = self.hardest and not (self.training and bool(self.calls < self.warmup))
+        hardest = self.hardest and not (self.training and bool(self.calls < self.warmup_calls))
         loss = triplet_loss(scores, image_of_text, self.margin, hardest, self.mask_same_image)
         if self.training:
             self.calls += 1
@@ -109,4 +116,4 @@ class TripletLoss(nn.Module):
         return loss
 
     def extra_repr(self) -> str:
-        return f"margin={self.margin}, hardest={self.hardest}, warmup={self.warmup}"
+        return f"margin={self.margin}, hardest={self.hardest}, warmup_calls={self.warmup_calls}"

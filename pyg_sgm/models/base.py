@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, ClassVar, Generic, Self
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
+from typing_extensions import TypeVar  # typing has its default from Python 3.13 on
 
+from pyg_sgm._deprecated import renamed
+from pyg_sgm.data import ImageRecord, TextRecord, Vocabularies
+from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.ops import Packed
 
 
@@ -31,6 +37,27 @@ class GraphSizes:
     predicates: int
     attributes: int
     features: int = 0
+
+    @classmethod
+    def of(cls, vocabularies: Vocabularies, features: int = 0) -> Self:
+        """The sizes of vocabularies.
+
+        Args:
+            vocabularies: Those of the graphs.
+            features: Width of the region features. (default: ``0``, none)
+
+        Example:
+            >>> from pyg_sgm.datasets import SceneWorld
+            >>> GraphSizes.of(SceneWorld("dev", num_images=2).vocabularies(), features=64).features
+            64
+        """
+        return cls(
+            len(vocabularies.words),
+            len(vocabularies.objects),
+            len(vocabularies.predicates),
+            len(vocabularies.attributes),
+            features,
+        )
 
 
 @dataclass(frozen=True)
@@ -77,38 +104,98 @@ def _cat(column: tuple[Any, ...]) -> Packed | Tensor | None:
     return torch.cat(column)
 
 
-class Matcher(nn.Module, ABC):
+ImageEncoding = TypeVar("ImageEncoding", bound=Encoding, default=Any)
+TextEncoding = TypeVar("TextEncoding", bound=Encoding, default=Any)
+
+
+class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
     """Base class of the models.
 
     Training, evaluation, re-ranking and explanation know a model by :meth:`encode_image`,
-    :meth:`encode_text` and :meth:`score` alone.
+    :meth:`encode_text` and :meth:`score`; :meth:`attention_nodes` and :meth:`explain` are there
+    for the models that have something to tell.
+
+    The arguments of the constructor are kept in :attr:`config`, so that
+    ``type(model)(model.sizes, **model.config)`` builds the same architecture.
 
     Args:
         sizes (GraphSizes): Sizes of the vocabularies and of the region features.
-        config (dict): Every option of the constructor, so that
-            ``type(model)(sizes, **model.config)`` builds the same architecture.
+
+    Example:
+        >>> import torch
+        >>> class MeanWord(Matcher[Encoding, Encoding]):
+        ...     '''Scores nothing, but does so in any size.'''
+        ...     def __init__(self, sizes: GraphSizes, dim: int = 8) -> None:
+        ...         super().__init__(sizes)
+        ...     def encode_image(self, batch): ...
+        ...     def encode_text(self, batch): ...
+        ...     def score(self, image, text): ...
+        >>> MeanWord(GraphSizes(words=9, objects=5, predicates=1, attributes=1), dim=4).config
+        {'dim': 4}
     """
 
-    def __init__(self, sizes: GraphSizes, config: dict[str, Any]) -> None:
+    config: dict[str, Any]
+    renamed_options: ClassVar[Mapping[str, str]] = {}  # old names, which warn
+
+    def __init__(self, sizes: GraphSizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.config = config
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _keeping_options(cls.__init__)  # type: ignore[method-assign]
 
     @abstractmethod
-    def encode_image(self, batch: HeteroData) -> Any:
+    def encode_image(self, batch: HeteroData) -> ImageEncoding:
         """Encodes a batch of image graphs."""
 
     @abstractmethod
-    def encode_text(self, batch: HeteroData) -> Any:
+    def encode_text(self, batch: HeteroData) -> TextEncoding:
         """Encodes a batch of text graphs."""
 
     @abstractmethod
-    def score(self, image: Any, text: Any) -> Tensor:
+    def score(self, image: ImageEncoding, text: TextEncoding) -> Tensor:
         """Scores every image against every text, ``[num_images, num_texts]``."""
 
-    @abstractmethod
+    def forward(self, image_batch: HeteroData, text_batch: HeteroData) -> Tensor:
+        """Scores a batch of image graphs against a batch of text graphs,
+        ``[num_images, num_texts]``."""
+        return self.score(self.encode_image(image_batch), self.encode_text(text_batch))
+
+    def attention_nodes(self, encoding: ImageEncoding | TextEncoding) -> Packed:
+        """Nodes of either modality whose cosines are an attention between graphs, for re-ranking
+        by distraction.
+
+        Raises:
+            ValueError: If the model has none, as here.
+        """
+        raise ValueError(f"{type(self).__name__}: no nodes to attend with, so no distraction")
+
+    def explain(
+        self,
+        image: ImageEncoding,
+        text: TextEncoding,
+        image_record: ImageRecord,
+        text_record: TextRecord,
+    ) -> Explanation | Attention:
+        """Where the score of one image with one text comes from.
+
+        A model that has nothing to tell of single nodes gives an explanation without matches,
+        whose only level is ``"global"``, as here.
+
+        Args:
+            image: One encoded image.
+            text: One encoded text.
+            image_record: The image's graph in strings.
+            text_record: The text's graph in strings.
+        """
+        score = float(self.score(image, text))
+        return Explanation(image_record, text_record, {"global": score}, [])
+
     def embeddings(self) -> dict[str, nn.Embedding]:
         """The tables that start from word vectors, by the vocabulary they belong to."""
+        return {}
 
     def init_embeddings(self, **vectors: tuple[Tensor, Tensor]) -> None:
         """Starts embedding tables from word vectors.
@@ -131,3 +218,20 @@ class Matcher(nn.Module, ABC):
                 )
             with torch.no_grad():
                 table[found] = vector[found].to(table)
+
+
+def _keeping_options(init: Callable[..., None]) -> Callable[..., None]:
+    """The constructor, which first keeps its arguments as the :attr:`~Matcher.config`."""
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def kept(self: Matcher, *args: Any, **options: Any) -> None:
+        options = renamed(options, self.renamed_options, type(self).__name__)
+        if "config" not in self.__dict__:  # that of the most derived class comes first
+            bound = signature.bind(self, *args, **options)
+            bound.apply_defaults()
+            _, _, *names = bound.arguments
+            self.__dict__["config"] = {name: bound.arguments[name] for name in names}
+        init(self, *args, **options)
+
+    return kept

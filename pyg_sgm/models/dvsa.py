@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 from pyg_sgm.models.base import GraphSizes
 from pyg_sgm.models.regions_words import BASELINE, NodeEncoding, RegionWordMatcher
 from pyg_sgm.models.registry import register_model
-from pyg_sgm.ops import Packed, maxsim, unit
+from pyg_sgm.ops import Packed, l2_normalize, maxsim
 
 
 @register_model(
@@ -18,7 +18,7 @@ from pyg_sgm.ops import Packed, maxsim, unit
         "default": BASELINE.with_model_options(normalize=True),
     },
 )
-class DVSA(RegionWordMatcher):
+class DVSA(RegionWordMatcher[NodeEncoding]):
     r"""The alignment model of the `"Deep Visual-Semantic Alignments for Generating Image
     Descriptions" <https://arxiv.org/abs/1412.2306>`_ paper (its eq. 8)
 
@@ -33,7 +33,7 @@ class DVSA(RegionWordMatcher):
         embed (int): Size of label and word embeddings. (default: :obj:`300`)
         normalize (bool): Cosine instead of inner product, and the mean over the words instead of
             the sum, so that all scores lie in one range. (default: :obj:`False`)
-        share_labels (bool): See :class:`~pyg_sgm.models.VSE`. (default: :obj:`False`)
+        shared_label_projection (bool): See :class:`~pyg_sgm.models.VSE`. (default: :obj:`False`)
         dropout (float): Dropout of embeddings and of encoded features. (default: :obj:`0.0`)
 
     Shapes:
@@ -51,11 +51,10 @@ class DVSA(RegionWordMatcher):
         dim: int = 1024,
         embed: int = 300,
         normalize: bool = False,
-        share_labels: bool = False,
+        shared_label_projection: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        config = {k: v for k, v in locals().items() if k not in ("self", "sizes", "__class__")}
-        super().__init__(sizes, config)
+        super().__init__(sizes, dim, embed, shared_label_projection, dropout)
         self.normalize = normalize
 
     def encode_image(self, batch: HeteroData) -> NodeEncoding:
@@ -64,10 +63,12 @@ class DVSA(RegionWordMatcher):
     def encode_text(self, batch: HeteroData) -> NodeEncoding:
         return self._encoding(self.words(batch)[0])
 
+    def attention_nodes(self, encoding: NodeEncoding) -> Packed:
+        return encoding.nodes
+
     def score(self, image: NodeEncoding, text: NodeEncoding) -> Tensor:
-        x, y = image.nodes, text.nodes
-        weight = None if self.normalize else torch.ones_like(y.x[:, 0])
-        return maxsim(x.x, x.ptr, y.x, y.ptr, weight)
+        weight = None if self.normalize else torch.ones_like(text.nodes.x[:, 0])
+        return maxsim(text.nodes, image.nodes, weight).t()
 
     def _encoding(self, nodes: Packed) -> NodeEncoding:
-        return NodeEncoding(Packed(unit(nodes.x), nodes.ptr) if self.normalize else nodes)
+        return NodeEncoding(Packed(l2_normalize(nodes.x), nodes.ptr) if self.normalize else nodes)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import ClassVar, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
+from pyg_sgm.models.explanation import Attention, graph_nodes
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.registry import register_model
 from pyg_sgm.nn import CrossGraphMatch, HighOrderEncoder, NodeAttention, PackedLSTM, RegionInput
 from pyg_sgm.nn.high_order import NodeTypes
-from pyg_sgm.ops import Packed, lsesim, segment_mean, unit
+from pyg_sgm.ops import Packed, cross_attention, l2_normalize, lsesim, segment_mean
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class HOADEncoding(Encoding):
                 "num_perspectives": 16,
                 "first_order": 1.0,
                 "region_labels": True,
-                "share_labels": True,
+                "shared_label_projection": True,
                 "logits": True,
                 "dropout": 0.3,
             },
@@ -72,7 +74,7 @@ class HOADEncoding(Encoding):
         ),
     },
 )
-class HOAD(Matcher):
+class HOAD(Matcher[HOADEncoding, HOADEncoding]):
     r"""The model of the "Visual-Semantic Matching by Exploring High-Order Attention and
     Distraction" paper (CVPR 2020)
 
@@ -106,13 +108,13 @@ class HOAD(Matcher):
             (default: :obj:`True`)
         first_order (float): Weight :math:`\omega` of the first-order branch; 0 removes it.
             (default: :obj:`0.1`)
-        sharpness (float): :math:`\lambda`. (default: :obj:`6.0`)
+        inverse_temperature (float): :math:`\lambda`. (default: :obj:`6.0`)
         region_labels (bool): Objects also enter by their label where they have region features.
             (default: :obj:`False`)
-        share_labels (bool): Adds to every node, region and word its label embedding (to a relation
-            the mean of its triplet, to an attribute node the mean with its object) through one
-            projection that both modalities share, so that equal names match from the start.
-            (default: :obj:`False`)
+        shared_label_projection (bool): Adds to every node, region and word its label embedding (to
+            a relation the mean of its triplet, to an attribute node the mean with its object)
+            through one projection that both modalities share, so that equal names match from the
+            start. (default: :obj:`False`)
         logits (bool): The high-order score is the mean matching cosine plus the output of the MLP,
             without the sigmoid, which a contrastive loss wants. (default: :obj:`False`)
         dropout (float): Dropout of embeddings and of encoder outputs. (default: :obj:`0.0`)
@@ -129,13 +131,17 @@ class HOAD(Matcher):
         >>> from pyg_sgm.datasets import SceneWorld
         >>> world = SceneWorld("dev", num_images=4)
         >>> vocabularies = world.vocabularies()
-        >>> sizes = GraphSizes(*(len(v) for v in vars(vocabularies).values()), features=64)
+        >>> sizes = GraphSizes.of(vocabularies, features=64)
         >>> model = HOAD(sizes, dim=32, hidden=32, embed=16, num_perspectives=8)
         >>> batch = world.encode(vocabularies).batch([0, 1, 2])
-        >>> scores = model.score(model.encode_image(batch.image), model.encode_text(batch.text))
-        >>> scores.shape == (len(batch.image_index), 3)
+        >>> model(batch.image, batch.text).shape == (len(batch.image_index), 3)
         True
     """
+
+    renamed_options: ClassVar = {
+        "share_labels": "shared_label_projection",
+        "sharpness": "inverse_temperature",
+    }
 
     def __init__(
         self,
@@ -148,18 +154,17 @@ class HOAD(Matcher):
         cross_attention: bool = True,
         node_attention: bool = True,
         first_order: float = 0.1,
-        sharpness: float = 6.0,
+        inverse_temperature: float = 6.0,
         region_labels: bool = False,
-        share_labels: bool = False,
+        shared_label_projection: bool = False,
         logits: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        config = {k: v for k, v in locals().items() if k not in ("self", "sizes", "__class__")}
-        super().__init__(sizes, config)
+        super().__init__(sizes)
         if node_types not in get_args(NodeTypes):
             raise ValueError(f"node_types {node_types!r}; known: {', '.join(get_args(NodeTypes))}")
         self.first_order = first_order
-        self.sharpness = sharpness
+        self.inverse_temperature = inverse_temperature
         self.logits = logits
 
         self.word_embedding = nn.Embedding(sizes.words, embed)
@@ -172,7 +177,7 @@ class HOAD(Matcher):
         self.region_input = RegionInput(sizes.features, embed if with_labels else 0, dim)
         self.relation_input = nn.Linear(embed, dim)
         self.attribute_input = nn.Linear(embed, dim)
-        self.shared = nn.Linear(embed, dim, bias=False) if share_labels else None
+        self.shared = nn.Linear(embed, dim, bias=False) if shared_label_projection else None
         self.image_graphs = HighOrderEncoder(dim, node_types)
         self.text_graphs = HighOrderEncoder(dim, node_types)
         self.image_attention = self.text_attention = None
@@ -242,8 +247,31 @@ class HOAD(Matcher):
         )
         if image.terms is None or text.terms is None:
             return high
-        first = lsesim(image.terms.x, image.terms.ptr, text.terms.x, text.terms.ptr, self.sharpness)
+        first = lsesim(text.terms, image.terms, self.inverse_temperature).t()
         return high + self.first_order * first
+
+    def attention_nodes(self, encoding: HOADEncoding) -> Packed:
+        return encoding.nodes
+
+    def explain(
+        self,
+        image: HOADEncoding,
+        text: HOADEncoding,
+        image_record: ImageRecord,
+        text_record: TextRecord,
+    ) -> Attention:
+        """The attention of one text in one image (eq. 5), and the weights of all nodes (eq. 8)."""
+        kinds = self.config["node_types"]
+        return Attention(
+            image_record,
+            text_record,
+            graph_nodes(image_record, kinds),
+            graph_nodes(text_record, kinds),
+            cross_attention(text.nodes.x, image.nodes.x).cpu(),
+            image.weights.x.cpu(),
+            text.weights.x.cpu(),
+            float(self.score(image, text)),
+        )
 
     def _high_order(self, image: Tensor, text: Tensor) -> Tensor:
         """Score of the matching vectors of both sides, ``[...]`` from ``[..., l]`` each."""
@@ -273,7 +301,7 @@ class HOAD(Matcher):
         else:
             weights = attention(nodes, context)
         if terms is not None:
-            terms = Packed(unit(terms.x), terms.ptr)
+            terms = Packed(l2_normalize(terms.x), terms.ptr)
         return HOADEncoding(nodes, Packed(weights, nodes.ptr), terms)
 
 

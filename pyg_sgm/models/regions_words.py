@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
@@ -21,7 +21,7 @@ BASELINE = Recipe(
     lr=1e-3,
     weight_decay=1e-2,
     feature_dropout=0.3,
-    options={"dim": 256, "share_labels": True, "dropout": 0.3},
+    options={"dim": 256, "shared_label_projection": True, "dropout": 0.3},
 )
 
 
@@ -36,7 +36,7 @@ def hardest_negatives(options: Mapping[str, Any]) -> Recipe:
         step_epochs=15,
         warmup=0.0,
         loss="triplet",
-        loss_options={"margin": 0.2, "warmup": 100},
+        loss_options={"margin": 0.2, "warmup_calls": 100},
         options=options,
     )
 
@@ -63,25 +63,35 @@ class NodeEncoding(Encoding):
     nodes: Packed
 
 
-class RegionWordMatcher(Matcher):
+E = TypeVar("E", bound=Encoding)
+
+
+class RegionWordMatcher(Matcher[E, E]):
     r"""Base class of the models without graphs: a linear layer on regions, a bi-GRU on words.
 
     Args:
         sizes (GraphSizes): Sizes of the vocabularies and of the region features. Without region
             features, the geometry of its box and its label are what a region looks like.
-        config (dict): Options of the constructor; ``dim``, ``embed``, ``share_labels`` and
-            ``dropout`` are read here. See :class:`~pyg_sgm.models.VSE`.
+        dim, embed, shared_label_projection, dropout: See :class:`~pyg_sgm.models.VSE`.
     """
 
-    def __init__(self, sizes: GraphSizes, config: dict[str, Any]) -> None:
-        super().__init__(sizes, config)
-        dim, embed = config["dim"], config["embed"]
+    renamed_options: ClassVar = {"share_labels": "shared_label_projection"}
+
+    def __init__(
+        self,
+        sizes: GraphSizes,
+        dim: int = 1024,
+        embed: int = 300,
+        shared_label_projection: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(sizes)
         self.word_embedding = nn.Embedding(sizes.words, embed)
         self.object_embedding = nn.Embedding(sizes.objects, embed)
         self.region_input = RegionInput(sizes.features, 0 if sizes.features else embed, dim)
         self.word_encoder = PackedGRU(embed, dim)
-        self.shared = nn.Linear(embed, dim, bias=False) if config["share_labels"] else None
-        self.dropout = nn.Dropout(config["dropout"])
+        self.shared = nn.Linear(embed, dim, bias=False) if shared_label_projection else None
+        self.dropout = nn.Dropout(dropout)
 
     def embeddings(self) -> dict[str, nn.Embedding]:
         return {"words": self.word_embedding, "objects": self.object_embedding}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from importlib.metadata import entry_points
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pyg_sgm.models.base import Matcher
-from pyg_sgm.models.recipe import Recipe
+from pyg_sgm.models.recipe import LOSSES, Recipe
 
 MODELS: dict[str, type[Matcher]] = {}
 RECIPES: dict[str, Mapping[str, Recipe]] = {}
@@ -121,6 +122,32 @@ def find_recipe(model: str | type[Matcher], name: str = "default") -> Recipe:
     if name not in recipes:
         raise ValueError(f"{model}: no recipe {name!r}; known: {', '.join(recipes)}")
     return recipes[name]
+
+
+def saved_recipe(model: str | type[Matcher], values: Mapping[str, Any]) -> Recipe:
+    """The recipe whose :meth:`~Recipe.to_dict` was saved, by this version or an earlier one.
+
+    Args:
+        model (str or type): Name or class of the model.
+        values (dict): What was saved. Fields that it lacks have their defaults.
+
+    Raises:
+        ValueError: Naming the field, if there is no such one, or its value is out of range.
+
+    Example:
+        >>> saved_recipe("sgm", {"epochs": 3, "options": {"both_ways": True}}).options
+        {'bidirectional': True}
+    """
+    unknown = sorted(set(values) - {field.name for field in fields(Recipe)})
+    if unknown:
+        raise ValueError(f"recipe: unknown field {unknown[0]!r}")
+    recipe = Recipe(**values)
+    of_model = find_model(model).renamed_options
+    of_loss = getattr(LOSSES[recipe.loss], "renamed_options", {})
+    return recipe.replace(
+        options={of_model.get(k, k): v for k, v in recipe.options.items()},
+        loss_options={of_loss.get(k, k): v for k, v in recipe.loss_options.items()},
+    )
 
 
 def _place(model: type[Matcher]) -> tuple[str, str]:

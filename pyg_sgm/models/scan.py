@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -15,7 +15,7 @@ from pyg_sgm.models.regions_words import (
     hardest_negatives,
 )
 from pyg_sgm.models.registry import register_model
-from pyg_sgm.ops import Packed, unit
+from pyg_sgm.ops import Packed, l2_normalize
 from pyg_sgm.ops._stacked import Pooling, stacked_attention
 
 Direction = Literal["text-image", "image-text"]
@@ -28,7 +28,7 @@ Direction = Literal["text-image", "image-text"]
         "paper": hardest_negatives({"dim": 1024, "embed": 300}),
     },
 )
-class SCAN(RegionWordMatcher):
+class SCAN(RegionWordMatcher[NodeEncoding]):
     r"""The model of the `"Stacked Cross Attention for Image-Text Matching"
     <https://arxiv.org/abs/1803.08024>`_ paper: every word is compared with the regions that it
     attends to, or every region with the words; see :func:`pyg_sgm.ops.stacked.stacked_attention`.
@@ -40,9 +40,9 @@ class SCAN(RegionWordMatcher):
         direction (str): ``"text-image"``, words attend to regions; ``"image-text"``, regions
             attend to words. (default: :obj:`"text-image"`)
         pooling (str): ``"lse"`` or ``"average"``. (default: :obj:`"lse"`)
-        sharpness (float): Inverse temperature of the attention. (default: :obj:`9.0`)
-        pooling_sharpness (float): Of the LogSumExp pooling. (default: :obj:`6.0`)
-        share_labels (bool): See :class:`~pyg_sgm.models.VSE`. (default: :obj:`False`)
+        inverse_temperature (float): Inverse temperature of the attention. (default: :obj:`9.0`)
+        pooling_inverse_temperature (float): Of the LogSumExp pooling. (default: :obj:`6.0`)
+        shared_label_projection (bool): See :class:`~pyg_sgm.models.VSE`. (default: :obj:`False`)
         dropout (float): Dropout of embeddings and of encoded features. (default: :obj:`0.0`)
 
     Shapes:
@@ -57,6 +57,12 @@ class SCAN(RegionWordMatcher):
         8
     """
 
+    renamed_options: ClassVar = {
+        **RegionWordMatcher.renamed_options,
+        "sharpness": "inverse_temperature",
+        "pooling_sharpness": "pooling_inverse_temperature",
+    }
+
     def __init__(
         self,
         sizes: GraphSizes,
@@ -64,32 +70,34 @@ class SCAN(RegionWordMatcher):
         embed: int = 300,
         direction: Direction = "text-image",
         pooling: Pooling = "lse",
-        sharpness: float = 9.0,
-        pooling_sharpness: float = 6.0,
-        share_labels: bool = False,
+        inverse_temperature: float = 9.0,
+        pooling_inverse_temperature: float = 6.0,
+        shared_label_projection: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        config = {k: v for k, v in locals().items() if k not in ("self", "sizes", "__class__")}
-        super().__init__(sizes, config)
+        super().__init__(sizes, dim, embed, shared_label_projection, dropout)
         if direction not in get_args(Direction):
             raise ValueError(f"direction {direction!r}; known: {', '.join(get_args(Direction))}")
         if pooling not in get_args(Pooling):
             raise ValueError(f"pooling {pooling!r}; known: {', '.join(get_args(Pooling))}")
         self.direction = direction
         self.pooling: Pooling = pooling
-        self.sharpness = sharpness
-        self.pooling_sharpness = pooling_sharpness
+        self.inverse_temperature = inverse_temperature
+        self.pooling_inverse_temperature = pooling_inverse_temperature
 
     def encode_image(self, batch: HeteroData) -> NodeEncoding:
         regions = self.regions(batch)
-        return NodeEncoding(Packed(unit(regions.x), regions.ptr))
+        return NodeEncoding(Packed(l2_normalize(regions.x), regions.ptr))
 
     def encode_text(self, batch: HeteroData) -> NodeEncoding:
         words, _ = self.words(batch)
-        return NodeEncoding(Packed(unit(words.x), words.ptr))
+        return NodeEncoding(Packed(l2_normalize(words.x), words.ptr))
+
+    def attention_nodes(self, encoding: NodeEncoding) -> Packed:
+        return encoding.nodes
 
     def score(self, image: NodeEncoding, text: NodeEncoding) -> Tensor:
-        options = (self.sharpness, self.pooling, self.pooling_sharpness)
+        options = (self.inverse_temperature, self.pooling, self.pooling_inverse_temperature)
         if self.direction == "image-text":
             return stacked_attention(image.nodes, text.nodes, *options)
         return stacked_attention(text.nodes, image.nodes, *options).t()

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pyg_sgm.data import Vocabularies
 from pyg_sgm.io import read_json, write_json, write_tensors
 from pyg_sgm.models.base import GraphSizes, Matcher
-from pyg_sgm.models.registry import find_model
+from pyg_sgm.models.registry import find_model, model_name
 
 CONFIG, WEIGHTS, VOCABULARIES = "config.json", "model.safetensors", "vocabularies.json"
 FORMAT = {"format": "pyg_sgm matcher", "version": 1}
@@ -92,24 +91,50 @@ def load_model(folder: str | os.PathLike[str]) -> SavedModel:
                 f"{folder / VOCABULARIES}: {len(getattr(vocabularies, field.name))} "
                 f"{field.name}, but {CONFIG} says {sizes[field.name]}"
             )
-    model = build_model(config["model"], GraphSizes(**sizes), config["options"])
-    model.load_state_dict(read_weights(folder / WEIGHTS, model))
+    model = _empty_model(folder / CONFIG, config)
+    weights = read_weights(folder / WEIGHTS, model)
+    model.load_state_dict(weights, assign=True)
+    if any(buffer.is_meta for buffer in model.buffers()):  # some that are not saved
+        model = build_model(config["model"], GraphSizes(**sizes), config["options"])
+        model.load_state_dict(weights)
     return SavedModel(config["model"], model.eval(), vocabularies, config.get("extractor"))
 
 
-def build_model(name: str, sizes: GraphSizes, options: Mapping[str, Any], seed: int = 0) -> Matcher:
-    """A new model, initialised from a seed; the global random numbers stay as they are.
+def build_model(
+    model: str | type[Matcher], sizes: GraphSizes, options: Mapping[str, Any], seed: int = 0
+) -> Matcher:
+    """A new model, initialized from a seed; the global random numbers stay as they are.
+
+    Args:
+        model: Name of a registered model, or its class.
+        sizes: Sizes of the vocabularies and of the region features.
+        options: Further arguments of the model.
+        seed: Of the initial weights. (default: ``0``)
 
     Raises:
         ValueError: If there is no such model, or it does not take the options.
     """
-    cls = find_model(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        try:
-            return cls(sizes, **options)
-        except TypeError as error:
-            raise ValueError(f"model {name!r}: {error}") from error
+        return _build(find_model(model), sizes, options)
+
+
+def _build(model: type[Matcher], sizes: GraphSizes, options: Mapping[str, Any]) -> Matcher:
+    try:
+        return model(sizes, **options)
+    except (TypeError, RuntimeError, OverflowError) as error:
+        name = model_name(model)
+        raise ValueError(f"model {name!r}: {str(error).splitlines()[0]}") from error
+
+
+def _empty_model(path: Path, config: Mapping[str, Any]) -> Matcher:
+    """The model without memory for its weights, and without a look at random numbers."""
+    try:
+        with torch.device("meta"):
+            sizes = GraphSizes(**config["sizes"])
+            return _build(find_model(config["model"]), sizes, config["options"])
+    except ValueError as error:
+        raise ValueError(f"{path}: options: {error}") from error
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -120,7 +145,7 @@ def read_config(path: Path) -> dict[str, Any]:
     if config.get("version") != FORMAT["version"]:
         raise ValueError(f"{path}: version {config.get('version')!r}, expected {FORMAT['version']}")
     try:
-        find_model(str(config.get("model")))
+        model = find_model(str(config.get("model")))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     names = {field.name for field in fields(GraphSizes)}
@@ -133,25 +158,46 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: sizes: expected the numbers {', '.join(sorted(names))}")
     if not isinstance(options, dict):
         raise ValueError(f"{path}: options: expected an object")
+    config["options"] = {model.renamed_options.get(k, k): v for k, v in options.items()}
     if not isinstance(config.get("extractor"), dict | None):
         raise ValueError(f"{path}: extractor: expected an object, or null")
     return config
 
 
 def read_weights(path: Path, model: Matcher) -> dict[str, Tensor]:
-    """Reads weights and checks that they are those of the model's architecture."""
+    """Reads weights, after a look at the header of the file: they are those of the model's
+    architecture.
+
+    Args:
+        path: The file.
+        model: The model, which may be on the device ``"meta"``.
+
+    Raises:
+        ValueError: If the file is cut short, of another architecture, or has a value that is not
+            finite.
+    """
+    state = model.state_dict()
+    expected = {name: list(value.shape) for name, value in state.items()}
     try:
-        weights = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+            if expected != found:
+                odd = sorted(k for k in expected | found if expected.get(k) != found.get(k))[0]
+                raise ValueError(
+                    f"{path}: weights of another architecture: {odd} is "
+                    f"{found.get(odd, 'missing')}, the model has "
+                    f"{expected.get(odd, 'no such weight')}"
+                )
+            # Copies, since the file may be replaced while the model is in use.
+            weights = {
+                name: file.get_tensor(name).to(value.dtype, copy=True)
+                for name, value in state.items()
+            }
     except SafetensorError as error:
         raise ValueError(
             f"{path}: cut short or not a safetensors file; pickles are never read ({error})"
         ) from error
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    if expected != found:
-        odd = sorted(k for k in expected | found if expected.get(k) != found.get(k))[0]
-        raise ValueError(
-            f"{path}: weights of another architecture: {odd} is {found.get(odd, 'missing')}, "
-            f"the model has {expected.get(odd, 'no such weight')}"
-        )
+    for name, value in weights.items():
+        if not value.isfinite().all():
+            raise ValueError(f"{path}: {name} holds NaN or infinity")
     return weights

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
+from pyg_sgm.models.explanation import Explanation, best_matches, named_match
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.registry import register_model
-from pyg_sgm.nn import MultiModalFusion, PackedGRU
+from pyg_sgm.nn import AttentionPooling, MultiModalFusion, PackedGRU
 from pyg_sgm.nn.conv import MGCNConv
 from pyg_sgm.nn.geometry import GEOMETRY_CHANNELS, box_geometry, union_box
+from pyg_sgm.nn.paths import triplet_paths
 from pyg_sgm.ops import Packed, maxsim, segment_softmax, segment_sum
 
 Variant = Literal["sgm", "oom", "oom-no-context", "oom-vrel", "oom-trel"]
@@ -56,9 +59,9 @@ class SGMEncoding(Encoding):
                 "dim": 256,
                 "hidden": 256,
                 "normalize": True,
-                "share_labels": True,
+                "shared_label_projection": True,
                 "weigh_nodes": True,
-                "both_ways": True,
+                "bidirectional": True,
                 "global_dim": 256,
                 "dropout": 0.3,
                 "relation_dropout": 0.5,
@@ -75,12 +78,12 @@ class SGMEncoding(Encoding):
             step_epochs=15,
             warmup=0.0,
             loss="triplet",
-            loss_options={"margin": 0.2, "warmup": 100},
+            loss_options={"margin": 0.2, "warmup_calls": 100},
             options={"dim": 1024, "hidden": 2048, "embed": 300},
         ),
     },
 )
-class SGM(Matcher):
+class SGM(Matcher[SGMEncoding, SGMEncoding]):
     r"""The model of the `"Cross-modal Scene Graph Matching for Relationship-aware Image-Text
     Retrieval" <https://arxiv.org/abs/1910.05134>`_ paper
 
@@ -107,15 +110,15 @@ class SGM(Matcher):
             relations (triplets) join objects (words) as further nodes of :math:`S^o`.
             (default: :obj:`"sgm"`)
         normalize (bool): Cosine instead of inner product. (default: :obj:`False`)
-        share_labels (bool): Adds to every encoded node its label embedding (to a relation and to a
-            triplet the mean of its parts) through one projection that both modalities share, so
-            that equal names match from the start. (default: :obj:`False`)
+        shared_label_projection (bool): Adds to every encoded node its label embedding (to a
+            relation and to a triplet the mean of its parts) through one projection that both
+            modalities share, so that equal names match from the start. (default: :obj:`False`)
         weigh_nodes (bool): Learned weights of words and triplets (and of objects, with
-            ``both_ways``), a softmax within each graph, instead of the mean.
+            ``bidirectional``), a softmax within each graph, instead of the mean.
             (default: :obj:`False`)
-        both_ways (bool): Adds a level that searches the other way round, the mean over the objects
-            of the best of all words, so that what an image holds beyond its text counts against
-            it. (default: :obj:`False`)
+        bidirectional (bool): Adds a level that searches the other way round, the mean over the
+            objects of the best of all words, so that what an image holds beyond its text counts
+            against it. (default: :obj:`False`)
         global_dim (int): If positive, adds a level that is the cosine of embeddings of the whole
             graphs, of this size, pooled by attention from the encoded objects and words. Relations
             are left out: whether there are any would say more than what they are.
@@ -137,13 +140,17 @@ class SGM(Matcher):
         >>> from pyg_sgm.datasets import SceneWorld
         >>> world = SceneWorld("dev", num_images=4)
         >>> vocabularies = world.vocabularies()
-        >>> sizes = GraphSizes(*(len(v) for v in vars(vocabularies).values()), features=64)
+        >>> sizes = GraphSizes.of(vocabularies, features=64)
         >>> model = SGM(sizes, dim=32, hidden=32, embed=16)
         >>> batch = world.encode(vocabularies).batch([0, 1, 2])
-        >>> scores = model.score(model.encode_image(batch.image), model.encode_text(batch.text))
-        >>> scores.shape == (len(batch.image_index), 3)
+        >>> model(batch.image, batch.text).shape == (len(batch.image_index), 3)
         True
     """
+
+    renamed_options: ClassVar = {
+        "share_labels": "shared_label_projection",
+        "both_ways": "bidirectional",
+    }
 
     def __init__(
         self,
@@ -154,15 +161,14 @@ class SGM(Matcher):
         num_layers: int = 1,
         variant: Variant = "sgm",
         normalize: bool = False,
-        share_labels: bool = False,
+        shared_label_projection: bool = False,
         weigh_nodes: bool = False,
-        both_ways: bool = False,
+        bidirectional: bool = False,
         global_dim: int = 0,
         dropout: float = 0.0,
         relation_dropout: float = 0.0,
     ) -> None:
-        config = {k: v for k, v in locals().items() if k not in ("self", "sizes", "__class__")}
-        super().__init__(sizes, config)
+        super().__init__(sizes)
         if variant not in get_args(Variant):
             raise ValueError(f"variant {variant!r}; known: {', '.join(get_args(Variant))}")
         self.variant = variant
@@ -183,16 +189,16 @@ class SGM(Matcher):
         else:
             self.word_encoder = PackedGRU(embed, dim)
         self.path_encoder = PackedGRU(embed, dim) if self.text_relations else None
-        self.shared = nn.Linear(embed, dim, bias=False) if share_labels else None
-        self.both_ways = both_ways
+        self.shared = nn.Linear(embed, dim, bias=False) if shared_label_projection else None
+        self.bidirectional = bidirectional
         self.relation_dropout = relation_dropout
         self.word_weight = nn.Linear(dim, 1) if weigh_nodes else None
         self.path_weight = nn.Linear(dim, 1) if weigh_nodes and variant == "sgm" else None
-        self.object_weight = nn.Linear(dim, 1) if weigh_nodes and both_ways else None
+        self.object_weight = nn.Linear(dim, 1) if weigh_nodes and bidirectional else None
         self.image_summary = self.text_summary = None
         if global_dim:
-            self.image_summary = _Summary(dim, global_dim, dropout)
-            self.text_summary = _Summary(dim, global_dim, dropout)
+            self.image_summary = AttentionPooling(dim, global_dim, dropout)
+            self.text_summary = AttentionPooling(dim, global_dim, dropout)
         self.dropout = nn.Dropout(dropout)
 
     def embeddings(self) -> dict[str, nn.Embedding]:
@@ -247,17 +253,41 @@ class SGM(Matcher):
         return torch.stack(list(parts.values())).sum(dim=0)
 
     def levels(self, image: SGMEncoding, text: SGMEncoding) -> dict[str, Tensor]:
-        """The terms of the score, ``"object"``, and ``"reverse"`` (of ``both_ways``),
+        """The terms of the score, ``"object"``, and ``"reverse"`` (of ``bidirectional``),
         ``"relation"`` and ``"global"`` where the model has them, ``[num_images, num_texts]``
         each."""
-        out = {"object": _maxsim(image.objects, text.objects, text.object_weights)}
-        if self.both_ways:
-            out["reverse"] = _maxsim(text.objects, image.objects, image.object_weights).t()
+        out = {"object": _maxsim(text.objects, image.objects, text.object_weights).t()}
+        if self.bidirectional:
+            out["reverse"] = _maxsim(image.objects, text.objects, image.object_weights)
         if image.relations is not None and text.relations is not None:
-            out["relation"] = _maxsim(image.relations, text.relations, text.relation_weights)
+            out["relation"] = _maxsim(text.relations, image.relations, text.relation_weights).t()
         if image.summary is not None and text.summary is not None:
             out["global"] = image.summary @ text.summary.t()
         return out
+
+    def attention_nodes(self, encoding: SGMEncoding) -> Packed:
+        return encoding.objects
+
+    def explain(
+        self,
+        image: SGMEncoding,
+        text: SGMEncoding,
+        image_record: ImageRecord,
+        text_record: TextRecord,
+    ) -> Explanation:
+        """The best match of every word and every triplet of one text in one image, and of every
+        object, where ``bidirectional``."""
+        levels = {name: float(value) for name, value in self.levels(image, text).items()}
+        found = best_matches("object", text.objects, image.objects, text.object_weights)
+        if text.relations is not None and image.relations is not None:
+            found += best_matches(
+                "relation", text.relations, image.relations, text.relation_weights
+            )
+        if self.bidirectional:
+            back = best_matches("reverse", image.objects, text.objects, image.object_weights)
+            found += [(level, word, obj, best, w) for level, obj, word, best, w in back]
+        matches = [named_match(match, image_record, text_record) for match in found]
+        return Explanation(image_record, text_record, levels, matches)
 
     def _looks(self, batch: HeteroData, subject: Tensor, object: Tensor) -> tuple[Tensor, Tensor]:
         """Visual inputs of objects and relations, ``[num_nodes, features or 7]``."""
@@ -277,7 +307,7 @@ class SGM(Matcher):
         self, nodes: Packed, relations: Packed | None, modality: Literal["image", "text"]
     ) -> SGMEncoding:
         if relations is not None and self.variant != "sgm":
-            nodes, relations = join(nodes, relations), None
+            nodes, relations = nodes.join(relations), None
         pool = self.image_summary if modality == "image" else self.text_summary
         summary = None if pool is None else pool(nodes)
         of_nodes, of_relations = self.object_weight, None
@@ -292,50 +322,6 @@ class SGM(Matcher):
         return SGMEncoding(nodes, relations, node_weights, relation_weights, summary)
 
 
-def join(a: Packed, b: Packed) -> Packed:
-    """The nodes of ``a`` and ``b`` graph by graph, those of ``a`` first."""
-    order = torch.cat([a.batch, b.batch]).argsort(stable=True)
-    return Packed(torch.cat([a.x, b.x])[order], a.ptr + b.ptr)
-
-
-class _Summary(nn.Module):
-    """Embedding of a whole graph: its nodes pooled by attention, projected, on the unit sphere."""
-
-    def __init__(self, dim: int, out_channels: int, dropout: float) -> None:
-        super().__init__()
-        self.attention = nn.Linear(dim, 1)
-        self.lin = nn.Linear(dim, out_channels)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, nodes: Packed) -> Tensor:
-        weight = segment_softmax(self.attention(nodes.x), nodes.ptr)  # [num_nodes, 1]
-        pooled = segment_sum(weight * nodes.x, nodes.ptr)  # [num_graphs, dim]
-        return F.normalize(self.lin(self.dropout(pooled)), dim=-1)
-
-
-def triplet_paths(batch: HeteroData) -> tuple[Tensor, Tensor]:
-    """The semantic paths of text graphs: the words of each triplet in the order subject,
-    predicate, object.
-
-    Returns:
-        The word indices of all paths one after another, ``[num_steps]``, and the boundaries of the
-        paths, ``[num_relations + 1]``.
-    """
-    nodes, relations = batch["object"], batch["relation"]
-    subject = batch["object", "subject_of", "relation"].edge_index[0]
-    object = batch["relation", "has_object", "object"].edge_index[1]
-    words = torch.cat([nodes.token, relations.token])
-    node_start = nodes.length.cumsum(0) - nodes.length
-    relation_start = relations.length.cumsum(0) - relations.length + nodes.token.numel()
-    start = torch.stack([node_start[subject], relation_start, node_start[object]], dim=1)
-    length = torch.stack([nodes.length[subject], relations.length, nodes.length[object]], dim=1)
-    ptr = F.pad(length.sum(dim=1).cumsum(0), (1, 0))
-    flat = length.flatten()  # [num_relations * 3], of the parts of the paths
-    shift = start.flatten() - (flat.cumsum(0) - flat)
-    rows = torch.arange(int(ptr[-1]), device=ptr.device) + shift.repeat_interleave(flat)
-    return words[rows], ptr
-
-
 def _weights(lin: nn.Module | None, nodes: Packed | None) -> Packed | None:
     """Softmax within each graph of a linear function of its nodes, ``x [num_nodes]``."""
     if lin is None or nodes is None:
@@ -343,6 +329,5 @@ def _weights(lin: nn.Module | None, nodes: Packed | None) -> Packed | None:
     return Packed(segment_softmax(lin(nodes.x).squeeze(-1), nodes.ptr), nodes.ptr)
 
 
-def _maxsim(searched: Packed, query: Packed, weights: Packed | None) -> Tensor:
-    weight = None if weights is None else weights.x
-    return maxsim(searched.x, searched.ptr, query.x, query.ptr, weight)
+def _maxsim(query: Packed, reference: Packed, weights: Packed | None) -> Tensor:
+    return maxsim(query, reference, None if weights is None else weights.x)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_sgm.models.base import GraphSizes
 from pyg_sgm.models.regions_words import (
     BASELINE,
     GlobalEncoding,
@@ -13,7 +12,7 @@ from pyg_sgm.models.regions_words import (
     hardest_negatives,
 )
 from pyg_sgm.models.registry import register_model
-from pyg_sgm.ops import segment_mean, unit
+from pyg_sgm.ops import l2_normalize, segment_mean
 
 
 @register_model(
@@ -23,7 +22,7 @@ from pyg_sgm.ops import segment_mean, unit
         "paper": hardest_negatives({"dim": 1024, "embed": 300}),
     },
 )
-class VSE(RegionWordMatcher):
+class VSE(RegionWordMatcher[GlobalEncoding]):
     r"""The two-tower model of the `"VSE++: Improving Visual-Semantic Embeddings with Hard
     Negatives" <https://arxiv.org/abs/1707.05612>`_ paper
 
@@ -37,8 +36,8 @@ class VSE(RegionWordMatcher):
         sizes (GraphSizes): Sizes of the vocabularies and of the region features.
         dim (int): Size of both vectors. (default: :obj:`1024`)
         embed (int): Size of label and word embeddings. (default: :obj:`300`)
-        share_labels (bool): Adds to every region and word its label embedding through one
-            projection that both modalities share. (default: :obj:`False`)
+        shared_label_projection (bool): Adds to every region and word its label embedding through
+            one projection that both modalities share. (default: :obj:`False`)
         dropout (float): Dropout of embeddings and of encoded features. (default: :obj:`0.0`)
 
     Shapes:
@@ -50,23 +49,12 @@ class VSE(RegionWordMatcher):
         8
     """
 
-    def __init__(
-        self,
-        sizes: GraphSizes,
-        dim: int = 1024,
-        embed: int = 300,
-        share_labels: bool = False,
-        dropout: float = 0.0,
-    ) -> None:
-        config = {k: v for k, v in locals().items() if k not in ("self", "sizes", "__class__")}
-        super().__init__(sizes, config)
-
     def encode_image(self, batch: HeteroData) -> GlobalEncoding:
         regions = self.regions(batch)
-        return GlobalEncoding(unit(segment_mean(regions.x, regions.ptr)))
+        return GlobalEncoding(l2_normalize(segment_mean(regions.x, regions.ptr)))
 
     def encode_text(self, batch: HeteroData) -> GlobalEncoding:
-        return GlobalEncoding(unit(self.words(batch)[1]))
+        return GlobalEncoding(l2_normalize(self.words(batch)[1]))
 
     def score(self, image: GlobalEncoding, text: GlobalEncoding) -> Tensor:
         return image.summary @ text.summary.t()

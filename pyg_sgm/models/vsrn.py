@@ -13,7 +13,7 @@ from pyg_sgm.models.regions_words import (
     hardest_negatives,
 )
 from pyg_sgm.models.registry import register_model
-from pyg_sgm.ops import Packed, segment_mean, unit
+from pyg_sgm.ops import Packed, l2_normalize, segment_mean
 
 
 @register_model(
@@ -23,7 +23,7 @@ from pyg_sgm.ops import Packed, segment_mean, unit
         "paper": hardest_negatives({"dim": 2048, "embed": 300}),
     },
 )
-class VSRN(RegionWordMatcher):
+class VSRN(RegionWordMatcher[GlobalEncoding]):
     r"""The region reasoning of the `"Visual Semantic Reasoning for Image-Text Matching"
     <https://arxiv.org/abs/1909.02701>`_ paper
 
@@ -40,7 +40,7 @@ class VSRN(RegionWordMatcher):
         dim (int): Size of regions and of both vectors. (default: :obj:`2048`)
         embed (int): Size of label and word embeddings. (default: :obj:`300`)
         num_layers (int): Layers of reasoning. (default: :obj:`4`)
-        share_labels (bool): See :class:`~pyg_sgm.models.VSE`. (default: :obj:`False`)
+        shared_label_projection (bool): See :class:`~pyg_sgm.models.VSE`. (default: :obj:`False`)
         dropout (float): Dropout of embeddings and of encoded features. (default: :obj:`0.0`)
 
     Shapes:
@@ -58,21 +58,20 @@ class VSRN(RegionWordMatcher):
         dim: int = 2048,
         embed: int = 300,
         num_layers: int = 4,
-        share_labels: bool = False,
+        shared_label_projection: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        config = {k: v for k, v in locals().items() if k not in ("self", "sizes", "__class__")}
-        super().__init__(sizes, config)
+        super().__init__(sizes, dim, embed, shared_label_projection, dropout)
         self.layers = nn.ModuleList(RegionReasoning(dim) for _ in range(num_layers))
 
     def encode_image(self, batch: HeteroData) -> GlobalEncoding:
         regions = self.regions(batch)
         for layer in self.layers:
             regions = layer(regions)
-        return GlobalEncoding(unit(segment_mean(regions.x, regions.ptr)))
+        return GlobalEncoding(l2_normalize(segment_mean(regions.x, regions.ptr)))
 
     def encode_text(self, batch: HeteroData) -> GlobalEncoding:
-        return GlobalEncoding(unit(self.words(batch)[1]))
+        return GlobalEncoding(l2_normalize(self.words(batch)[1]))
 
     def score(self, image: GlobalEncoding, text: GlobalEncoding) -> Tensor:
         return image.summary @ text.summary.t()

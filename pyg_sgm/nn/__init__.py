@@ -3,10 +3,12 @@
 from pyg_sgm.nn.attention import CrossGraphMatch, NodeAttention
 from pyg_sgm.nn.fusion import MultiModalFusion
 from pyg_sgm.nn.high_order import HighOrderEncoder
+from pyg_sgm.nn.pooling import AttentionPooling
 from pyg_sgm.nn.recurrent import PackedGRU, PackedLSTM
 from pyg_sgm.nn.regions import RegionInput
 
 __all__ = [
+    "AttentionPooling",
     "CrossGraphMatch",
     "HighOrderEncoder",
     "MultiModalFusion",

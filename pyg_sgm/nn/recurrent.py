@@ -42,7 +42,7 @@ class _PackedRNN(nn.Module):
             length.numel(), device=x.device
         )
         order = (step * length.numel() + place[sequence]).argsort()  # [num_steps]
-        alive = torch.bincount(step).tolist()  # the loop over steps runs on the host
+        batch_sizes = torch.bincount(step).tolist()  # the loop over steps runs on the host
         # The backward direction is the forward one over each sequence read from its end.
         orders = torch.stack([order, mirrored[order]])  # [2, num_steps]
 
@@ -51,7 +51,7 @@ class _PackedRNN(nn.Module):
         # index_select, for the gradient of indexing is far slower on a CPU.
         steps = x.index_select(0, orders.flatten()).unflatten(0, (2, -1))
         gates = torch.baddbmm(bias_in[:, None], steps, weight_in.mT)
-        states = self._recurrence(gates, weight, bias, alive)
+        states = self._recurrence(gates, weight, bias, batch_sizes)
         back = torch.empty_like(orders).scatter_(
             1, orders, torch.arange(x.size(0), device=x.device).expand_as(orders)
         )

@@ -1,9 +1,14 @@
 """Pure functions on tensors."""
 
-from pyg_sgm.ops._attention import attended, cross_attention, perspectives, unit
+from typing import TYPE_CHECKING
+
+from pyg_sgm._deprecated import moved
+from pyg_sgm.ops._attention import cross_attention, l2_normalize, multi_perspective_cosine
 from pyg_sgm.ops._cross_match import cross_match, cross_match_pairs
-from pyg_sgm.ops._distraction import distraction, distraction_pairs, votes
+from pyg_sgm.ops._distraction import distraction, distraction_pairs, distraction_vector
+from pyg_sgm.ops._gru import gru
 from pyg_sgm.ops._lsesim import lsesim
+from pyg_sgm.ops._lstm import lstm
 from pyg_sgm.ops._maxsim import maxsim
 from pyg_sgm.ops._packed import Packed, select_rows
 from pyg_sgm.ops._ranks import Ranking, ranks, stream_ranks
@@ -14,19 +19,23 @@ from pyg_sgm.ops._segment import (
     segment_softmax,
     segment_sum,
 )
+from pyg_sgm.ops._stacked import stacked_attention
 
 __all__ = [
     "Packed",
     "Ranking",
-    "attended",
     "cross_attention",
     "cross_match",
     "cross_match_pairs",
     "distraction",
     "distraction_pairs",
+    "distraction_vector",
+    "gru",
+    "l2_normalize",
     "lsesim",
+    "lstm",
     "maxsim",
-    "perspectives",
+    "multi_perspective_cosine",
     "ranks",
     "segment_logsumexp",
     "segment_max",
@@ -34,7 +43,16 @@ __all__ = [
     "segment_softmax",
     "segment_sum",
     "select_rows",
+    "stacked_attention",
     "stream_ranks",
-    "unit",
-    "votes",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = moved(
+        __name__,
+        {
+            "perspectives": "pyg_sgm.ops.multi_perspective_cosine",
+            "unit": "pyg_sgm.ops.l2_normalize",
+            "votes": "pyg_sgm.ops.distraction_vector",
+        },
+    )

@@ -7,7 +7,7 @@ from torch.nn.functional import threshold
 TINY = 1e-12  # below this norm a vector counts as zero
 
 
-def unit(x: Tensor) -> Tensor:
+def l2_normalize(x: Tensor) -> Tensor:
     r"""Rows of length one. A row of zeros stays zero and takes no gradient.
 
     Args:
@@ -15,7 +15,7 @@ def unit(x: Tensor) -> Tensor:
 
     Example:
         >>> import torch
-        >>> unit(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        >>> l2_normalize(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
         tensor([[0.6000, 0.8000],
                 [0.0000, 0.0000]])
     """
@@ -48,35 +48,10 @@ def cross_attention(x: Tensor, y: Tensor) -> Tensor:
         tensor([[0.6000, 0.0000],
                 [0.8000, 0.0000]])
     """
-    return (unit(x) @ unit(y).transpose(-1, -2)).relu()
+    return (l2_normalize(x) @ l2_normalize(y).transpose(-1, -2)).relu()
 
 
-def attended(attention: Tensor, y: Tensor) -> Tensor:
-    r"""What every node sees of the other graph (HOAD, eq. 5)
-
-    .. math:: \tilde{x}_i = \frac{\sum_j \alpha_{ij} y_j}{\sum_j \alpha_{ij}}
-
-    A row of ``attention`` without weight gives a vector of zeros.
-
-    Args:
-        attention (Tensor): Weights, none negative.
-        y (Tensor): Nodes of the other graph.
-
-    Shapes:
-        - **input:** attention :math:`(*, N, M)`, y :math:`(*, M, F)`
-        - **output:** :math:`(*, N, F)`
-
-    Example:
-        >>> import torch
-        >>> attended(torch.tensor([[1.0, 3.0], [0.0, 0.0]]), torch.eye(2))
-        tensor([[0.2500, 0.7500],
-                [0.0000, 0.0000]])
-    """
-    total = attention.sum(-1, keepdim=True)
-    return (attention / total.masked_fill(total <= TINY, 1)) @ y
-
-
-def perspectives(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+def multi_perspective_cosine(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     r"""Multi-perspective matching of node with node (HOAD, eq. 7)
 
     .. math:: m_k = \cos(W_k \circ x, W_k \circ y)
@@ -95,7 +70,7 @@ def perspectives(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     Example:
         >>> import torch
         >>> x, y = torch.tensor([1.0, 1.0]), torch.tensor([1.0, -1.0])
-        >>> perspectives(x, y, torch.tensor([[1.0, 1.0], [1.0, 0.0]]))
+        >>> multi_perspective_cosine(x, y, torch.tensor([[1.0, 1.0], [1.0, 0.0]]))
         tensor([0., 1.])
     """
     square = weight.square().t()  # [dim, num_perspectives]

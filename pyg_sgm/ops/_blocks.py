@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pyg_sgm.ops._packed import select_rows
+from pyg_sgm.ops._packed import Packed, select_rows
 
 Runs = list[tuple[int, int]]  # (nodes a graph, number of graphs)
 MAX_MEMORY = 512 * 2**20  # bytes that a scorer may use beside its inputs and its result
@@ -32,18 +32,18 @@ def product_dtype(x: Tensor, y: Tensor) -> torch.dtype:
     return torch.float32 if device == "cpu" and dtype == torch.float16 else dtype
 
 
-def check_sides(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor) -> None:
-    """Raises ValueError unless both packed tensors are whole, of one width and on one device."""
-    devices = {str(t.device) for t in (x, x_ptr, y, y_ptr)}
+def check_sides(a: Packed, b: Packed) -> None:
+    """Raises ValueError unless both sides are whole, of one width and on one device."""
+    devices = {str(t.device) for t in (a.x, a.ptr, b.x, b.ptr)}
     if len(devices) > 1:
-        raise ValueError(f"x, x_ptr, y and y_ptr must be on one device, found {sorted(devices)}")
-    if x.dim() != 2 or y.dim() != 2 or x.size(1) != y.size(1):
+        raise ValueError(f"both sides must be on one device, found {sorted(devices)}")
+    if a.x.dim() != 2 or b.x.dim() != 2 or a.x.size(1) != b.x.size(1):
         raise ValueError(
-            f"x and y must be matrices of one width, found {tuple(x.shape)} and {tuple(y.shape)}"
+            f"nodes must be matrices of one width, found {tuple(a.x.shape)} and {tuple(b.x.shape)}"
         )
-    for name, rows, ptr in (("x", x, x_ptr), ("y", y, y_ptr)):
-        if int(ptr[-1]) != rows.size(0):
-            raise ValueError(f"{name}_ptr ends at {int(ptr[-1])}, {name} has {rows.size(0)} rows")
+    for side in (a, b):
+        if int(side.ptr[-1]) != side.x.size(0):
+            raise ValueError(f"ptr ends at {int(side.ptr[-1])}, there are {side.x.size(0)} nodes")
 
 
 def keep_freed_memory(x: Tensor) -> None:

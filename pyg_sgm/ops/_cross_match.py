@@ -9,7 +9,12 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from pyg_sgm.ops import kernels
-from pyg_sgm.ops._attention import cross_attention, inverse_root, perspectives, unit
+from pyg_sgm.ops._attention import (
+    cross_attention,
+    inverse_root,
+    l2_normalize,
+    multi_perspective_cosine,
+)
 from pyg_sgm.ops._blocks import (
     MAX_MEMORY,
     SortedGraphs,
@@ -42,7 +47,7 @@ def cross_match_pairs(
         \bar{m}^y_k = \sum_{j} \beta^y_j \cos(W^y_k \circ y_j, W^y_k \circ \tilde{y}_j)
 
     with :math:`\tilde{x}_i` the mean of the other graph's nodes by attention
-    (:func:`cross_attention`, :func:`attended`). A node that attends to nothing adds nothing, and a
+    (:func:`cross_attention`). A node that attends to nothing adds nothing, and a
     graph without nodes gives zeros.
 
     Args:
@@ -80,8 +85,8 @@ def cross_match_pairs(
     # A cosine does not see the length of its arguments, so eq. 5 needs no division.
     x_seen = alpha @ y_nodes
     y_seen = alpha.transpose(1, 2) @ x_nodes
-    x_match = (x_share * perspectives(x_nodes, x_seen, x_weight)).sum(1)
-    y_match = (y_share * perspectives(y_nodes, y_seen, y_weight)).sum(1)
+    x_match = (x_share * multi_perspective_cosine(x_nodes, x_seen, x_weight)).sum(1)
+    y_match = (y_share * multi_perspective_cosine(y_nodes, y_seen, y_weight)).sum(1)
     return x_match, y_match
 
 
@@ -132,7 +137,7 @@ def cross_match(
         tensor([[2., 0.],
                 [0., 2.]])
     """
-    check_sides(x.x, x.ptr, y.x, y.ptr)
+    check_sides(x, y)
     _check_match("x", x, x_beta, x_weight)
     _check_match("y", y, y_beta, y_weight)
     keep_freed_memory(x.x)
@@ -235,7 +240,7 @@ def _side(nodes: Packed, beta: Tensor, graphs: Tensor, size: int, square: Tensor
     rows = x.flatten(0, 1)
     length = row_products(rows.square(), square).to(sum_dtype(square.dtype))
     inverse = inverse_root(length)
-    return _Side(x, unit(rows), square, length * inverse, share * inverse)
+    return _Side(x, l2_normalize(rows), square, length * inverse, share * inverse)
 
 
 def _texts(

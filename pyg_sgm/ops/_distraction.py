@@ -6,7 +6,7 @@ from pyg_sgm.ops._attention import TINY, cross_attention
 from pyg_sgm.ops._packed import Packed
 
 
-def votes(attention: Tensor) -> Tensor:
+def distraction_vector(attention: Tensor) -> Tensor:
     r"""The distraction vector: what share of the query's votes each node of the reference gets.
 
     Every node of the query has one vote, which it splits in proportion to its attention; the sums
@@ -23,7 +23,7 @@ def votes(attention: Tensor) -> Tensor:
 
     Example:
         >>> import torch
-        >>> votes(torch.tensor([[0.2, 0.2], [0.0, 0.9], [0.0, 0.0]]))
+        >>> distraction_vector(torch.tensor([[0.2, 0.2], [0.0, 0.9], [0.0, 0.0]]))
         tensor([0.2500, 0.7500])
     """
     share = _scale(attention.clamp(min=0))
@@ -38,7 +38,7 @@ def distraction(votes: Tensor, mask: Tensor | None = None, eps: float = 1e-8) ->
     It is high where every node of the reference is asked for, low where few are.
 
     Args:
-        votes (Tensor): Distraction vectors, from :func:`votes`.
+        votes (Tensor): Distraction vectors, from :func:`distraction_vector`.
         mask (BoolTensor, optional): Which nodes are real. (default: all)
         eps (float): Keeps the logarithm finite. (default: :obj:`1e-8`)
 
@@ -82,7 +82,7 @@ def distraction_pairs(
     """
     x, _ = query.padded(query_index)  # [num_pairs, num_query, dim]
     y, mask = reference.padded(reference_index)
-    return distraction(votes(cross_attention(x, y)), mask)
+    return distraction(distraction_vector(cross_attention(x, y)), mask)
 
 
 def _scale(x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def gru(gates: Tensor, weight: Tensor, bias: Tensor, alive: list[int]) -> Tensor:
+def gru(gates: Tensor, weight: Tensor, bias: Tensor, batch_sizes: list[int]) -> Tensor:
     r"""States of gated recurrent units, from input projections that are already computed
 
     .. math::
@@ -29,7 +29,8 @@ def gru(gates: Tensor, weight: Tensor, bias: Tensor, alive: list[int]) -> Tensor
             projections of the inputs with their biases.
         weight (Tensor): :math:`\mathbf{U}`, rows in the same order.
         bias (Tensor): :math:`\mathbf{b}`.
-        alive (list[int]): Number of sequences that have a first step, a second step, and so on.
+        batch_sizes (list[int]): Number of sequences that have a first step, a second step, and so
+            on.
 
     Shapes:
         - **input:** gates :math:`(D, N, 3F)`, weight :math:`(D, 3F, F)`, bias :math:`(D, 3F)` for
@@ -42,12 +43,14 @@ def gru(gates: Tensor, weight: Tensor, bias: Tensor, alive: list[int]) -> Tensor
         >>> states.shape
         torch.Size([2, 5, 4])
     """
-    return _GRU.apply(gates, weight, bias, alive)
+    return _GRU.apply(gates, weight, bias, batch_sizes)
 
 
 class _GRU(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor, alive: list[int]) -> Tensor:
+    def forward(
+        ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor, batch_sizes: list[int]
+    ) -> Tensor:
         units, num_steps, dim = gates.size(0), gates.size(1), weight.size(2)
         # Products and gates have the precision of the input, the state is carried in at least
         # float32.
@@ -56,10 +59,10 @@ class _GRU(torch.autograd.Function):
         r_z_inner, n, out = (
             gates.new_empty(units, num_steps, width) for width in (3 * dim, dim, dim)
         )
-        h = gates.new_zeros(units, alive[0] if alive else 0, dim, dtype=carry)
+        h = gates.new_zeros(units, batch_sizes[0] if batch_sizes else 0, dim, dtype=carry)
         before = h.to(product)
         start = 0
-        for size in alive:
+        for size in batch_sizes:
             rows = slice(start, start + size)
             hidden, g = r_z_inner[:, rows], gates[:, rows]
             torch.baddbmm(b, before[:, :size], u, out=hidden)
@@ -70,7 +73,7 @@ class _GRU(torch.autograd.Function):
             out[:, rows] = h
             before = out[:, rows]
             start += size
-        ctx.alive = alive
+        ctx.batch_sizes = batch_sizes
         ctx.save_for_backward(weight, r_z_inner, n, out)
         return out
 
@@ -79,7 +82,7 @@ class _GRU(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         weight, r_z_inner, n, out = ctx.saved_tensors
         product, carry, dim = out.dtype, _carry(out.dtype), out.size(2)
-        u, before = weight.to(product), _before(out, ctx.alive)
+        u, before = weight.to(product), _before(out, ctx.batch_sizes)
         # All that needs no recurrence is done for all steps at once.
         r, z, inner = (part.to(carry) for part in r_z_inner.chunk(3, dim=-1))
         state = n.to(carry)
@@ -89,7 +92,7 @@ class _GRU(torch.autograd.Function):
         d_gates, d_hidden = torch.empty_like(r_z_inner), torch.empty_like(r_z_inner)
         dh = z.new_zeros(z.size(0), 0, dim)
         end = z.size(1)
-        for size in reversed(ctx.alive):
+        for size in reversed(ctx.batch_sizes):
             rows = slice(end - size, end)
             total = grad[:, rows].to(carry, copy=True)
             total[:, : dh.size(1)] += dh
@@ -111,11 +114,11 @@ def _carry(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
-def _before(out: Tensor, alive: list[int]) -> Tensor:
+def _before(out: Tensor, batch_sizes: list[int]) -> Tensor:
     """The state before every step: that of the same sequence one step earlier, zero at first."""
     before = torch.zeros_like(out)
     start = 0
-    for last, size in pairwise(alive):
+    for last, size in pairwise(batch_sizes):
         before[:, start + last : start + last + size] = out[:, start : start + size]
         start += last
     return before

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.ops._blocks import (
     Block,
     SortedGraphs,
@@ -13,38 +14,43 @@ from pyg_sgm.ops._blocks import (
     product_dtype,
     sum_dtype,
 )
+from pyg_sgm.ops._packed import Packed
 from pyg_sgm.ops._products import row_products
 
 
-def lsesim(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, sharpness: float = 6.0) -> Tensor:
-    r"""Similarity of every graph of ``x`` to every graph of ``y``, a smooth :func:`maxsim`
+@renamed_arguments(sharpness="inverse_temperature")
+def lsesim(query: Packed, reference: Packed, inverse_temperature: float = 6.0) -> Tensor:
+    r"""Similarity of every graph of a query side to every graph of a reference side, a smooth
+    :func:`maxsim`
 
     .. math::
-        s_{ij} = \frac{1}{N_j} \sum_{t \in j} \frac{1}{\lambda}
-                 \log \sum_{v \in i} \exp(\lambda \langle y_t, x_v \rangle)
+        s_{ij} = \frac{1}{N_i} \sum_{t \in i} \frac{1}{\lambda}
+                 \log \sum_{v \in j} \exp(\lambda \langle q_t, r_v \rangle)
 
     the pooling of HOAD's first-order branch. It expects rows of length one, so that the inner
     product is a cosine. A graph without nodes, on either side, gives 0.
 
     Args:
-        x (Tensor): Nodes that are searched (regions of the images).
-        x_ptr (LongTensor): Boundaries of their graphs.
-        y (Tensor): Nodes that search (words of the texts).
-        y_ptr (LongTensor): Boundaries of their graphs.
-        sharpness (float): The factor :math:`\lambda`. (default: :obj:`6.0`)
+        query (Packed): Nodes that search (words of the texts).
+        reference (Packed): Nodes that are searched (regions of the images).
+        inverse_temperature (float): The factor :math:`\lambda`. (default: :obj:`6.0`)
 
     Shapes:
-        - **input:** x :math:`(N_x, F)`, y :math:`(N_y, F)`
-        - **output:** :math:`(|\mathcal{G}_x|, |\mathcal{G}_y|)`
+        - **input:** query of :math:`(N_q, F)`, reference of :math:`(N_r, F)`
+        - **output:** :math:`(|\mathcal{G}_q|, |\mathcal{G}_r|)`
+
+    Raises:
+        ValueError: If the tensors lie on two devices or do not fit together.
 
     Example:
         >>> import torch
-        >>> x, y = torch.eye(2), torch.tensor([[1.0, 0.0]])
-        >>> lsesim(x, torch.tensor([0, 1, 2]), y, torch.tensor([0, 1]))
-        tensor([[1.],
-                [0.]])
+        >>> image = Packed(torch.eye(2), torch.tensor([0, 1, 2]))
+        >>> text = Packed(torch.tensor([[1.0, 0.0]]), torch.tensor([0, 1]))
+        >>> lsesim(text, image)
+        tensor([[1., 0.]])
     """
-    check_sides(x, x_ptr, y, y_ptr)
+    check_sides(query, reference)
+    y, y_ptr, x, x_ptr = query.x, query.ptr, reference.x, reference.ptr
     keep_freed_memory(x)
     dtype = product_dtype(x, y)
     x_side, y_side = SortedGraphs(x_ptr), SortedGraphs(y_ptr)
@@ -52,7 +58,7 @@ def lsesim(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, sharpness: float 
     scores = x.new_zeros(x_ptr.numel() - 1, y_ptr.numel() - 1, dtype=sum_dtype(dtype))
     x_blocks, y_blocks = x_side.blocks(rows), y_side.blocks(columns)
     if not (x_blocks and y_blocks):
-        return scores
+        return scores.t()
     parts = []
     with torch.autocast(x.device.type, enabled=False):
         for c in y_blocks:
@@ -61,14 +67,19 @@ def lsesim(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, sharpness: float 
             for b in x_blocks:
                 x_b = x_side.take(x, b).to(dtype)
                 # The products are made again in the backward pass, not kept.
-                column.append(checkpoint(_pooled, x_b, y_c, b, c, sharpness, use_reentrant=False))
+                column.append(
+                    checkpoint(_pooled, x_b, y_c, b, c, inverse_temperature, use_reentrant=False)
+                )
             parts.append(torch.cat(column))
     scores[x_side.order[:, None], y_side.order] = torch.cat(parts, 1)
-    return scores
+    return scores.t()
 
 
-def _pooled(x: Tensor, y: Tensor, b: Block, c: Block, sharpness: float) -> Tensor:
+def _pooled(x: Tensor, y: Tensor, b: Block, c: Block, inverse_temperature: float) -> Tensor:
     """Scores ``[b_graphs, c_graphs]`` of a block."""
-    product = row_products(x, y).to(sum_dtype(x.dtype)) * sharpness  # [b_nodes, c_nodes]
+    product = row_products(x, y).to(sum_dtype(x.dtype)) * inverse_temperature  # [b_nodes, c_nodes]
     pooled = torch.cat([view.logsumexp(1) for view in by_size(product, b.runs)])
-    return torch.cat([view.mean(2) for view in by_size(pooled, c.runs, dim=1)], 1) / sharpness
+    return (
+        torch.cat([view.mean(2) for view in by_size(pooled, c.runs, dim=1)], 1)
+        / inverse_temperature
+    )

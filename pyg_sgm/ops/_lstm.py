@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def lstm(gates: Tensor, weight: Tensor, bias: Tensor, alive: list[int]) -> Tensor:
+def lstm(gates: Tensor, weight: Tensor, bias: Tensor, batch_sizes: list[int]) -> Tensor:
     r"""States of long short-term memories, from input projections that are already computed
 
     .. math::
@@ -24,7 +24,8 @@ def lstm(gates: Tensor, weight: Tensor, bias: Tensor, alive: list[int]) -> Tenso
         gates (Tensor): :math:`\mathbf{g}`, the projections of the inputs with their biases.
         weight (Tensor): :math:`\mathbf{U}`, rows in the same order.
         bias (Tensor): :math:`\mathbf{b}`.
-        alive (list[int]): Number of sequences that have a first step, a second step, and so on.
+        batch_sizes (list[int]): Number of sequences that have a first step, a second step, and so
+            on.
 
     Shapes:
         - **input:** gates :math:`(D, N, 4F)`, weight :math:`(D, 4F, F)`, bias :math:`(D, 4F)` for
@@ -37,12 +38,14 @@ def lstm(gates: Tensor, weight: Tensor, bias: Tensor, alive: list[int]) -> Tenso
         >>> states.shape
         torch.Size([2, 5, 4])
     """
-    return _LSTM.apply(gates, weight, bias, alive)
+    return _LSTM.apply(gates, weight, bias, batch_sizes)
 
 
 class _LSTM(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor, alive: list[int]) -> Tensor:
+    def forward(
+        ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor, batch_sizes: list[int]
+    ) -> Tensor:
         units, num_steps, dim = gates.size(0), gates.size(1), weight.size(2)
         # Products run in the precision of the gates, the state is carried in at least float32.
         product = gates.dtype
@@ -52,10 +55,10 @@ class _LSTM(torch.autograd.Function):
             torch.empty(units, num_steps, dim, dtype=carry, device=gates.device) for _ in range(4)
         )
         opened = torch.empty(units, num_steps, 4 * dim, dtype=carry, device=gates.device)
-        h = out.new_zeros(units, alive[0] if alive else 0, dim)
+        h = out.new_zeros(units, batch_sizes[0] if batch_sizes else 0, dim)
         c = h
         start = 0
-        for size in alive:
+        for size in batch_sizes:
             rows = slice(start, start + size)
             h, c = h[:, :size], c[:, :size]
             h_before[:, rows], c_before[:, rows] = h, c
@@ -68,7 +71,7 @@ class _LSTM(torch.autograd.Function):
             h = o * c.tanh()
             opened[:, rows], c_after[:, rows], out[:, rows] = step, c, h
             start += size
-        ctx.alive, ctx.product = alive, product
+        ctx.batch_sizes, ctx.product = batch_sizes, product
         ctx.save_for_backward(weight, h_before, c_before, c_after, opened)
         return out.to(product)
 
@@ -86,7 +89,7 @@ class _LSTM(torch.autograd.Function):
         d_gates = torch.empty_like(opened)
         dh = dc = grad.new_zeros(grad.size(0), 0, h_before.size(2), dtype=h_before.dtype)
         end = h_before.size(1)
-        for size in reversed(ctx.alive):
+        for size in reversed(ctx.batch_sizes):
             rows = slice(end - size, end)
             d_h, left = grad[:, rows].to(h_before.dtype, copy=True), dh.size(1)
             d_h[:, :left] += dh

@@ -19,24 +19,23 @@ from pyg_sgm.ops._blocks import (
     product_dtype,
     sum_dtype,
 )
+from pyg_sgm.ops._packed import Packed
 from pyg_sgm.ops._products import row_products
 
 
 def maxsim(
-    x: Tensor,
-    x_ptr: Tensor,
-    y: Tensor,
-    y_ptr: Tensor,
+    query: Packed,
+    reference: Packed,
     weight: Tensor | None = None,
     max_memory: int = MAX_MEMORY,
 ) -> Tensor:
-    r"""Similarity of every graph of ``x`` to every graph of ``y`` by the best match of each node
-    of ``y`` (SGM, eq. 6 and 7)
+    r"""Similarity of every graph of a query side to every graph of a reference side, by the best
+    match of each node of the query (SGM, eq. 6 and 7)
 
-    .. math:: s_{ij} = \sum_{t \in j} w_t \max_{v \in i} \langle y_t, x_v \rangle
+    .. math:: s_{ij} = \sum_{t \in i} w_t \max_{v \in j} \langle q_t, r_v \rangle
 
-    with :math:`w_t = 1 / N_j` where no weight is given, that is the mean over the nodes of graph
-    :math:`j`. A graph without nodes, on either side, gives 0.
+    with :math:`w_t = 1 / N_i` where no weight is given, that is the mean over the nodes of graph
+    :math:`i`. A graph without nodes, on either side, gives 0.
 
     The products are made block by block and reduced at once. Gradients flow through the best
     match; of the forward pass only its index is kept, and computed again where even that is large.
@@ -44,17 +43,16 @@ def maxsim(
     device has no half-precision product (float16 on a CPU), the blocks are computed in float32.
 
     Args:
-        x (Tensor): Nodes that are searched (objects or relations of the images).
-        x_ptr (LongTensor): Boundaries of their graphs.
-        y (Tensor): Nodes that search (words or triplets of the texts).
-        y_ptr (LongTensor): Boundaries of their graphs.
-        weight (Tensor, optional): Weight of every node of ``y``. (default: :obj:`None`)
+        query (Packed): Nodes that search (words or triplets of the texts).
+        reference (Packed): Nodes that are searched (objects or relations of the images).
+        weight (Tensor, optional): Weight of every node of the query. (default: :obj:`None`)
         max_memory (int): Bytes to use beside the inputs and the result.
             (default: 512 MiB)
 
     Shapes:
-        - **input:** x :math:`(N_x, F)`, y :math:`(N_y, F)`, weight :math:`(N_y)`
-        - **output:** :math:`(|\mathcal{G}_x|, |\mathcal{G}_y|)`
+        - **input:** query of :math:`(N_q, F)`, reference of :math:`(N_r, F)`, weight
+          :math:`(N_q)`
+        - **output:** :math:`(|\mathcal{G}_q|, |\mathcal{G}_r|)`
 
     Raises:
         ValueError: If the tensors lie on two devices or do not fit together, or if ``max_memory``
@@ -62,29 +60,31 @@ def maxsim(
 
     Example:
         >>> import torch
-        >>> x, y = torch.eye(3), torch.tensor([[1.0, 0.5, 0.0], [0.0, 0.0, -2.0]])
-        >>> maxsim(x, torch.tensor([0, 2, 3]), y, torch.tensor([0, 2]))
-        tensor([[ 0.5000],
-                [-1.0000]])
+        >>> image = Packed(torch.eye(3), torch.tensor([0, 2, 3]))
+        >>> text = Packed(torch.tensor([[1.0, 0.5, 0.0], [0.0, 0.0, -2.0]]), torch.tensor([0, 2]))
+        >>> maxsim(text, image)
+        tensor([[ 0.5000, -1.0000]])
     """
-    check_sides(x, x_ptr, y, y_ptr)
+    check_sides(query, reference)
+    y, y_ptr, x, x_ptr = query.x, query.ptr, reference.x, reference.ptr
     keep_freed_memory(x)
     dtype = product_dtype(x, y)
     if weight is None:
-        size = y_ptr[1:] - y_ptr[:-1]
-        weight = size.to(sum_dtype(dtype)).reciprocal().repeat_interleave(size)
+        weight = query.sizes.to(sum_dtype(dtype)).reciprocal().repeat_interleave(query.sizes)
     elif weight.shape != y.shape[:1] or weight.device != y.device:
         raise ValueError(
             f"weight has shape {tuple(weight.shape)} on {weight.device}, expected one weight for "
-            f"each of the {y.size(0)} rows of y on {y.device}"
+            f"each of the {y.size(0)} nodes of the query on {y.device}"
         )
     weight = weight.to(sum_dtype(dtype))
     with torch.autocast(x.device.type, enabled=False):
         if kernels.available(x, dtype):
             from pyg_sgm.ops.kernels.maxsim import MaxSim
 
-            return MaxSim.apply(x.to(dtype), x_ptr, y.to(dtype), y_ptr, weight)
-        return _MaxSim.apply(x, x_ptr, y, y_ptr, weight, dtype, max_memory)
+            scores = MaxSim.apply(x.to(dtype), x_ptr, y.to(dtype), y_ptr, weight)
+        else:
+            scores = _MaxSim.apply(x, x_ptr, y, y_ptr, weight, dtype, max_memory)
+        return scores.t()
 
 
 class _Plan:
@@ -116,6 +116,8 @@ class _Plan:
 
 
 class _MaxSim(torch.autograd.Function):
+    """Scores ``[num_x, num_y]`` of the searched side ``x`` and the searching side ``y``."""
+
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, weight: Tensor, *options: Any

@@ -84,6 +84,18 @@ class Packed:
             return Packed(self.x[first : first + rows.numel()], ptr)
         return Packed(self.x[rows], ptr)
 
+    def join(self, other: Packed) -> Packed:
+        """The nodes of both graph by graph, those of ``other`` last.
+
+        Example:
+            >>> import torch
+            >>> nodes = Packed(torch.arange(3.0), torch.tensor([0, 2, 3]))
+            >>> nodes.join(nodes).x
+            tensor([0., 1., 0., 1., 2., 2.])
+        """
+        order = torch.cat([self.batch, other.batch]).argsort(stable=True)
+        return Packed(torch.cat([self.x, other.x])[order], self.ptr + other.ptr)
+
     def padded(self, index: Tensor | None = None, size: int | None = None) -> tuple[Tensor, Tensor]:
         """The graphs ``index`` (all of them by default) side by side, filled up with zeros.
 

@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.ops._attention import inverse_root
 from pyg_sgm.ops._packed import Packed
 
@@ -12,12 +13,13 @@ Pooling = Literal["average", "lse"]
 BLOCK = 2**23  # pairs of nodes that are attended to at once
 
 
+@renamed_arguments(sharpness="inverse_temperature", pooling_sharpness="pooling_inverse_temperature")
 def stacked_attention(
     query: Packed,
     reference: Packed,
-    sharpness: float = 9.0,
+    inverse_temperature: float = 9.0,
     pooling: Pooling = "lse",
-    pooling_sharpness: float = 6.0,
+    pooling_inverse_temperature: float = 6.0,
 ) -> Tensor:
     r"""Similarity of graphs by what every node of one attends to in the other, the stacked cross
     attention of the `"Stacked Cross Attention for Image-Text Matching"
@@ -35,9 +37,9 @@ def stacked_attention(
     Args:
         query (Packed): Nodes of length one that attend.
         reference (Packed): Nodes of length one that are attended to.
-        sharpness (float): :math:`\lambda_1`. (default: :obj:`9.0`)
+        inverse_temperature (float): :math:`\lambda_1`. (default: :obj:`9.0`)
         pooling (str): ``"average"`` or ``"lse"``. (default: :obj:`"lse"`)
-        pooling_sharpness (float): :math:`\lambda_2`. (default: :obj:`6.0`)
+        pooling_inverse_temperature (float): :math:`\lambda_2`. (default: :obj:`6.0`)
 
     Shapes:
         - **input:** query of :math:`(N_q, F)`, reference of :math:`(N_r, F)`
@@ -55,7 +57,9 @@ def stacked_attention(
     step = max(1, BLOCK // max(1, largest * y_mask.numel()))
     gram = y @ y.mT  # [num_references, m, m]
     rows = [
-        _block(query, index, y, y_mask, gram, sharpness, pooling, pooling_sharpness)
+        _block(
+            query, index, y, y_mask, gram, inverse_temperature, pooling, pooling_inverse_temperature
+        )
         for index in torch.arange(len(query), device=query.ptr.device).split(step)
     ]
     return torch.cat(rows) if rows else y.new_zeros(0, len(reference))
@@ -67,9 +71,9 @@ def _block(
     y: Tensor,
     y_mask: Tensor,
     gram: Tensor,
-    sharpness: float,
+    inverse_temperature: float,
     pooling: Pooling,
-    pooling_sharpness: float,
+    pooling_inverse_temperature: float,
 ) -> Tensor:
     x, x_mask = query.padded(index)  # [num_queries, n, dim]
     count = x_mask.sum(1)[:, None]
@@ -81,7 +85,9 @@ def _block(
     share = positive * inverse_root(positive.square().sum(2, keepdim=True))
     absent = ~y_mask[:, None]  # [num_references, 1, m]
     # Padding gets no weight; a reference without nodes is left out below.
-    attention = (sharpness * share).masked_fill(absent & y_mask.any(1)[:, None, None], -torch.inf)
+    attention = (inverse_temperature * share).masked_fill(
+        absent & y_mask.any(1)[:, None, None], -torch.inf
+    )
     attention = attention.softmax(-1)
     square = ((attention @ gram) * attention).sum(-1)  # squared length of what is attended to
     cosine = (attention * product).sum(-1) * inverse_root(square)  # [num_queries, num_refs, n]
@@ -89,8 +95,8 @@ def _block(
     if pooling == "average":
         pooled = cosine.masked_fill(absent, 0).sum(-1) / count.clamp(min=1)
     else:
-        scaled = (pooling_sharpness * cosine).masked_fill(
+        scaled = (pooling_inverse_temperature * cosine).masked_fill(
             absent & (count > 0)[..., None], -torch.inf
         )
-        pooled = scaled.logsumexp(-1) / pooling_sharpness
+        pooled = scaled.logsumexp(-1) / pooling_inverse_temperature
     return pooled.masked_fill(~filled, 0)

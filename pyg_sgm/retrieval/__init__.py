@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pyg_sgm._deprecated import moved
-from pyg_sgm.retrieval.attention import Attention
-from pyg_sgm.retrieval.explain import Explanation
+from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.retrieval.inputs import EncodedImages, EncodedTexts
 from pyg_sgm.retrieval.matcher import Candidate, SceneGraphMatcher
 from pyg_sgm.retrieval.prepare import with_graphs, with_parses
@@ -30,6 +29,6 @@ if not TYPE_CHECKING:
         __name__,
         {
             name: f"pyg_sgm.evaluation.{name}"
-            for name in ("Probe", "Reranked", "probe_relations", "rerank_by_distraction")
+            for name in ("Probe", "probe_relations", "rerank_by_distraction")
         },
     )

@@ -28,6 +28,7 @@ from pyg_sgm.evaluation.encode import feature_width
 from pyg_sgm.io import atomic_write
 from pyg_sgm.metrics.retrieval import RetrievalMetrics
 from pyg_sgm.models import MODELS, GraphSizes, Matcher
+from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.models.serialization import (
     CONFIG,
     VOCABULARIES,
@@ -37,8 +38,7 @@ from pyg_sgm.models.serialization import (
     load_model,
     save_model,
 )
-from pyg_sgm.retrieval.attention import Attention, explain_attention
-from pyg_sgm.retrieval.explain import Explanation, explain, readable_image, readable_text
+from pyg_sgm.retrieval.explain import explain, readable_image, readable_text
 from pyg_sgm.retrieval.inputs import (
     EncodedImages,
     EncodedTexts,
@@ -207,12 +207,9 @@ class SceneGraphMatcher(
         if word_vectors is not None:
             vocabularies, vectors = add_word_vectors(vocabularies, word_vectors)
             width = next(iter(vectors.values()))[0].size(1)
-            recipe = recipe.with_model_options(**{"embed": width, **recipe.options})
+            recipe = recipe.replace(options={"embed": width, **recipe.options})
         graphs = dataset.encode(vocabularies)
-        sizes = GraphSizes(
-            **{name: len(vocabulary) for name, vocabulary in vars(vocabularies).items()},
-            features=feature_width(graphs.images),
-        )
+        sizes = GraphSizes.of(vocabularies, feature_width(graphs.images))
         model = build_model(self.name, sizes, recipe.options, seed)
         model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
         vector_file = None if word_vectors is None else os.fspath(word_vectors)
@@ -322,15 +319,16 @@ class SceneGraphMatcher(
         return evaluate_reranked(saved.model, graphs, k, gamma)
 
     def explain(self, image: Any, text: Any) -> Explanation | Attention:
-        """Which word matched which object, and which triplet which relation; of HOAD, the
-        attention of the text's nodes on the image's.
+        """What the model tells of a score: which word matched which object and which triplet which
+        relation, or the attention of the text's nodes on the image's; of a model that compares
+        graphs as wholes, the score alone.
 
         Args:
             image: One image: a graph, a record, a file, or a dataset or collection of one.
             text: One text: a caption, a graph, a record, or a dataset or collection of one.
 
         Raises:
-            ValueError: If the model cannot be explained that way, or there is not one of each.
+            ValueError: If there is not one of each.
         """
         saved = self._saved()
         image = self._with_graphs(image)
@@ -338,8 +336,6 @@ class SceneGraphMatcher(
         texts = text_graphs(text, saved.vocabularies)
         shown = (images, readable_image(image, images, saved.vocabularies))
         told = (texts, readable_text(text, texts, saved.vocabularies))
-        if saved.name == "hoad":
-            return explain_attention(saved.model, shown, told)
         return explain(saved.model, shown, told)
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:

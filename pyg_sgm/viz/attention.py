@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from pyg_sgm.data import ImageRecord
-from pyg_sgm.retrieval.attention import Attention, Kind, Node
+from pyg_sgm.models.explanation import Attention, Kind, Node
 from pyg_sgm.viz._figure import FAINT, GREY, INK, finish, grid, new_figure, read_pixels, short
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ def draw_attention(
     Example:
         >>> import torch
         >>> from pyg_sgm.data import image_record, text_record
-        >>> from pyg_sgm.retrieval.attention import nodes_of
+        >>> from pyg_sgm.models.explanation import graph_nodes
         >>> record = image_record(["dog"], [[0.1, 0.2, 0.5, 0.9]])
         >>> text = text_record("a dog", objects=["dog"])
         >>> one = torch.ones(1)
         >>> attention = Attention(
-        ...     record, text, nodes_of(record), nodes_of(text), one[:, None], one, one, 0.5
+        ...     record, text, graph_nodes(record), graph_nodes(text), one[:, None], one, one, 0.5
         ... )
         >>> [axes.get_title(loc="left") for axes in draw_attention(attention).axes][:1]
         ['objects']
@@ -70,7 +70,7 @@ def draw_attention(
         2, max(1, len(kinds)), height_ratios=(1.6, 1), hspace=0.2, wspace=0.05,
         left=0.06, right=0.98, top=0.88, bottom=0.17,
     )  # fmt: skip
-    votes = attention.image_votes
+    votes = attention.image_distraction_vector
     for column, kind in enumerate(kinds):
         axes = figure.add_subplot(grid[0, column])
         _draw_canvas(axes, attention.image, attention.image_nodes, votes, kind, pixels)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyg_sgm.data import ImageRecord
+from pyg_sgm.models.explanation import Match, object_names
 from pyg_sgm.retrieval import Explanation
-from pyg_sgm.retrieval.explain import Match, object_names
 from pyg_sgm.viz._figure import FAINT, GREY, INK, finish, grid, new_figure, read_pixels
 
 if TYPE_CHECKING:

@@ -15,6 +15,6 @@ def world(split: str = "train", num_images: int = 12) -> SceneWorld:
 
 def saved_model(seed: int = 0, **options: object) -> SavedModel:
     vocabularies = world().vocabularies()
-    sizes = GraphSizes(**{k: len(v) for k, v in vars(vocabularies).items()}, features=4)
+    sizes = GraphSizes.of(vocabularies, features=4)
     model: Matcher = build_model("sgm", sizes, {**OPTIONS, **options}, seed)
     return SavedModel("sgm", model, vocabularies)

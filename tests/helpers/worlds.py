@@ -39,5 +39,4 @@ def edge_cases() -> tuple[PairedGraphs, Vocabularies]:
 
 
 def sizes_of(vocabularies: Vocabularies, features: int = 0) -> GraphSizes:
-    v = vocabularies
-    return GraphSizes(len(v.words), len(v.objects), len(v.predicates), len(v.attributes), features)
+    return GraphSizes.of(vocabularies, features)

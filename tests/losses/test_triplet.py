@@ -44,11 +44,11 @@ def test_no_negative_costs_nothing(num_texts: int) -> None:
 
 def test_warm_up_takes_the_sum_first() -> None:
     scores, index = torch.randn(4, 4), torch.arange(4)
-    loss = TripletLoss(warmup=2)
+    loss = TripletLoss(warmup_calls=2)
     values = [float(loss(scores, index)) for _ in range(3)]
     total, hardest = (float(triplet_loss(scores, index, hardest=h)) for h in (False, True))
     assert values == [total, total, hardest]
-    assert float(TripletLoss(warmup=2).eval()(scores, index)) == hardest
+    assert float(TripletLoss(warmup_calls=2).eval()(scores, index)) == hardest
 
 
 def test_collapse_is_noticed_and_forgotten() -> None:
@@ -63,16 +63,16 @@ def test_collapse_is_noticed_and_forgotten() -> None:
 
 
 def test_no_collapse_during_warm_up() -> None:
-    loss = TripletLoss(patience=1, warmup=5)
+    loss = TripletLoss(patience_calls=1, warmup_calls=5)
     for _ in range(5):
         loss(torch.zeros(2, 2), torch.arange(2))  # sum and maximum are equal here
     assert not loss.collapsed
 
 
 def test_counts_are_part_of_the_state() -> None:
-    loss = TripletLoss(patience=1, warmup=1)
+    loss = TripletLoss(patience_calls=1, warmup_calls=1)
     for _ in range(2):
         loss(torch.zeros(2, 2), torch.arange(2))
-    again = TripletLoss(patience=1, warmup=1)
+    again = TripletLoss(patience_calls=1, warmup_calls=1)
     again.load_state_dict(loss.state_dict())
     assert again.collapsed

@@ -32,11 +32,11 @@ def build(model: type[Matcher], **options: Any) -> tuple[Any, PairedGraphs]:
     return model(sizes_of(vocabularies), **(dict(dim=6, embed=4) | options)).eval().double(), pairs
 
 
-@pytest.mark.parametrize("share_labels", [False, True])
+@pytest.mark.parametrize("shared_label_projection", [False, True])
 @pytest.mark.parametrize("name", MODELS)
-def test_properties(name: str, share_labels: bool) -> None:
+def test_properties(name: str, shared_label_projection: bool) -> None:
     kind, options = MODELS[name]
-    model, pairs = build(kind, share_labels=share_labels, **options)
+    model, pairs = build(kind, shared_label_projection=shared_label_projection, **options)
     assert_graph_order_invariant(model, pairs.images, pairs.texts, tol=1e-10)
     assert_batch_invariant(model, pairs.images, pairs.texts, tol=1e-10)
     assert_node_order_invariant(model, pairs.images, pairs.texts, tol=1e-10)
@@ -64,7 +64,7 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
 
 
 def test_regions_and_words_share_their_labels() -> None:
-    model, pairs = build(VSE, share_labels=True)
+    model, pairs = build(VSE, shared_label_projection=True)
     w = model.state_dict()
     plain, _ = build(VSE)
     plain.load_state_dict({k: v for k, v in w.items() if not k.startswith("shared")})

@@ -24,7 +24,7 @@ ABLATIONS = {
     "-nodeatt": {"node_attention": False},
     "no first order": {"first_order": 0.0},
 }
-ADDITIONS = dict(share_labels=True, logits=True, region_labels=True)
+ADDITIONS = dict(shared_label_projection=True, logits=True, region_labels=True)
 
 
 def build(**options: object) -> tuple[HOAD, PairedGraphs]:
@@ -164,7 +164,7 @@ def reference(model: HOAD, image, text) -> float:
     m_text = matching_vector(y, beta_y, x, w["match.weight_text"], attention)
     score = perceptron(w, "mlp", m_text, m_image).sigmoid().item()
     if regions and words:
-        sharp = options["sharpness"]
+        sharp = options["inverse_temperature"]
         pooled = [
             torch.stack([cosine(h, v) * sharp for v in regions]).logsumexp(0) / sharp for h in words
         ]

@@ -4,7 +4,8 @@ import math
 import pytest
 
 from pyg_sgm.losses import ContrastiveLoss, TripletLoss
-from pyg_sgm.models import MODELS
+from pyg_sgm.models import MODELS, GraphSizes, build_model
+from pyg_sgm.models.registry import saved_recipe
 from pyg_sgm.training import RECIPES, Recipe, find_recipe
 from pyg_sgm.training.module import lr_factor
 
@@ -60,6 +61,40 @@ def test_bad_values_are_named(change: dict) -> None:
 def test_a_new_loss_drops_the_options_of_the_old() -> None:
     recipe = find_recipe("sgm", "paper").replace(loss="contrastive")
     assert isinstance(recipe.make_loss(), ContrastiveLoss)
+
+
+def test_a_mistyped_field_is_no_option_of_the_model() -> None:
+    with pytest.raises(ValueError, match="no field 'epoch'; do you mean 'epochs'"):
+        Recipe().replace(epoch=3)
+    assert Recipe(options={"dim": 8}).with_model_options(embed=4, dim=2).options == {
+        "dim": 2,
+        "embed": 4,
+    }
+
+
+def test_recipes_of_version_0_1_are_read() -> None:
+    values = {
+        **Recipe(loss="triplet", options={"dim": 8}).to_dict(),
+        "loss_options": {"margin": 0.3, "warmup": 7, "patience": 9},
+        "options": {"dim": 4, "both_ways": True, "share_labels": False},
+    }
+    recipe = saved_recipe("sgm", values)
+    assert recipe.options == {"dim": 4, "bidirectional": True, "shared_label_projection": False}
+    loss = recipe.make_loss()
+    assert isinstance(loss, TripletLoss)
+    assert (loss.margin, loss.warmup_calls, loss.patience_calls) == (0.3, 7, 9)
+    assert saved_recipe("sgm", recipe.to_dict()) == recipe
+    with pytest.raises(ValueError, match="unknown field 'epoch'"):
+        saved_recipe("sgm", {"epoch": 3})
+
+
+def test_old_names_warn() -> None:
+    sizes = GraphSizes(words=10, objects=5, predicates=4, attributes=3)
+    with pytest.warns(DeprecationWarning, match="SCAN: pooling_sharpness is now"):
+        model = build_model("scan", sizes, {"dim": 4, "embed": 4, "pooling_sharpness": 3.0})
+    assert model.config["pooling_inverse_temperature"] == 3.0
+    with pytest.warns(DeprecationWarning, match="warmup is now warmup_calls"):
+        assert TripletLoss(warmup=3).warmup_calls == 3  # type: ignore[call-arg]
 
 
 def test_wrong_loss_option() -> None:

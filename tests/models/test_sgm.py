@@ -5,7 +5,7 @@ import torch
 
 from pyg_sgm.data import GraphCollection
 from pyg_sgm.models import SGM, SGMEncoding
-from pyg_sgm.models.sgm import triplet_paths
+from pyg_sgm.nn.paths import triplet_paths
 from pyg_sgm.testing import (
     assert_batch_invariant,
     assert_graph_order_invariant,
@@ -15,7 +15,9 @@ from pyg_sgm.testing import (
 from tests.helpers.worlds import edge_cases, sizes_of
 
 VARIANTS = ["sgm", "oom", "oom-no-context", "oom-vrel", "oom-trel"]
-ADDITIONS = dict(normalize=True, share_labels=True, weigh_nodes=True, both_ways=True, global_dim=6)
+ADDITIONS = dict(
+    normalize=True, shared_label_projection=True, weigh_nodes=True, bidirectional=True, global_dim=6
+)
 
 
 def build(variant="sgm", **options):

@@ -41,7 +41,11 @@ def test_maxsim(dtype: torch.dtype, x_high: int, y_high: int, dim: int) -> None:
 
     kernel = run(MaxSim.apply, dtype, DEVICE)
     # The same rounded values with exact products.
-    expected = run(maxsim, torch.float32, "cpu")
+    expected = run(
+        lambda x, x_ptr, y, y_ptr, w: maxsim(Packed(y, y_ptr), Packed(x, x_ptr), w).t(),
+        torch.float32,
+        "cpu",
+    )
     for a, b in zip(kernel, expected, strict=True):
         torch.testing.assert_close(a, b, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
 
@@ -84,7 +88,7 @@ def test_the_operations_take_the_kernels(monkeypatch: pytest.MonkeyPatch) -> Non
     def scores() -> list[Tensor]:
         with torch.inference_mode():
             few = cross_match(x, y, *side, lambda a, b: (a + b).sum(-1), max_memory=200_000)
-            return [few, maxsim(x.x, x.ptr, y.x, y.ptr)]
+            return [few, maxsim(y, x)]
 
     monkeypatch.setenv("PYG_SGM_KERNELS", "0")
     expected = scores()

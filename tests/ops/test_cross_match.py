@@ -8,14 +8,13 @@ from torch import Tensor
 
 from pyg_sgm.ops import (
     Packed,
-    attended,
     cross_attention,
     cross_match,
     cross_match_pairs,
     distraction,
     distraction_pairs,
-    perspectives,
-    votes,
+    distraction_vector,
+    multi_perspective_cosine,
 )
 from tests.helpers.packed import ragged
 
@@ -139,9 +138,9 @@ def test_nothing_shared_gives_finite_scores_and_gradients() -> None:
 def test_attention_row_of_zeros() -> None:
     x = torch.tensor([[0.0, 0.0], [1.0, 1.0]], requires_grad=True)
     attention = cross_attention(x, torch.eye(2))
-    seen = attended(attention, torch.eye(2))
-    torch.testing.assert_close(seen, torch.tensor([[0.0, 0.0], [0.5, 0.5]]))
-    perspectives(x, seen, torch.ones(1, 2)).sum().backward()
+    seen = attention @ torch.eye(2)
+    torch.testing.assert_close(seen, torch.tensor([[0.0, 0.0], [0.5**0.5, 0.5**0.5]]))
+    multi_perspective_cosine(x, seen, torch.ones(1, 2)).sum().backward()
     assert x.grad is not None
     assert x.grad.isfinite().all()
 
@@ -169,7 +168,7 @@ def test_distraction_equals_reference() -> None:
 
 
 def test_votes_of_nobody() -> None:
-    vector = votes(torch.zeros(3, 4))
+    vector = distraction_vector(torch.zeros(3, 4))
     assert vector.tolist() == [0, 0, 0, 0]
     assert distraction(vector).isfinite()
 

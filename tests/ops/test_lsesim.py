@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from pyg_sgm.ops import lsesim
+from pyg_sgm.ops import Packed, lsesim
 from tests.helpers.packed import ragged
 
 X_SIZES = [3, 0, 5, 1, 3]
@@ -22,18 +22,22 @@ def test_equals_reference() -> None:
                 if n:
                     total = sum(math.exp(4.0 * float(node @ y[t])) for node in nodes)
                     expected[i, j] += math.log(total) / 4.0 / k
-    torch.testing.assert_close(lsesim(x, x_ptr, y, y_ptr, sharpness=4.0), expected)
+    torch.testing.assert_close(
+        lsesim(Packed(y, y_ptr), Packed(x, x_ptr), inverse_temperature=4.0).t(), expected
+    )
 
 
 def test_gradcheck() -> None:
     x, x_ptr = ragged(X_SIZES, 4, 0)
     y, y_ptr = ragged(Y_SIZES, 4, 1)
     inputs = [x.requires_grad_(), y.requires_grad_()]
-    assert torch.autograd.gradcheck(lambda x, y: lsesim(x, x_ptr, y, y_ptr), inputs)
+    assert torch.autograd.gradcheck(
+        lambda x, y: lsesim(Packed(y, y_ptr), Packed(x, x_ptr)).t(), inputs
+    )
 
 
 def test_empty_sides() -> None:
     x, x_ptr = ragged([0, 0], 4, 0)
     y, y_ptr = ragged([2, 1], 4, 1)
-    assert lsesim(x, x_ptr, y, y_ptr).tolist() == [[0, 0], [0, 0]]
-    assert lsesim(y, y_ptr, x, x_ptr).tolist() == [[0, 0], [0, 0]]
+    assert lsesim(Packed(y, y_ptr), Packed(x, x_ptr)).t().tolist() == [[0, 0], [0, 0]]
+    assert lsesim(Packed(x, x_ptr), Packed(y, y_ptr)).t().tolist() == [[0, 0], [0, 0]]

@@ -1,11 +1,20 @@
 """maxsim against a reference pair by pair."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from pyg_sgm.ops import Packed, maxsim
 from tests.helpers.packed import ragged
+
+
+def scores_of(
+    x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, *args: Any, **options: Any
+) -> Tensor:
+    """Scores ``[num_x, num_y]`` of ``y``, which searches ``x``."""
+    return maxsim(Packed(y, y_ptr), Packed(x, x_ptr), *args, **options).t()
 
 
 def reference(
@@ -34,7 +43,7 @@ def test_equals_reference(weighted: bool) -> None:
     x, x_ptr = ragged(X_SIZES, 16, 0, torch.float32)
     y, y_ptr = ragged(Y_SIZES, 16, 1, torch.float32)
     weight = torch.randn(len(y)) if weighted else None
-    out = maxsim(x, x_ptr, y, y_ptr, weight)
+    out = scores_of(x, x_ptr, y, y_ptr, weight)
     expected = reference(x, x_ptr, y, y_ptr, weight)
     torch.testing.assert_close(out.double(), expected, atol=1e-5, rtol=1e-5)
 
@@ -44,7 +53,7 @@ def test_gradcheck() -> None:
     y, y_ptr = ragged(Y_SIZES, 4, 1, torch.float64)
     weight = torch.rand(len(y), dtype=torch.float64)
     inputs = [t.requires_grad_() for t in (x, y, weight)]
-    assert torch.autograd.gradcheck(lambda x, y, w: maxsim(x, x_ptr, y, y_ptr, w), inputs)
+    assert torch.autograd.gradcheck(lambda x, y, w: scores_of(x, x_ptr, y, y_ptr, w), inputs)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.1), (torch.float16, 0.02)])
@@ -52,7 +61,7 @@ def test_half_precision_sums_in_float32(dtype: torch.dtype, tolerance: float) ->
     x, x_ptr = ragged(X_SIZES, 16, 0, dtype)
     y, y_ptr = ragged(Y_SIZES, 16, 1, dtype)
     inputs = [x.requires_grad_(), y.requires_grad_()]
-    out = maxsim(x, x_ptr, y, y_ptr)
+    out = scores_of(x, x_ptr, y, y_ptr)
     assert out.dtype == torch.float32
     torch.testing.assert_close(out.double(), reference(x, x_ptr, y, y_ptr), atol=tolerance, rtol=0)
     for grad, tensor in zip(torch.autograd.grad(out.sum(), inputs), inputs, strict=True):
@@ -64,7 +73,7 @@ def test_half_precision_sums_in_float32(dtype: torch.dtype, tolerance: float) ->
 def gradients(*args: Tensor, **options: int) -> tuple[Tensor, ...]:
     x, x_ptr, y, y_ptr, weight = args
     inputs = [t.clone().requires_grad_() for t in (x, y, weight)]
-    scores = maxsim(inputs[0], x_ptr, inputs[1], y_ptr, inputs[2], **options)
+    scores = scores_of(inputs[0], x_ptr, inputs[1], y_ptr, inputs[2], **options)
     spread = torch.linspace(-1, 1, scores.numel(), dtype=scores.dtype).view_as(scores)
     return scores, *torch.autograd.grad((scores * spread).sum(), inputs)
 
@@ -87,10 +96,10 @@ def test_too_little_memory_says_how_much_is_needed() -> None:
     x, x_ptr = ragged(X_SIZES, 16, 0)
     y, y_ptr = ragged(Y_SIZES, 16, 1)
     with pytest.raises(ValueError, match=r"max_memory=100 is too small .* (\d+) bytes") as error:
-        maxsim(x, x_ptr, y, y_ptr, max_memory=100)
+        scores_of(x, x_ptr, y, y_ptr, max_memory=100)
     needed = int(str(error.value).split(": ")[1].split()[0])
     torch.testing.assert_close(
-        maxsim(x, x_ptr, y, y_ptr, max_memory=needed), maxsim(x, x_ptr, y, y_ptr)
+        scores_of(x, x_ptr, y, y_ptr, max_memory=needed), scores_of(x, x_ptr, y, y_ptr)
     )
 
 
@@ -100,15 +109,17 @@ def test_order_of_graphs_and_nodes_does_not_matter() -> None:
     images, texts = Packed(x, x_ptr), Packed(y, y_ptr)
     i, j = torch.randperm(len(X_SIZES)), torch.randperm(len(Y_SIZES))
     a, b = images.select(i), texts.select(j)
-    torch.testing.assert_close(maxsim(a.x, a.ptr, b.x, b.ptr), maxsim(x, x_ptr, y, y_ptr)[i][:, j])
+    torch.testing.assert_close(
+        scores_of(a.x, a.ptr, b.x, b.ptr), scores_of(x, x_ptr, y, y_ptr)[i][:, j]
+    )
     flipped = x.clone()
     flipped[3:8] = x[3:8].flip(0)
-    torch.testing.assert_close(maxsim(flipped, x_ptr, y, y_ptr), maxsim(x, x_ptr, y, y_ptr))
+    torch.testing.assert_close(scores_of(flipped, x_ptr, y, y_ptr), scores_of(x, x_ptr, y, y_ptr))
 
 
 def test_negative_similarities_win_over_nothing() -> None:
     x, y = torch.ones(3, 2), -torch.ones(2, 2)
-    scores = maxsim(x, torch.tensor([0, 1, 3]), y, torch.tensor([0, 2]))
+    scores = scores_of(x, torch.tensor([0, 1, 3]), y, torch.tensor([0, 2]))
     assert scores.tolist() == [[-2.0], [-2.0]]
 
 
@@ -117,7 +128,7 @@ def test_empty_collections(x_sizes: list[int], y_sizes: list[int]) -> None:
     x, x_ptr = ragged(x_sizes, 4, 0)
     y, y_ptr = ragged(y_sizes, 4, 1)
     x.requires_grad_()
-    scores = maxsim(x, x_ptr.long(), y, y_ptr.long())
+    scores = scores_of(x, x_ptr.long(), y, y_ptr.long())
     assert scores.tolist() == torch.zeros(len(x_sizes), len(y_sizes)).tolist()
     scores.sum().backward()
     assert x.grad is not None
@@ -128,26 +139,26 @@ def test_nan_stays_with_its_graphs() -> None:
     x, x_ptr = ragged([2, 3], 4, 0)
     y, y_ptr = ragged([2, 1], 4, 1)
     y[0] = torch.nan
-    assert maxsim(x, x_ptr, y, y_ptr).isnan().tolist() == [[True, False], [True, False]]
+    assert scores_of(x, x_ptr, y, y_ptr).isnan().tolist() == [[True, False], [True, False]]
 
 
 def test_inputs_that_do_not_fit() -> None:
     x, ptr = ragged([2, 3], 4, 0)
     with pytest.raises(ValueError, match="one width"):
-        maxsim(x, ptr, x[:, :3], ptr)
-    with pytest.raises(ValueError, match="x_ptr ends at 5, x has 4 rows"):
-        maxsim(x[:4], ptr, x, ptr)
+        scores_of(x, ptr, x[:, :3], ptr)
+    with pytest.raises(ValueError, match="ptr ends at 5, there are 4 nodes"):
+        scores_of(x[:4], ptr, x, ptr)
     with pytest.raises(ValueError, match="weight has shape"):
-        maxsim(x, ptr, x, ptr, weight=torch.ones(4))
+        scores_of(x, ptr, x, ptr, weight=torch.ones(4))
     with pytest.raises(ValueError, match="one device"):
-        maxsim(x, ptr, x.to("meta"), ptr)
+        scores_of(x, ptr, x.to("meta"), ptr)
 
 
 def test_autocast_multiplies_in_half_precision() -> None:
     x, x_ptr = ragged(X_SIZES, 16, 0, torch.float32)
     y, y_ptr = ragged(Y_SIZES, 16, 1, torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        mixed = maxsim(x, x_ptr, y, y_ptr)
+        mixed = scores_of(x, x_ptr, y, y_ptr)
     torch.testing.assert_close(
-        mixed, maxsim(x.bfloat16(), x_ptr, y.bfloat16(), y_ptr), atol=0, rtol=0
+        mixed, scores_of(x.bfloat16(), x_ptr, y.bfloat16(), y_ptr), atol=0, rtol=0
     )

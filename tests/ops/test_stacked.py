@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pyg_sgm.ops import Packed, unit
+from pyg_sgm.ops import Packed, l2_normalize
 from pyg_sgm.ops._stacked import stacked_attention
 from tests.helpers.packed import ragged
 
@@ -15,7 +15,7 @@ X_SIZES, Y_SIZES = [3, 0, 5, 1], [2, 4, 0]
 
 def graphs(sizes: list[int], seed: int) -> Packed:
     x, ptr = ragged(sizes, 4, seed)
-    return Packed(unit(x), ptr)
+    return Packed(l2_normalize(x), ptr)
 
 
 def reference(query: Tensor, other: Tensor, pooling: str, sharp: float, pool_sharp: float) -> float:

@@ -76,7 +76,7 @@ def test_pictures(run: Path, tmp_path: Path) -> None:
     assert len(figure.axes[-1].patches) == min(24, len(attention.image_nodes))
     nothing = matcher.explain(world.images[0], "nothing that is known")
     assert isinstance(nothing, Attention)
-    assert nothing.image_votes.sum() == 0
+    assert nothing.image_distraction_vector.sum() == 0
     draw_attention(nothing, tmp_path / "nothing.png")
 
     before, after = [("a", 0.5), ("b", 0.4)], [("b", 0.6), ("a", 0.5)]

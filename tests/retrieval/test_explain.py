@@ -12,8 +12,8 @@ VARIANTS = [
     {"normalize": True, "weigh_nodes": True, "global_dim": 4},
     {"variant": "oom"},
     {"variant": "oom-vrel", "weigh_nodes": True},
-    {"variant": "oom-trel", "both_ways": True},
-    {"both_ways": True, "weigh_nodes": True},
+    {"variant": "oom-trel", "bidirectional": True},
+    {"bidirectional": True, "weigh_nodes": True},
 ]
 
 

@@ -206,7 +206,7 @@ def test_collapse_is_reported() -> None:
     for parameter in saved.model.parameters():
         parameter.data.zero_()
     recipe = RECIPE.replace(
-        epochs=3, loss="triplet", loss_options={"patience": 3}, weight_decay=0.0
+        epochs=3, loss="triplet", loss_options={"patience_calls": 3}, weight_decay=0.0
     )
     with pytest.warns(UserWarning, match="hardest-negative training has collapsed"):
         fit(saved, world().encode(saved.vocabularies), recipe, progress=False)

@@ -1,0 +1,227 @@
+"""What a model can tell of a score: matches of nodes, or attention between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pyg_sgm.data import ImageRecord, TextRecord
+from pyg_sgm.data.vocabulary import UNKNOWN
+from pyg_sgm.ops import Packed, distraction, distraction_vector
+
+Kind = Literal["object", "relation", "attribute"]
+
+
+@dataclass(frozen=True)
+class Match:
+    """A node of the text and the node of the image that it takes its score from.
+
+    Args:
+        level: Term of the score that it belongs to, ``"object"``, ``"relation"``, or
+            ``"reverse"``, where an object takes its score from a word.
+        text_kind: ``"word"`` or ``"triplet"``.
+        text_index: Its position among the words, or the triplets, of the text.
+        text_name: The word, or the triplet's words.
+        image_kind: ``"object"`` or ``"relation"``.
+        image_index: Its position among the objects, or the relations, of the image.
+        image_name: Its label, or for a relation subject, predicate and object.
+        similarity: Inner product (or cosine) of both.
+        weight: Weight in its graph of the node that searched; all of a level add up to one.
+    """
+
+    level: str
+    text_kind: Literal["word", "triplet"]
+    text_index: int
+    text_name: str
+    image_kind: Literal["object", "relation"]
+    image_index: int
+    image_name: str
+    similarity: float
+    weight: float
+
+    @property
+    def contribution(self) -> float:
+        """What it adds to the score, weight times similarity."""
+        return self.weight * self.similarity
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where the score of an image and a text comes from.
+
+    Args:
+        image: The image's graph in strings.
+        text: The text's graph in strings.
+        levels: Terms of the score, each the sum of the contributions of its matches;
+            ``"global"``, where the model has it, is of the graphs as wholes.
+        matches: One match a word and a triplet, in the order of the text; then one an object,
+            where the model searches both ways.
+    """
+
+    image: ImageRecord
+    text: TextRecord
+    levels: dict[str, float]
+    matches: list[Match]
+
+    @property
+    def score(self) -> float:
+        """Score of the pair, the sum of its levels."""
+        return sum(self.levels.values())
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node after the graph convolutions.
+
+    Args:
+        kind: What it was made from.
+        objects: The objects it is about: one, or subject and object of a relation.
+        name: Label of an object, triplet of a relation, attributes and label of an attribute node.
+    """
+
+    kind: Kind
+    objects: tuple[int, ...]
+    name: str
+
+
+@dataclass(frozen=True)
+class Attention:
+    """The attention between the graphs of an image and a text, and what follows from it.
+
+    Args:
+        image: The image's graph in strings.
+        text: The text's graph in strings.
+        image_nodes: Nodes of the image.
+        text_nodes: Nodes of the text.
+        weights: Attention of the text's nodes on the image's (HOAD, eq. 5),
+            ``[num_text_nodes, num_image_nodes]``.
+        image_weights: Weight of every node of the image in the score (eq. 8).
+        text_weights: The same for the text.
+        score: Score of the pair.
+    """
+
+    image: ImageRecord
+    text: TextRecord
+    image_nodes: list[Node]
+    text_nodes: list[Node]
+    weights: Tensor
+    image_weights: Tensor
+    text_weights: Tensor
+    score: float
+
+    @property
+    def image_distraction_vector(self) -> Tensor:
+        """Distraction vector of the image with the text as query, ``[num_image_nodes]``."""
+        return distraction_vector(self.weights)
+
+    @property
+    def image_distraction(self) -> float:
+        """Distraction score of the image (eq. 10), in nats."""
+        return float(distraction(self.image_distraction_vector))
+
+
+def graph_nodes(record: ImageRecord | TextRecord, kinds: str = "ora") -> list[Node]:
+    """The nodes of :class:`~pyg_sgm.nn.HighOrderEncoder` in their order.
+
+    Args:
+        record: A graph in strings.
+        kinds: See :class:`~pyg_sgm.nn.HighOrderEncoder`. (default: ``"ora"``)
+
+    Example:
+        >>> from pyg_sgm.data import image_record
+        >>> record = image_record(["man", "hat"], None, [(0, "in", 1)], [(1, "red"), (1, "big")])
+        >>> [node.name for node in graph_nodes(record)]
+        ['man', 'hat', 'man in hat', 'red big hat']
+    """
+    objects = object_names(record) if isinstance(record, ImageRecord) else record.objects
+    nodes = [Node("object", (i,), name) for i, name in enumerate(objects)]
+    if "r" in kinds:
+        nodes += [
+            Node("relation", (s, o), f"{objects[s]} {predicate} {objects[o]}")
+            for s, predicate, o in record.relations
+        ]
+    if "a" in kinds:
+        for i in sorted({i for i, _ in record.attributes}):
+            own = [label for owner, label in record.attributes if owner == i]
+            nodes.append(Node("attribute", (i,), " ".join([*own, objects[i]])))
+    return nodes
+
+
+def object_names(image: ImageRecord) -> list[str]:
+    """Label of every object; of regions that nobody named, where they lie.
+
+    Example:
+        >>> from pyg_sgm.data import image_record
+        >>> boxes = [[0.1, 0.1, 0.5, 0.5], [0, 0, 1, 1], [0.7, 0, 1, 0.3], [0.4, 0.4, 0.6, 0.6]]
+        >>> object_names(image_record(["dog", UNKNOWN, UNKNOWN, UNKNOWN], boxes))
+        ['dog', 'whole image', 'top right', 'middle']
+    """
+    if image.boxes is None:
+        return list(image.objects)
+    return [
+        _place(box) if label == UNKNOWN else label
+        for label, box in zip(image.objects, image.boxes.tolist(), strict=True)
+    ]
+
+
+def _place(box: Sequence[float]) -> str:
+    x1, y1, x2, y2 = box
+    if (x2 - x1) * (y2 - y1) > 0.8:
+        return "whole image"
+    row = ("top", "", "bottom")[min(int((y1 + y2) * 1.5), 2)]
+    column = ("left", "", "right")[min(int((x1 + x2) * 1.5), 2)]
+    return f"{row} {column}".strip() or "middle"
+
+
+def best_matches(
+    level: str, query: Packed, reference: Packed, weights: Packed | None = None
+) -> list[tuple[str, int, int, float, float]]:
+    """The best node of one graph for every node of another, as :func:`pyg_sgm.ops.maxsim` takes
+    them.
+
+    Args:
+        level: Term of the score that they belong to.
+        query: Nodes that search, of one graph.
+        reference: Nodes that are searched, of one graph.
+        weights: Weight of every node of the query. (default: :obj:`None`, that of the mean)
+
+    Returns:
+        Of every node of the query: level, its row, row of its match, similarity and weight.
+    """
+    if reference.x.size(0) == 0 or query.x.size(0) == 0:
+        return []
+    best, row = (query.x @ reference.x.t()).max(dim=1)  # [num_query_nodes]
+    weight = torch.full_like(best, 1 / len(best)) if weights is None else weights.x
+    columns = (row.tolist(), best.tolist(), weight.tolist())
+    return [(level, i, j, s, w) for i, (j, s, w) in enumerate(zip(*columns, strict=True))]
+
+
+def named_match(
+    match: tuple[str, int, int, float, float], image: ImageRecord, text: TextRecord
+) -> Match:
+    """A match of :func:`best_matches`, text first, with the names of its nodes.
+
+    In some variants of SGM the relations of a side come after its
+    objects (or words) at the object level.
+    """
+    level, i, j, similarity, weight = match
+    names = object_names(image)
+    num_words = 0 if level == "relation" else len(text.words)
+    num_objects = 0 if level == "relation" else len(image.objects)
+    if i < num_words:
+        text_node: tuple[Literal["word", "triplet"], int, str] = ("word", i, text.words[i])
+    else:
+        s, phrase, o = text.relations[i - num_words]
+        name = f"{text.objects[s]} {phrase} {text.objects[o]}"
+        text_node = ("triplet", i - num_words, name)
+    if j < num_objects:
+        image_node: tuple[Literal["object", "relation"], int, str] = ("object", j, names[j])
+    else:
+        s, predicate, o = image.relations[j - num_objects]
+        name = f"{names[s]} {predicate} {names[o]}"
+        image_node = ("relation", j - num_objects, name)
+    return Match(level, *text_node, *image_node, similarity, weight)

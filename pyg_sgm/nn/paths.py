@@ -1,0 +1,29 @@
+"""The semantic paths of text graphs (SGM, section 3.2)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+
+def triplet_paths(batch: HeteroData) -> tuple[Tensor, Tensor]:
+    """The semantic paths of text graphs: the words of each triplet in the order subject,
+    predicate, object.
+
+    Returns:
+        The word indices of all paths one after another, ``[num_steps]``, and the boundaries of the
+        paths, ``[num_relations + 1]``.
+    """
+    nodes, relations = batch["object"], batch["relation"]
+    subject = batch["object", "subject_of", "relation"].edge_index[0]
+    object = batch["relation", "has_object", "object"].edge_index[1]
+    words = torch.cat([nodes.token, relations.token])
+    node_start = nodes.length.cumsum(0) - nodes.length
+    relation_start = relations.length.cumsum(0) - relations.length + nodes.token.numel()
+    start = torch.stack([node_start[subject], relation_start, node_start[object]], dim=1)
+    length = torch.stack([nodes.length[subject], relations.length, nodes.length[object]], dim=1)
+    ptr = F.pad(length.sum(dim=1).cumsum(0), (1, 0))
+    flat = length.flatten()  # [num_relations * 3], of the parts of the paths
+    shift = start.flatten() - (flat.cumsum(0) - flat)
+    rows = torch.arange(int(ptr[-1]), device=ptr.device) + shift.repeat_interleave(flat)
+    return words[rows], ptr
