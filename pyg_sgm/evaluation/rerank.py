@@ -37,7 +37,7 @@ def rerank_by_distraction(
         >>> import torch
         >>> from pyg_sgm.ops import stream_ranks
         >>> images = Packed(torch.eye(2)[[0, 0, 1]], torch.tensor([0, 1, 3]))
-        >>> texts = Packed(torch.eye(2), torch.tensor([0, 1, 2]))
+        >>> texts = Packed(torch.tensor([[1.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 1, 2]))
         >>> scores, truth = torch.tensor([[0.5, 0.3], [0.4, 0.1]]), torch.tensor([0, 1])
         >>> ranking = stream_ranks(lambda i, t: scores[i][:, t], 2, truth)
         >>> ranking.text_ranks

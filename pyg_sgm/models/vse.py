@@ -45,6 +45,7 @@ class VSE(RegionWordMatcher[GlobalEncoding]):
         - **output:** scores :math:`(|\mathcal{G}_{image}|, |\mathcal{G}_{text}|)`
 
     Example:
+        >>> from pyg_sgm.models import GraphSizes
         >>> VSE(GraphSizes(words=10, objects=5, predicates=1, attributes=1), dim=8).config["dim"]
         8
     """

@@ -14,6 +14,7 @@ from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from torch import Tensor, nn
 
+from pyg_sgm._deprecated import renamed
 from pyg_sgm.data import Vocabularies, add_word_vectors
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.evaluation import (
@@ -27,7 +28,7 @@ from pyg_sgm.evaluation import (
 from pyg_sgm.evaluation.encode import feature_width
 from pyg_sgm.io import atomic_write
 from pyg_sgm.metrics.retrieval import RetrievalMetrics
-from pyg_sgm.models import MODELS, GraphSizes, Matcher
+from pyg_sgm.models import GraphSizes, Matcher, find_model, model_name
 from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.models.serialization import (
     CONFIG,
@@ -96,7 +97,7 @@ class SceneGraphMatcher(
     """Matches images with texts by their scene graphs.
 
     Args:
-        model (str): Key of :data:`pyg_sgm.models.MODELS`. (default: :obj:`"sgm"`)
+        model (str or type): Name of a registered model, or its class. (default: :obj:`"sgm"`)
         **options: Arguments of the model, which overrule those of a recipe.
 
     Raises:
@@ -116,11 +117,12 @@ class SceneGraphMatcher(
         (3, True)
     """
 
-    def __init__(self, model: str = "sgm", **options: Any) -> None:
+    def __init__(self, model: str | type[Matcher] = "sgm", **options: Any) -> None:
         super().__init__()
-        if model not in MODELS:
-            raise ValueError(f"no model {model!r}; known: {', '.join(MODELS)}")
-        known = list(inspect.signature(MODELS[model]).parameters)[1:]  # without the sizes
+        architecture = find_model(model)
+        model = model_name(model)
+        options = renamed(options, architecture.renamed_options, architecture.__name__)
+        known = list(inspect.signature(architecture).parameters)[1:]  # without the sizes
         for name in options:
             if name not in known:
                 raise ValueError(

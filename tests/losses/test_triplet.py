@@ -52,7 +52,7 @@ def test_warm_up_takes_the_sum_first() -> None:
 
 
 def test_collapse_is_noticed_and_forgotten() -> None:
-    loss = TripletLoss(patience=3)
+    loss = TripletLoss(patience_calls=3)
     index = torch.arange(4)
     for _ in range(3):
         assert not loss.collapsed

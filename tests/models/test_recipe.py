@@ -63,15 +63,6 @@ def test_a_new_loss_drops_the_options_of_the_old() -> None:
     assert isinstance(recipe.make_loss(), ContrastiveLoss)
 
 
-def test_a_mistyped_field_is_no_option_of_the_model() -> None:
-    with pytest.raises(ValueError, match="no field 'epoch'; do you mean 'epochs'"):
-        Recipe().replace(epoch=3)
-    assert Recipe(options={"dim": 8}).with_model_options(embed=4, dim=2).options == {
-        "dim": 2,
-        "embed": 4,
-    }
-
-
 def test_recipes_of_version_0_1_are_read() -> None:
     values = {
         **Recipe(loss="triplet", options={"dim": 8}).to_dict(),
