@@ -44,7 +44,7 @@ test: lint  ## Run every test and doctest, with and without torch-scatter
 	PYG_SGM_TEST_WITHOUT_SCATTER=1 $(BIN)/pytest $(WITHOUT_SCATTER)
 
 docs: $(VENV)/.docs  ## Build the documentation in docs/_build/html; warnings are errors
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet docs docs/_build/html
 
 linkcheck: $(VENV)/.docs  ## Try every link of the documentation (needs the network)
 	$(BIN)/sphinx-build --builder linkcheck --quiet docs docs/_build/linkcheck

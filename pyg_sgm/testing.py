@@ -9,6 +9,14 @@ from torch_geometric.data import HeteroData
 from pyg_sgm.data import GraphCollection
 from pyg_sgm.models import Matcher
 
+__all__ = [
+    "assert_batch_invariant",
+    "assert_graph_order_invariant",
+    "assert_node_order_invariant",
+    "permute_nodes",
+    "scores_of",
+]
+
 
 def permute_nodes(graph: HeteroData, node: str, order: Tensor) -> HeteroData:
     """The same scene graph with the nodes of one type in another order.

@@ -1,0 +1,387 @@
+"""Writes docs/results/*.md, and the table of models in README.md, from benchmarks/results/*.json.
+
+    python docs/write_results.py          # writes
+    python docs/write_results.py --check  # fails where a page is not what the measurements say
+
+The prose is in docs/templates, with the names of figures in braces, so none is typed by hand.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+RECALLS = [(side, k) for side in ("i2t", "t2i") for k in ("r1", "r5", "r10")]
+RECALL_HEADER = ["i2t R@1", "R@5", "R@10", "t2i R@1", "R@5", "R@10", "rsum"]
+KINDS = ("swapped_relation", "replaced_predicate", "replaced_attribute")
+KIND_HEADER = ["subject and object swapped", "another predicate", "another attribute"]
+BEGIN, END = "<!-- models: written by docs/write_results.py -->\n", "<!-- end of models -->\n"
+
+
+@cache
+def read(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def percent(run: Mapping[str, Any]) -> float:
+    """What a metric of this run is multiplied with to be printed; older files are in percent."""
+    return 100.0 if run.get("unit") == "fraction" else 1.0
+
+
+def mean(values: Iterable[float]) -> float:
+    return statistics.mean(values)
+
+
+def spread_of_rsum(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Mean and sample standard deviation over the seeds."""
+    values = [run["rsum"] * percent(run) for run in runs]
+    if len(values) == 1:
+        return f"{values[0]:.1f} (one seed)"
+    return f"{mean(values):.1f} ± {statistics.stdev(values):.1f}"
+
+
+def recalls(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Cells of RECALL_HEADER over the seeds."""
+    cells = [f"{mean(run[side][k] * percent(run) for run in runs):.1f}" for side, k in RECALLS]
+    return [*cells, spread_of_rsum(runs)]
+
+
+def runs_of(
+    name: str, model: str, epochs: int | None = None, loss: str = "contrastive", **options: Any
+) -> list[dict[str, Any]]:
+    """Runs of the one recipe whose model options have these values; None is a default."""
+    watched = ("variant", "node_types", "cross_attention", "node_attention", "direction")
+    wanted = {option: options.get(option) for option in watched}
+    found = [
+        list(entry["runs"].values())
+        for entry in read(name).values()
+        if entry["model"] == model
+        and epochs in (None, entry["recipe"]["epochs"])
+        and entry["recipe"]["loss"] == loss
+        and all(entry["recipe"]["options"].get(key) == value for key, value in wanted.items())
+    ]
+    if len(found) != 1:
+        raise ValueError(f"{name}: {len(found)} recipes for {model} {options}, expected one")
+    return found[0]
+
+
+def probe_cells(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    cells = []
+    for kind in KINDS:
+        probes = [run["probe"][kind] for run in runs]
+        true = mean(p["accuracy"] * percent(p) for p in probes)
+        control = mean(p.get("control", p.get("elsewhere")) * percent(p) for p in probes)
+        cells.append(f"{true:.1f} ({control:.1f})")
+    return cells
+
+
+def photos() -> dict[str, Any]:
+    rows: list[tuple[str, int, list[dict[str, Any]]]] = [
+        ("VSE++", 10, runs_of("flickr8k", "vse")),
+        ("SCAN t-i LSE", 20, runs_of("flickr8k", "scan")),
+        ("HOAD without relations", 8, runs_of("flickr8k", "hoad", 8, node_types="o")),
+        ("HOAD", 8, runs_of("flickr8k", "hoad", 8)),
+        ("SGM", 20, runs_of("flickr8k", "sgm")),
+        ("OOM", 20, runs_of("flickr8k", "sgm", variant="oom")),
+    ]
+
+    def of_colors(runs: list[dict[str, Any]]) -> dict[str, str]:
+        probes = [run["probe"]["replaced_attribute"] for run in runs]
+        return {
+            "attribute": f"{mean(p['accuracy'] * percent(p) for p in probes):.1f} %",
+            "rsum": f"{mean(run['rsum'] * percent(run) for run in runs):.1f}",
+        }
+
+    return {
+        "recalls": table(
+            ["", "epochs", *RECALL_HEADER, "seconds"],
+            [
+                [name, str(epochs), *recalls(runs), f"{mean(r['seconds'] for r in runs):.0f}"]
+                for name, epochs, runs in rows
+            ],
+        ),
+        "probe": table(
+            ["true caption against one with", *KIND_HEADER],
+            [[name, *probe_cells(runs)] for name, _, runs in rows],
+        ),
+        "with_colors": of_colors(runs_of("flickr8k", "hoad", 4)),
+        "without_colors": of_colors(runs_of("flickr8k", "hoad", 4, node_types="or")),
+    }
+
+
+STEPS = (
+    "SGM, the paper's loss (d = 256)",
+    "contrastive loss, cosine of nodes",
+    "+ label embeddings in one shared space",
+    "+ global level",
+    "+ objects search words too",
+    "+ weights of nodes",
+    "+ half of the batches without relations: the default recipe",
+)
+
+
+def scene_graphs() -> dict[str, Any]:
+    variants = {name: list(e["seeds"].values()) for name, e in read("sgm_variants").items()}
+    additions = [list(e["seeds"].values()) for e in read("sgm_additions").values()]
+    additions.append(variants["SGM"])
+    hoad = runs_of("compare_models", "hoad")
+    models = {
+        "DVSA": runs_of("compare_models", "dvsa"),
+        "VSE++": runs_of("compare_models", "vse"),
+        "SCAN t-i LSE": runs_of("compare_models", "scan"),
+        "SCAN i-t LSE": runs_of("compare_models", "scan", direction="image-text"),
+        "VSRN": runs_of("compare_models", "vsrn"),
+        "HOAD": hoad,
+        "HOAD +Dist": [{**run["distraction"], "seconds": run["seconds"]} for run in hoad],
+        "SGM": runs_of("compare_models", "sgm"),
+    }
+    ablations = {
+        "objects alone": runs_of("compare_models", "hoad", node_types="o"),
+        "+ relations": runs_of("compare_models", "hoad", node_types="or"),
+        "+ attributes: HOAD": hoad,
+        "without cross-graph attention": runs_of("compare_models", "hoad", cross_attention=False),
+        "without node attention": runs_of("compare_models", "hoad", node_attention=False),
+        "the paper's loss": runs_of("compare_models", "hoad", loss="hoad"),
+    }
+    return {
+        "variants": table(
+            ["", *RECALL_HEADER], [[name, *recalls(runs)] for name, runs in variants.items()]
+        ),
+        "additions": table(
+            ["", *RECALL_HEADER],
+            [[step, *recalls(runs)] for step, runs in zip(STEPS, additions, strict=True)],
+        ),
+        "models": table(
+            ["", *RECALL_HEADER, "seconds"],
+            [
+                [name, *recalls(runs), f"{min(run['seconds'] for run in runs):.0f}"]
+                for name, runs in models.items()
+            ],
+        ),
+        "ablations": table(
+            ["HOAD", *RECALL_HEADER, "rsum +Dist"],
+            [
+                [name, *recalls(runs), spread_of_rsum([run["distraction"] for run in runs])]
+                for name, runs in ablations.items()
+            ],
+        ),
+        "notes": read("notes"),
+    }
+
+
+def world() -> dict[str, Any]:
+    sgm, hoad = read("sgm_world"), read("hoad_world")
+    runs = {
+        "SGM": list(sgm["sgm"].values()),
+        "OOM (objects and words alone)": list(sgm["oom"].values()),
+        "HOAD": [hoad["ora, seed 0"]],
+        "HOAD without attribute nodes": [hoad["or, seed 0"]],
+    }
+    crowds = {
+        "true scene first, copies with further objects": hoad["ora, seed 0"]["crowded"],
+        "the same with as many nodes in both": hoad["ora, seed 0"]["crowded, as many nodes"],
+    }
+    gammas = list(crowds["the same with as many nodes in both"]["entropy"])
+    return {
+        "probe": table(
+            ["true caption against one with", *KIND_HEADER],
+            [
+                [name, *(f"{mean(run[kind] * percent(run) for run in of):.1f} %" for kind in KINDS)]
+                for name, of in runs.items()
+            ],
+        ),
+        "distraction": table(
+            ["gamma", *gammas],
+            [
+                [name, *(f"{case['entropy'][gamma]['scene first']:.1f} %" for gamma in gammas)]
+                for name, case in crowds.items()
+            ],
+        ),
+        "more_entropy": crowds["the same with as many nodes in both"]["scene has more entropy"],
+    }
+
+
+def vision() -> dict[str, Any]:
+    head, colors, extraction = read("relation_head"), read("attributes"), read("extraction_cpu")
+    rows = []
+    for data, label in {"vg150": "Visual Genome (shipped)", "vrd": "VRD (not shipped)"}.items():
+        for key, who in {"head": "head", "frequency of label pairs": "frequency"}.items():
+            predicates, pairs = head[data][key]["predicates"], head[data][key]["pairs"]
+            values = predicates["top-1"], predicates["top-5"], pairs["recall@25"]
+            cells = (f"{v[0] if isinstance(v, list) else v:.3f}" for v in values)  # mean, deviation
+            rows.append([f"{label}, {who}", *cells])
+    shares = sorted(extraction["share"].items(), key=lambda item: -item[1])
+    return {
+        "head": head,
+        "colors": colors,
+        "rule": colors["color rule"]["precision at 1"],
+        "extraction": extraction,
+        "cores": extraction["device"].split(", ")[1],
+        "relations": table(["", "top-1", "top-5", "pairs among 25"], rows),
+        "shares": table(["part", "share of the time"], [[name, f"{s:.1%}"] for name, s in shares]),
+    }
+
+
+def speed() -> dict[str, Any]:
+    reports = {
+        (model, dtype): read(f"throughput_{model}_{dtype}_cpu")
+        for model in ("sgm", "hoad")
+        for dtype in ("float32", "bfloat16")
+    }
+    ratios = {
+        "rate of a plain matrix product of the same nodes": "ratio_to_matmul",
+        "rate of a loop over captions (SCAN, SGRAF and LGSGM evaluate so)": "ratio_to_caption_loop",
+        "rate of a loop over pairs": "ratio_to_pair_loop",
+    }
+    pairs = [float(f"{report['pairs_per_second']:.3g}") for report in reports.values()]
+    scaling = {
+        "SGM, float32": "scaling_sgm_float32_cpu",
+        "SGM, bfloat16, ranks only": "scaling_sgm_bfloat16_cpu_stream",
+        "HOAD, float32": "scaling_hoad_float32_cpu",
+        "HOAD, bfloat16": "scaling_hoad_bfloat16_cpu",
+    }
+    segments = {k: v for k, v in read("segment_cpu").items() if isinstance(v, dict)}
+    return {
+        "sgm": reports["sgm", "float32"],
+        "sgm_bfloat16": reports["sgm", "bfloat16"],
+        "hoad_bfloat16": reports["hoad", "bfloat16"],
+        "throughput": table(
+            ["", *(f"{model.upper()}, {dtype}" for model, dtype in reports)],
+            [
+                ["pairs per second", *(f"{rate:,.0f}" for rate in pairs)],
+                *(
+                    [label, *(f"{report[key]:.3g} x" for report in reports.values())]
+                    for label, key in ratios.items()
+                ),
+            ],
+        ),
+        "scaling": table(
+            ["", "images x captions", "seconds", "MiB"],
+            [
+                [
+                    label,
+                    f"{row['images']:,} x {row['captions']:,}",
+                    f"{row['seconds']:.1f}",
+                    f"{row['peak_memory_mib']:.0f}",
+                ]
+                for label, name in scaling.items()
+                for row in read(name)["rows"]
+            ],
+        ),
+        "ranks": read("ranks_cpu"),
+        "moved": table(
+            ["", "points"],
+            [
+                [name.removesuffix(", seed 0"), f"{entry['bfloat16']['moved']:.2f}"]
+                for name, entry in read("half_precision").items()
+            ],
+        ),
+        "training": read("training_throughput_cpu"),
+        "segments": table(
+            ["", "PyTorch over torch-scatter"],
+            [[name, f"{entry['torch_over_scatter']:.2f}"] for name, entry in segments.items()],
+        ),
+        "gain": segments["training step"]["torch_over_scatter"] - 1,
+    }
+
+
+def parser() -> dict[str, Any]:
+    ours, other = read("parser_f1"), read("notes")["SceneGraphParser 0.1.0"]
+    parts = ("objects", "attributes", "relations", "all")
+    return {
+        "captions": ours["captions"],
+        "threads": ours["machine"].split(", ")[1],
+        "parsers": table(
+            ["", *parts, "captions per second"],
+            [
+                *(
+                    [
+                        backend,
+                        *(f"{ours[backend][part]['f1']:.3f}" for part in parts),
+                        f"{ours[backend]['captions_per_second']:,}",
+                    ]
+                    for backend in ("learned", "rules")
+                ),
+                ["SceneGraphParser 0.1.0", *(f"{other[part]:.3f}" for part in parts), ""],
+            ],
+        ),
+        "retrieval": read("parser_retrieval"),
+    }
+
+
+def models() -> str:
+    """The table of the README: one figure per model, rsum on the Flickr30k graphs."""
+    rows = [
+        ("SGM", "Wang et al., WACV 2020", "SGM", "sgm", runs_of("compare_models", "sgm")),
+        ("HOAD", "Li et al., CVPR 2020", "HOAD", "hoad", runs_of("compare_models", "hoad")),
+        ("SCAN", "Lee et al., ECCV 2018", "SCAN", "scan", runs_of("compare_models", "scan")),
+        ("VSRN", "Li et al., ICCV 2019", "VSRN", "vsrn", runs_of("compare_models", "vsrn")),
+        ("VSE++", "Faghri et al., BMVC 2018", "VSE", "vse", runs_of("compare_models", "vse")),
+        (
+            "DVSA",
+            "Karpathy and Fei-Fei, CVPR 2015",
+            "DVSA",
+            "dvsa",
+            runs_of("compare_models", "dvsa"),
+        ),
+    ]
+    return table(
+        ["model", "paper", "class", "command", "rsum"],
+        [
+            [label, paper, f"`models.{c}`", f"`pyg-sgm train {m}`", spread_of_rsum(runs)]
+            for label, paper, c, m, runs in rows
+        ],
+    )
+
+
+PAGES: tuple[Callable[[], dict[str, Any]], ...] = (
+    photos,
+    scene_graphs,
+    world,
+    vision,
+    parser,
+    speed,
+)
+NOTE = "<!-- Written by docs/write_results.py from benchmarks/results/*.json. -->\n\n"
+
+
+def files() -> dict[Path, str]:
+    """What each written file should hold."""
+    wanted = {}
+    for page in PAGES:
+        template = (ROOT / "docs" / "templates" / f"{page.__name__}.md").read_text()
+        path = ROOT / "docs" / "results" / f"{page.__name__}.md"
+        wanted[path] = NOTE + template.format(**page())
+    readme = (ROOT / "README.md").read_text()
+    if BEGIN in readme:
+        before, rest = readme.split(BEGIN)
+        wanted[ROOT / "README.md"] = before + BEGIN + models() + END + rest.split(END)[1]
+    return wanted
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("--check", action="store_true", help="write nothing")
+    check = arguments.parse_args().check
+    stale = [p for p, text in files().items() if not p.exists() or p.read_text() != text]
+    if check and stale:
+        sys.exit(f"not what benchmarks/results say: {', '.join(map(str, stale))}")
+    for path in [] if check else stale:
+        path.write_text(files()[path])
+
+
+if __name__ == "__main__":
+    main()
