@@ -22,6 +22,7 @@ def graphs(
     backbone: str = DEFAULT_BACKBONE,
     size: int = DEFAULT_SIZE,
     dtype: Literal["float32", "bfloat16"] = "float32",
+    pairs: int = 0,
     batch_size: int = 8,
 ) -> None:
     """Turn a folder of images into scene graphs with region features.
@@ -54,6 +55,9 @@ def graphs(
     dtype
         What the backbone computes in; bfloat16 is slightly less exact, and faster on a card or on a
         processor with matrix instructions.
+    pairs
+        If positive, the relations are all ordered pairs of so many objects, the most prominent, as
+        candidates. [default: those that the relation head finds]
     batch_size
         Images handled at once by a thread; the graphs do not depend on it.
     """
@@ -65,6 +69,7 @@ def graphs(
         backbone=backbone,
         size=size,
         dtype=dtype,
+        pairs=pairs,
     )
     with count_up("images to graphs") as progress:
         done = extract(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, permutations
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ import numpy as np
 import torch
 
 from pyg_sgm.data import image_record
+from pyg_sgm.data.vocabulary import UNKNOWN
 from pyg_sgm.io import write_json, write_text
 from pyg_sgm.vision.detectors.base import Detections, Detector
+from pyg_sgm.vision.detectors.merge import prominence
 from pyg_sgm.vision.images import ImageError, Photo, read_photo
 from pyg_sgm.vision.region_features import RegionFeatures, union_boxes
-from pyg_sgm.vision.relations.head import RelationHead
+from pyg_sgm.vision.relations.head import Relation, RelationHead
 from pyg_sgm.vision.store import (
     FORMAT,
     HEADER,
@@ -48,7 +50,12 @@ class Extractor:
         attributes: What names the attributes of boxes, from pixels uint8 ``[height, width, 3]`` and
             boxes ``[num_boxes, 4]`` in ``[0, 1]``: for each box (label, confidence), such as
             :func:`~pyg_sgm.vision.colors.color_attributes`. (default: :obj:`None`, there are none)
-        limit: At most so many relations an image. (default: ``25``)
+        limit: Most relations per image. (default: ``25``)
+        pairs: If positive, the relations are instead all ordered pairs of so many objects, the most
+            prominent (:func:`~pyg_sgm.vision.detectors.prominence`), whatever the relation head
+            says: candidates, each with the features of its union box. A pair has the head's
+            likeliest predicate and its confidence, or ``<unk>`` and 0 where the head does not know
+            the labels. (default: ``0``)
         options: What it can be made from again, kept with its graphs: the arguments of
             :func:`open_extractor`. (default: :obj:`None`)
 
@@ -64,6 +71,7 @@ class Extractor:
         attributes: Attributes | None = None,
         *,
         limit: int = 25,
+        pairs: int = 0,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         if relations is not None and relations.network.feature is not None:
@@ -76,6 +84,7 @@ class Extractor:
         self.relations = relations
         self.attributes = attributes
         self.limit = limit
+        self.pairs = pairs
         self.options = options
 
     @property
@@ -90,6 +99,8 @@ class Extractor:
             "relations": head,
             "images": f"at most {AT_MOST} pixels",
         }
+        if self.pairs:
+            made["pairs"] = str(self.pairs)
         if self.attributes is not None:
             made["attributes"] = f"{self.attributes.__module__}.{self.attributes.__qualname__}"
         return made
@@ -139,14 +150,34 @@ class Extractor:
             graphs.append(Graph(record, photo.size, {"object": x[:count], "relation": x[count:]}))
         return graphs
 
-    def _relations(self, objects: Detections) -> list[tuple[int, str, int, float]]:
+    def _relations(self, objects: Detections) -> list[Relation]:
+        if self.pairs:
+            chosen = [
+                i
+                for i in prominence(objects).argsort()[::-1].tolist()
+                if objects.labels[i] != UNKNOWN
+            ][: self.pairs]
+            chosen.sort()
+            best = {(s, o): (p, c) for s, p, o, c in self._predicted(objects, chosen)}
+            return [
+                (s, predicate, o, confidence)
+                for s, o in permutations(chosen, 2)
+                for predicate, confidence in [best.get((s, o), (UNKNOWN, 0.0))]
+            ]
+        return self._predicted(objects, range(len(objects.labels)))
+
+    def _predicted(self, objects: Detections, chosen: Sequence[int]) -> list[Relation]:
+        """Relations of the head between some of the objects."""
         if self.relations is None:
             return []
         # One image at a time, so that no relation depends on what else is in the batch.
         (found,) = self.relations.relations(
-            [objects.labels], [objects.boxes], [objects.scores], limit=self.limit
+            [[objects.labels[i] for i in chosen]],
+            [objects.boxes[list(chosen)]],
+            [objects.scores[list(chosen)]],
+            limit=len(chosen) ** 2 if self.pairs else self.limit,
         )
-        return found
+        return [(chosen[s], predicate, chosen[o], c) for s, predicate, o, c in found]
 
 
 @dataclass(frozen=True)

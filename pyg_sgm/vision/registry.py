@@ -19,6 +19,7 @@ def open_extractor(
     size: int = DEFAULT_SIZE,
     dtype: str = "float32",
     merge: bool = True,
+    pairs: int = 0,
     relations: str | os.PathLike[str] | None = None,
     colors: bool = True,
 ) -> Extractor:
@@ -34,6 +35,7 @@ def open_extractor(
         backbone: See :class:`RegionFeatures`.
         size: See :class:`RegionFeatures`.
         dtype: See :class:`RegionFeatures`. (default: ``"float32"``)
+        pairs: See :class:`Extractor`. (default: ``0``)
         relations: File of a relation head. (default: :obj:`None`, the shipped one)
         colors: Whether the attributes are :func:`~pyg_sgm.vision.colors.color_attributes`; else
             there are none. (default: :obj:`True`)
@@ -46,6 +48,7 @@ def open_extractor(
         RegionFeatures(backbone, size=size, dtype=dtype),
         RelationHead.load(WEIGHTS if relations is None else relations),
         color_attributes if colors else None,
+        pairs=pairs,
         options={
             "detector": full_name(detector),
             "labels": None if labels is None else os.path.abspath(labels),
@@ -54,6 +57,7 @@ def open_extractor(
             "size": size,
             "dtype": dtype,
             "merge": merge,
+            "pairs": pairs,
             "relations": None if relations is None else os.path.abspath(relations),
             "colors": colors,
         },

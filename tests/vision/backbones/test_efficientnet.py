@@ -62,6 +62,23 @@ def test_pretrained_weights(
     assert float(expected.std()) > 0.1
 
 
+@pytest.mark.parametrize(("net", "at"), [(EfficientNetLite0, 11), (EfficientNetLite2, 15)])
+def test_a_stage_more(net: type[EfficientNetLite], at: int) -> None:
+    torch.manual_seed(0)
+    wide = net(middle=True).eval()  # type: ignore[call-arg]
+    plain = net().eval()  # type: ignore[call-arg]
+    plain.load_state_dict(wide.state_dict())
+    x = torch.rand(1, 3, 70, 70) * 255
+    seen = []
+    wide.blocks[at - 1].register_forward_hook(lambda *arguments: seen.append(arguments[2]))
+    with torch.inference_mode():
+        out, expected = wide(x), plain(x)
+    assert out.shape[1] == wide.dim == plain.dim + seen[0].shape[1]
+    assert torch.equal(out[:, : plain.dim], expected)
+    assert seen[0].shape[2:] == (5, 5)
+    assert torch.allclose(out[0, plain.dim :, 1, 1], seen[0][0, :, 2:4, 2:4].mean((1, 2)) / 8)
+
+
 def test_files_that_are_no_weights(tmp_path: Path) -> None:
     (tmp_path / "text.pth").write_text("no weights")
     torch.save({"_conv_stem.weight": torch.zeros(1)}, tmp_path / "other.pth")
