@@ -28,7 +28,8 @@ from pathlib import Path
 import torch
 
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
-from pyg_sgm.evaluation import probe_relations
+from pyg_sgm.evaluation import Probe, probe_relations
+from pyg_sgm.metrics import in_percent
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
 from pyg_sgm.training import Recipe, find_recipe
 
@@ -124,7 +125,9 @@ def main() -> None:
                     matcher.save_pretrained(args.save / f"{table}-{row}-{seed}".replace(" ", "_"))
                 run = {"seconds": seconds, **_evaluate(matcher, dev)}
                 if table == "relations":
-                    run["probe"] = {p.kind: p.to_dict() for p in probe_relations(matcher, dev)}
+                    run["probe"] = {
+                        p.kind: _probe_in_percent(p) for p in probe_relations(matcher, dev)
+                    }
                 results = _read(args.out)  # another process may have added to it
                 entry = results.setdefault(
                     key, {"model": model, "recipe": recipe.to_dict(), "runs": {}}
@@ -161,9 +164,15 @@ def _open(args: argparse.Namespace, split: str) -> SceneGraphDataset:
 
 def _evaluate(matcher: SceneGraphMatcher, dev: SceneGraphDataset) -> dict:
     if matcher.name != "hoad":
-        return {**matcher.evaluate(dev)}
+        return {**in_percent(matcher.evaluate(dev))}
     before, after = matcher.evaluate_reranked(dev)
-    return {**before, "distraction": after}
+    return {**in_percent(before), "distraction": in_percent(after)}
+
+
+def _probe_in_percent(probe: Probe) -> dict:
+    shares = {"accuracy": probe.accuracy, "control": probe.control}
+    percent = {name: None if share is None else 100 * share for name, share in shares.items()}
+    return {**percent, "cases": len(probe.cases)}
 
 
 def _print_row(table: str, row: str, runs: list[dict]) -> None:
@@ -185,7 +194,7 @@ def _print_probe(table: str, row: str, probes: list[dict]) -> None:
     smallest and largest of the seeds."""
     for kind, first in probes[0].items():
         cells = []
-        for name in ("accuracy", "elsewhere"):
+        for name in ("accuracy", "control"):
             values = [probe[kind][name] for probe in probes]
             cells.append(f"{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})")
         print(

@@ -15,7 +15,7 @@ import torch
 from bench import save_json
 
 from pyg_sgm.datasets import open_dataset
-from pyg_sgm.metrics.retrieval import retrieval_metrics
+from pyg_sgm.metrics.retrieval import in_percent, retrieval_metrics
 from pyg_sgm.models import Matcher
 from pyg_sgm.retrieval import SceneGraphMatcher, with_parses
 
@@ -50,7 +50,7 @@ def main() -> None:
             with torch.autocast(exact.device.type, torch.bfloat16):
                 scores["bfloat16"] = model.score(image, text)
         for dtype, value in scores.items():
-            metrics = retrieval_metrics(value, dataset.image_of_text)
+            metrics = in_percent(retrieval_metrics(value, dataset.image_of_text))
             recalls = [metrics[side][k] for side in ("i2t", "t2i") for k in ("r1", "r5", "r10")]
             error = float((value - exact).abs().max() / exact.abs().max())
             first = rows.get("float64", {}).get("recalls", recalls)

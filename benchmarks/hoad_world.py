@@ -145,7 +145,7 @@ def main() -> None:
                 "images": args.images,
                 "epochs": args.epochs,
                 "seconds": round(time.perf_counter() - start),
-                "rsum": round(matcher.evaluate(test)["rsum"], 1),
+                "rsum": round(100 * matcher.evaluate(test)["rsum"], 1),
             }
             for kind in KINDS:
                 negatives = test.hard_negatives(kind)

@@ -50,7 +50,7 @@ def main() -> None:
             matcher = SceneGraphMatcher("sgm").fit(
                 train, recipe=recipe, word_vectors=args.vectors, seed=seed, progress=False
             )
-            runs.append(matcher.evaluate(dev)["rsum"])
+            runs.append(100 * matcher.evaluate(dev)["rsum"])
             print(name, "seed", seed, round(runs[-1], 1), flush=True)
         results[name] = {
             "triplets_per_caption": round(triplets / len(dataset), 2),

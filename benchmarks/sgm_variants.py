@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 
 from pyg_sgm.datasets import open_dataset
+from pyg_sgm.metrics import in_percent
 from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.training import Recipe, find_recipe
 
@@ -87,7 +88,7 @@ def main() -> None:
                 train, recipe=recipe, word_vectors=args.word_vectors, seed=seed, progress=False
             )
             seconds = time.perf_counter() - start
-            runs[str(seed)] = {**matcher.evaluate(dev), "seconds": seconds}
+            runs[str(seed)] = {**in_percent(matcher.evaluate(dev)), "seconds": seconds}
             path.write_text(json.dumps(results, indent=1) + "\n")
         print_row(row, [runs[str(seed)] for seed in args.seeds])
     print(f"{torch.get_num_threads()} threads, {args.precision}; written to {path}")

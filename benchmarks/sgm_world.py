@@ -43,7 +43,10 @@ def main() -> None:
             start = time.perf_counter()
             matcher = SceneGraphMatcher("sgm", variant=variant)
             matcher.fit(train, recipe=recipe, seed=seed, progress=False)
-            run = {"seconds": time.perf_counter() - start, "rsum": matcher.evaluate(test)["rsum"]}
+            run = {
+                "seconds": time.perf_counter() - start,
+                "rsum": 100 * matcher.evaluate(test)["rsum"],
+            }
             for kind in KINDS:
                 negatives = test.hard_negatives(kind)
                 pairs = negatives.dataset

@@ -13,11 +13,16 @@ from pathlib import Path
 from pyg_sgm.datasets import open_dataset
 from pyg_sgm.evaluation import rank
 from pyg_sgm.evaluation.rerank import reranked, top_distractions
-from pyg_sgm.metrics.retrieval import RetrievalMetrics, metrics_of_ranks
+from pyg_sgm.metrics.retrieval import RetrievalMetrics, in_percent, metrics_of_ranks
 from pyg_sgm.models import Matcher
+from pyg_sgm.ops import Ranking
 from pyg_sgm.retrieval import SceneGraphMatcher
 
 GAMMAS = [-0.1, -0.03, -0.01, -4e-3, 1e-3, 4e-3, 0.01, 0.03, 0.1, 0.3, 1.0]
+
+
+def _metrics(ranking: Ranking) -> RetrievalMetrics:
+    return in_percent(metrics_of_ranks(ranking.image_ranks, ranking.text_ranks))
 
 
 def main() -> None:
@@ -44,10 +49,9 @@ def main() -> None:
         ranking = rank(matcher.model, images.encoding, texts.encoding, truth, args.top)
         nodes = [matcher.model.attention_nodes(e.encoding) for e in (images, texts)]
         distractions = top_distractions(ranking, *nodes)
-        rows = results[run.name] = {"no": metrics_of_ranks(ranking.image_ranks, ranking.text_ranks)}
+        rows = results[run.name] = {"no": _metrics(ranking)}
         for gamma in args.gammas:
-            second = reranked(ranking, distractions, truth, gamma)
-            rows[str(gamma)] = metrics_of_ranks(second.image_ranks, second.text_ranks)
+            rows[str(gamma)] = _metrics(reranked(ranking, distractions, truth, gamma))
         print(f"\n{run}\n\n| gamma | i2t R@1 | R@5 | t2i R@1 | R@5 | rsum |")
         print("|---|---|---|---|---|---|")
         for gamma_name, m in rows.items():

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pyg_sgm.datasets import SceneWorld
+from pyg_sgm.metrics import in_percent
 from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.training import find_recipe
 from pyg_sgm.viz import draw_match
@@ -33,7 +34,7 @@ matcher.fit(train, dev, recipe, out=OUT, overwrite=True)
 console.print(f"Trained in {time.perf_counter() - start:.0f} s; the model is in {OUT}\n")
 
 # Retrieval in both directions, on scenes never seen.
-metrics = matcher.evaluate(test)
+metrics = in_percent(matcher.evaluate(test))
 table = Table("200 images, 1,000 captions", "R@1", "R@5", "R@10", "median rank")
 for name, side in (("image to text", metrics["i2t"]), ("text to image", metrics["t2i"])):
     table.add_row(name, *(f"{value:.1f}" for value in side.values()))

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from pyg_sgm.datasets import Flickr30kSGM
+from pyg_sgm.metrics import in_percent
 from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.viz import draw_attention, draw_reranking
 
@@ -24,7 +25,8 @@ matcher = SceneGraphMatcher("hoad")
 matcher.fit(train, dev, args.recipe, args.word_vectors, args.out)
 
 before, after = matcher.evaluate_reranked(dev, k=10, gamma=4e-3)
-for name, metrics in (("first ranking", before), ("+ distraction", after)):
+for name, result in (("first ranking", before), ("+ distraction", after)):
+    metrics = in_percent(result)
     recalls = [f"{metrics[side][k]:.1f}" for side in ("i2t", "t2i") for k in ("r1", "r5", "r10")]
     print(f"{name:>14}  {'  '.join(recalls)}  rsum {metrics['rsum']:.1f}")
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pyg_sgm.datasets import Flickr30kSGM
+from pyg_sgm.metrics import in_percent
 from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.training import find_recipe
 from pyg_sgm.viz import draw_match
@@ -44,7 +45,7 @@ matcher.fit(
     overwrite=arguments.overwrite,
 )
 
-metrics = matcher.evaluate(dev)
+metrics = in_percent(matcher.evaluate(dev))
 table = Table(f"rsum {metrics['rsum']:.1f}", "R@1", "R@5", "R@10", "median rank")
 for name, side in (("image to text", metrics["i2t"]), ("text to image", metrics["t2i"])):
     table.add_row(name, *(f"{value:.1f}" for value in side.values()))

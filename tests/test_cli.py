@@ -51,12 +51,13 @@ def test_evaluate(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "R@1" in shown
     assert "text to image" in shown
     metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics.pop("unit") == "fraction"
     assert set(metrics) == {"i2t", "t2i", "rsum"}
     for side in ("i2t", "t2i"):
         assert set(metrics[side]) == {"r1", "r5", "r10", "medr"}
     parts = [metrics[side][key] for side in ("i2t", "t2i") for key in ("r1", "r5", "r10")]
     assert metrics["rsum"] == pytest.approx(sum(parts))
-    assert f"rsum {metrics['rsum']:.1f}" in shown
+    assert f"rsum {100 * metrics['rsum']:.1f}" in shown
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
 
 

@@ -2,11 +2,12 @@
 
 from rich.table import Table
 
-from pyg_sgm.metrics.retrieval import RetrievalMetrics
+from pyg_sgm.metrics.retrieval import RetrievalMetrics, in_percent
 
 
 def metrics_table(metrics: RetrievalMetrics, title: str) -> Table:
-    """Recalls and median rank in both directions."""
+    """Recalls, in percent, and median rank in both directions."""
+    metrics = in_percent(metrics)
     table = Table(title=title, caption=f"rsum {metrics['rsum']:.1f}", title_justify="left")
     for column in ("", "R@1", "R@5", "R@10", "median rank"):
         table.add_column(column, justify="right" if column else "left")

@@ -37,7 +37,8 @@ def evaluate(
     top
         How many of every query are re-ranked.
     json
-        File for the metrics: i2t and t2i with r1, r5, r10, medr, and rsum; recalls in percent.
+        File for the metrics: i2t and t2i with r1, r5, r10, medr, and rsum; recalls are
+        fractions, as "unit" says.
         Of a re-ranked result, with those of the first ranking under "first".
     """
     matcher = open_run(run)
@@ -53,4 +54,4 @@ def evaluate(
     if rerank is not None:
         console.print(metrics_table(reranked, f"{name}, re-ranked by {rerank}"))
     if json is not None:
-        write_json(json, metrics)
+        write_json(json, {**metrics, "unit": "fraction"})

@@ -38,7 +38,7 @@ def probe(
     seed
         Of the edits.
     json
-        File for the results of every kind: accuracy and elsewhere (another image), in percent, and
+        File for the results of every kind: accuracy and control (another image), as fractions, and
         the number of cases.
     """
     matcher = open_run(run)
@@ -50,7 +50,7 @@ def probe(
             console.print(f"{_name(one)}: {true.caption} / {false.caption}", markup=False)
     if json is not None:
         results = {one.kind: one.to_dict() for one in probes}
-        write_json(json, {**results, "chance": 50.0, "seed": seed})
+        write_json(json, {**results, "chance": 0.5, "unit": "fraction", "seed": seed})
 
 
 def _table(probes: list[Probe], title: str) -> Table:
@@ -59,7 +59,7 @@ def _table(probes: list[Probe], title: str) -> Table:
     for column in ("true one first, %", "another image, %", "cases"):
         table.add_column(column, justify="right")
     for one in probes:
-        shares = ("-" if n is None else f"{n:.1f}" for n in (one.accuracy, one.elsewhere))
+        shares = ("-" if n is None else f"{100 * n:.1f}" for n in (one.accuracy, one.control))
         table.add_row(_name(one), *shares, f"{len(one.cases):,}")
     return table
 

@@ -25,27 +25,27 @@ class PairScorer(Protocol):
 
 @dataclass(frozen=True)
 class Probe:
-    """How often a matcher prefers true captions to false ones; chance is 50.
+    """How often a matcher prefers true captions to false ones; chance is 0.5.
 
     Args:
         kind: What the false captions get wrong; see :func:`pyg_sgm.text.edit_texts`.
-        accuracy: Percent of the cases in which the true caption scores higher with its image; a
+        accuracy: Share of the cases in which the true caption scores higher with its image; a
             tie counts half. :obj:`None` without a case.
-        elsewhere: The same with another image in place of its own: what the captions give away by
+        control: The same with another image in place of its own: what the captions give away by
             themselves, because one of them sounds odd. :obj:`None` without another image.
         cases: The true and the false caption of every case.
     """
 
     kind: EditKind
     accuracy: float | None
-    elsewhere: float | None
+    control: float | None
     cases: list[tuple[TextRecord, TextRecord]]
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """The percentages and the number of cases, fit for JSON."""
+        """The shares and the number of cases, fit for JSON."""
         return {
             "accuracy": self.accuracy,
-            "elsewhere": self.elsewhere,
+            "control": self.control,
             "cases": len(self.cases),
         }
 
@@ -53,7 +53,7 @@ class Probe:
 def probe_relations(matcher: PairScorer, dataset: SceneGraphDataset, seed: int = 0) -> list[Probe]:
     """Scores true captions against false ones that differ from them in one thing.
 
-    A model that takes a caption for a bag of words gets 50 on swapped relations, exactly: both
+    A model that takes a caption for a bag of words gets 0.5 on swapped relations, exactly: both
     captions have the same words, and both scores are the same.
 
     Args:
@@ -95,5 +95,5 @@ def _probe(
     # Half the images away: images beside each other may be alike.
     others = (own + len(images) // 2) % len(images)
     scores = [matcher.score_pairs(images, texts, image) for image in (own, others)]
-    accuracy, elsewhere = (100 * pair_accuracy(each[::2], each[1::2]) for each in scores)
-    return Probe(kind, accuracy, elsewhere if len(images) > 1 else None, cases)
+    accuracy, control = (pair_accuracy(each[::2], each[1::2]) for each in scores)
+    return Probe(kind, accuracy, control if len(images) > 1 else None, cases)

@@ -1,15 +1,17 @@
-"""Recall and median rank of retrieval in both directions."""
+"""Recall and median rank of retrieval in both directions. Recalls are fractions, from 0 to 1."""
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import torch
 from torch import Tensor
 
 from pyg_sgm.ops import ranks
 
+SIDES: tuple[Literal["i2t"], Literal["t2i"]] = ("i2t", "t2i")
+
 
 class DirectionMetrics(TypedDict):
-    """Recalls in percent and median rank of one direction."""
+    """Recalls and median rank of one direction."""
 
     r1: float
     r5: float
@@ -26,7 +28,7 @@ class RetrievalMetrics(TypedDict):
 
 
 def recall_at_k(rank: Tensor, k: int) -> float:
-    """Share of the queries whose ground truth is among the best :obj:`k`, in percent.
+    """Share of the queries whose ground truth is among the best :obj:`k`.
 
     Args:
         rank (LongTensor): Rank of the ground truth of every query, from 1, ``[num_queries]``.
@@ -35,9 +37,9 @@ def recall_at_k(rank: Tensor, k: int) -> float:
     Example:
         >>> import torch
         >>> recall_at_k(torch.tensor([1, 7, 3, 1]), k=5)
-        75.0
+        0.75
     """
-    return 100 * float((rank <= k).double().mean())
+    return float((rank <= k).double().mean())
 
 
 def median_rank(rank: Tensor) -> float:
@@ -61,7 +63,7 @@ def metrics_of_ranks(image_ranks: Tensor, text_ranks: Tensor) -> RetrievalMetric
     Example:
         >>> import torch
         >>> metrics_of_ranks(torch.tensor([1, 2]), torch.tensor([1, 1]))["i2t"]["r1"]
-        50.0
+        0.5
     """
     i2t, t2i = (
         DirectionMetrics(
@@ -91,7 +93,7 @@ def retrieval_metrics(scores: Tensor, image_of_text: Tensor) -> RetrievalMetrics
     Example:
         >>> import torch
         >>> retrieval_metrics(torch.eye(3), torch.arange(3))["rsum"]
-        600.0
+        6.0
     """
     return metrics_of_ranks(*ranks(scores, image_of_text))
 
@@ -110,27 +112,47 @@ def fold_metrics(scores: Tensor, image_of_text: Tensor, num_folds: int = 5) -> R
     Example:
         >>> import torch
         >>> fold_metrics(torch.eye(10), torch.arange(10))["t2i"]["r1"]
-        100.0
+        1.0
     """
     if scores.size(0) < num_folds:
         raise ValueError(f"{scores.size(0)} images cannot make {num_folds} folds")
-    all_ranks = []
+    folds = []
     for images in torch.arange(scores.size(0)).tensor_split(num_folds):
         first, last = int(images[0]), int(images[-1])
         texts = ((image_of_text >= first) & (image_of_text <= last)).nonzero().squeeze(1)
         fold = scores[first : last + 1][:, texts]
-        all_ranks.append(metrics_of_ranks(*ranks(fold, image_of_text[texts] - first)))
+        folds.append(metrics_of_ranks(*ranks(fold, image_of_text[texts] - first)))
 
-    def mean(side: str, key: str) -> float:
-        return sum(fold[side][key] for fold in all_ranks) / num_folds  # type: ignore[literal-required]
+    def mean(side: Literal["i2t", "t2i"], key: Literal["r1", "r5", "r10", "medr"]) -> float:
+        return sum(fold[side][key] for fold in folds) / num_folds
 
     i2t, t2i = (
-        DirectionMetrics(**{key: mean(side, key) for key in DirectionMetrics.__annotations__})  # type: ignore[typeddict-item]
-        for side in ("i2t", "t2i")
+        DirectionMetrics(
+            r1=mean(side, "r1"), r5=mean(side, "r5"), r10=mean(side, "r10"), medr=mean(side, "medr")
+        )
+        for side in SIDES
     )
-    return RetrievalMetrics(
-        i2t=i2t, t2i=t2i, rsum=sum(fold["rsum"] for fold in all_ranks) / num_folds
+    return RetrievalMetrics(i2t=i2t, t2i=t2i, rsum=sum(fold["rsum"] for fold in folds) / num_folds)
+
+
+def in_percent(metrics: RetrievalMetrics) -> RetrievalMetrics:
+    """The same with recalls and their sum in percent, for printing.
+
+    Args:
+        metrics (dict): What the other functions of this module give.
+
+    Example:
+        >>> import torch
+        >>> in_percent(retrieval_metrics(torch.eye(3), torch.arange(3)))["rsum"]
+        600.0
+    """
+    i2t, t2i = (
+        DirectionMetrics(
+            r1=100 * side["r1"], r5=100 * side["r5"], r10=100 * side["r10"], medr=side["medr"]
+        )
+        for side in (metrics["i2t"], metrics["t2i"])
     )
+    return RetrievalMetrics(i2t=i2t, t2i=t2i, rsum=100 * metrics["rsum"])
 
 
 def pair_accuracy(true: Tensor, false: Tensor) -> float:

@@ -99,12 +99,16 @@ class RunCheckpoint(Checkpoint):
         return epoch
 
     def state_dict(self) -> dict[str, Any]:
-        return {"history": self.history, "best_epoch": self.best_epoch}
+        return {"history": self.history, "best_epoch": self.best_epoch, "unit": "fraction"}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        # Version 0.1 counted epochs from 0.
+        # Version 0.1 counted epochs from 0, and gave recalls in percent.
+        scale = 1.0 if state_dict.get("unit") == "fraction" else 0.01
         self.history = [
-            {**epoch, "epoch": float(number)}
+            {
+                **{k: v * scale if _is_recall(k) else v for k, v in epoch.items()},
+                "epoch": float(number),
+            }
             for number, epoch in enumerate(state_dict["history"], start=1)
         ]
         self.best_epoch = int(state_dict["best_epoch"])
@@ -128,6 +132,10 @@ class RunCheckpoint(Checkpoint):
         assert isinstance(pl_module, MatcherTraining)
         if self.folder and self.best_epoch >= 0:
             self.best_weights = read_weights(self.folder / WEIGHTS, pl_module.model)
+
+
+def _is_recall(name: str) -> bool:
+    return name.startswith("dev_") and not name.endswith("_medr")
 
 
 def _csv(rows: list[Epoch]) -> str:

@@ -59,10 +59,10 @@ def describe(epoch: Epoch, epochs: int, best: bool) -> str:
     """An epoch in one line.
 
     Example:
-        >>> describe({"epoch": 2.0, "loss": 1.25, "dev_rsum": 312.5, "seconds": 9.0}, 20, best=True)
+        >>> describe({"epoch": 2.0, "loss": 1.25, "dev_rsum": 3.125, "seconds": 9.0}, 20, best=True)
         'epoch 2 of 20: loss 1.250, dev rsum 312.5 (best so far), 9 s'
     """
-    rsum = f", dev rsum {epoch['dev_rsum']:.1f}" if "dev_rsum" in epoch else ""
+    rsum = f", dev rsum {100 * epoch['dev_rsum']:.1f}" if "dev_rsum" in epoch else ""
     return (
         f"epoch {epoch['epoch']:.0f} of {epochs}: loss {epoch['loss']:.3f}{rsum}"
         f"{' (best so far)' if best else ''}, {epoch['seconds']:.0f} s"

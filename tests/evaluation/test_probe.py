@@ -37,7 +37,7 @@ def world() -> SceneWorld:
 
 def probe(function: Any, dataset: SceneGraphDataset) -> dict[str, tuple]:
     probes = probe_relations(cast(SceneGraphMatcher, Stub(function)), dataset)
-    return {one.kind: (one.accuracy, one.elsewhere) for one in probes}
+    return {one.kind: (one.accuracy, one.control) for one in probes}
 
 
 def test_a_bag_of_words_ties_on_swaps(world: SceneWorld) -> None:
@@ -50,8 +50,8 @@ def test_a_bag_of_words_ties_on_swaps(world: SceneWorld) -> None:
         return sum(value[word] for word in text.words)  # in their order: rounded in many ways
 
     shares = probe(bag, world)
-    assert shares["swapped_relation"] == (50.0, 50.0)
-    assert shares["replaced_predicate"] != (50.0, 50.0)
+    assert shares["swapped_relation"] == (0.5, 0.5)
+    assert shares["replaced_predicate"] != (0.5, 0.5)
 
 
 def test_who_knows_the_truth_and_who_knows_the_captions_alone(world: SceneWorld) -> None:
@@ -59,19 +59,19 @@ def test_who_knows_the_truth_and_who_knows_the_captions_alone(world: SceneWorld)
     captions = {caption for _, caption in true}
     seeing = probe(lambda image, text: float((image, text.caption) in true), world)
     blind = probe(lambda image, text: float(text.caption in captions), world)
-    for accuracy, elsewhere in seeing.values():
-        assert accuracy == 100.0
-        assert elsewhere is not None
-        assert elsewhere < 60
-    for accuracy, elsewhere in blind.values():
-        assert accuracy == elsewhere > 90
+    for accuracy, control in seeing.values():
+        assert accuracy == 1.0
+        assert control is not None
+        assert control < 0.6
+    for accuracy, control in blind.values():
+        assert accuracy == control > 0.9
 
 
 def test_without_a_case_or_another_image() -> None:
     one = SceneWorld("test", num_images=1, captions_per_image=1, feature_dim=0)
     shares = probe(lambda image, text: 0.0, one)
     assert shares["replaced_predicate"] == (None, None)
-    assert all(elsewhere is None for _, elsewhere in shares.values())
+    assert all(control is None for _, control in shares.values())
 
 
 def test_pairs_are_entries_of_all_scores(world: SceneWorld) -> None:
@@ -94,7 +94,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "swapped relation" in shown
     results = json.loads(out.read_text())
-    assert results["chance"] == 50
+    assert results["chance"] == 0.5
     assert results["seed"] == 0
-    assert 0 <= results["swapped_relation"]["accuracy"] <= 100
+    assert 0 <= results["swapped_relation"]["accuracy"] <= 1
     assert results["swapped_relation"]["cases"] > 5

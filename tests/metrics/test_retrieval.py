@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from pyg_sgm.metrics.retrieval import fold_metrics, median_rank, recall_at_k, retrieval_metrics
+from pyg_sgm.metrics.retrieval import (
+    fold_metrics,
+    in_percent,
+    median_rank,
+    recall_at_k,
+    retrieval_metrics,
+)
 
 
 def reference(scores: torch.Tensor, image_of_text: list[int]) -> dict[str, list[int]]:
@@ -32,7 +38,7 @@ def test_against_reference(levels: int, image_of_text: list[int]) -> None:
         middle = ranks[half] if len(ranks) % 2 else (ranks[half - 1] + ranks[half]) / 2
         assert metrics[side]["medr"] == middle  # type: ignore[literal-required]
         for k in (1, 5, 10):
-            expected = 100 * sum(rank <= k for rank in ranks) / len(ranks)
+            expected = sum(rank <= k for rank in ranks) / len(ranks)
             assert metrics[side][f"r{k}"] == pytest.approx(expected)  # type: ignore[literal-required]
             rsum += expected
     assert metrics["rsum"] == pytest.approx(rsum)
@@ -40,7 +46,7 @@ def test_against_reference(levels: int, image_of_text: list[int]) -> None:
 
 def test_negative_scores_count_like_any() -> None:
     scores = torch.eye(4) - 10
-    assert retrieval_metrics(scores, torch.arange(4))["rsum"] == 600
+    assert retrieval_metrics(scores, torch.arange(4))["rsum"] == 6
 
 
 def test_a_constant_score_finds_nothing() -> None:
@@ -88,8 +94,15 @@ def test_ground_truth_that_does_not_fit(index: list[int]) -> None:
         retrieval_metrics(torch.eye(3), torch.tensor(index))
 
 
+def test_percent_is_for_recalls_alone() -> None:
+    metrics = retrieval_metrics(torch.eye(4).flip(0), torch.arange(4))
+    shown = in_percent(metrics)
+    assert shown["rsum"] == pytest.approx(100 * metrics["rsum"])
+    assert shown["i2t"] == {"r1": 0.0, "r5": 100.0, "r10": 100.0, "medr": metrics["i2t"]["medr"]}
+
+
 def test_recall_and_median() -> None:
     ranks = torch.tensor([1, 5, 6, 100])
-    assert recall_at_k(ranks, 5) == 50
+    assert recall_at_k(ranks, 5) == 0.5
     assert median_rank(ranks) == 5.5
     assert median_rank(ranks[:3]) == 5

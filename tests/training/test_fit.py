@@ -14,6 +14,7 @@ from pyg_sgm.datasets import SceneWorld
 from pyg_sgm.evaluation import evaluate
 from pyg_sgm.models.serialization import load_model
 from pyg_sgm.training import Recipe, fit
+from pyg_sgm.training.checkpoint import RunCheckpoint
 from pyg_sgm.training.module import MatcherTraining
 from tests.helpers.training import RECIPE, saved_model, world
 
@@ -24,6 +25,7 @@ STUCK = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from tests.training import test_fit
+from pyg_sgm.training.checkpoint import RunCheckpoint
 from pyg_sgm.training.module import MatcherTraining
 
 step = MatcherTraining.training_step
@@ -263,3 +265,12 @@ def test_killed_while_the_checkpoint_is_written(
     monkeypatch.undo()
     run(tmp_path / "killed", resume=True)
     assert_same(state(tmp_path / "whole")["state_dict"], state(tmp_path / "killed")["state_dict"])
+
+
+def test_metrics_of_version_0_1_become_fractions() -> None:
+    checkpoint = RunCheckpoint(None, None, 0)
+    epoch = {"epoch": 0.0, "loss": 1.5, "lr": 0.1, "dev_rsum": 250.0, "dev_i2t_medr": 3.0}
+    checkpoint.load_state_dict({"history": [epoch], "best_epoch": 0})
+    assert checkpoint.history == [{**epoch, "epoch": 1.0, "dev_rsum": 2.5}]
+    checkpoint.load_state_dict(checkpoint.state_dict())
+    assert checkpoint.history[0]["dev_rsum"] == 2.5
