@@ -13,7 +13,6 @@ from rich.table import Table
 from pyg_sgm.datasets import SceneWorld
 from pyg_sgm.metrics import in_percent
 from pyg_sgm.retrieval import SceneGraphMatcher
-from pyg_sgm.training import find_recipe
 from pyg_sgm.viz import draw_match
 
 OUT = Path("runs/quickstart")
@@ -28,9 +27,8 @@ console.print(f"An image: {', '.join(test.images[0].objects)}")
 console.print(f"A caption of it: {test.captions[0]!r}")
 
 # Train. The folder then holds the best model by dev rsum, logs, and a checkpoint to go on from.
-recipe = find_recipe("sgm").replace(epochs=15)
 matcher = SceneGraphMatcher("sgm", dim=128, hidden=128, embed=64, global_dim=128)
-matcher.fit(train, dev, recipe, out=OUT, overwrite=True)
+matcher.fit(train, dev, epochs=15, out=OUT, overwrite=True)
 console.print(f"Trained in {time.perf_counter() - start:.0f} s; the model is in {OUT}\n")
 
 # Retrieval in both directions, on scenes never seen.
@@ -54,7 +52,7 @@ console.print(table)
 
 # Search, and look at why the best image was found.
 caption = next(t for t in test.texts if t.relations and len(t.words) == 7)
-best = matcher.rank(caption, test, k=3)
+best = matcher.search_images(caption, test, k=3)
 console.print(f"{caption.caption!r} finds {', '.join(f'{c.id} ({c.score:.2f})' for c in best)}")
 draw_match(matcher.explain(test.select_images([best[0].index]), caption), OUT / "match.png")
 console.print(f"Which word matched which object: {OUT / 'match.png'}")

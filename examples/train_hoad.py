@@ -22,7 +22,7 @@ args = parser.parse_args()
 train, dev = Flickr30kSGM(args.root, "val").split_every(5)
 
 matcher = SceneGraphMatcher("hoad")
-matcher.fit(train, dev, args.recipe, args.word_vectors, args.out)
+matcher.fit(train, dev, args.recipe, word_vectors=args.word_vectors, out=args.out)
 
 before, after = matcher.evaluate_reranked(dev, k=10, gamma=4e-3)
 for name, result in (("first ranking", before), ("+ distraction", after)):
@@ -35,7 +35,7 @@ image, text = dev.images[int(dev.image_of_text[0])], dev.texts[0]
 draw_attention(matcher.explain(image, text), args.out / "attention.png")
 
 # The ten best images for it, before and after re-ranking.
-first = matcher.rank(text, dev, k=10)
+first = matcher.search_images(text, dev, k=10)
 images = {image.id: image for image in dev.images}
 spread = {c.id: matcher.explain(images[c.id], text).image_distraction for c in first}
 ranking = [(c.id, c.score) for c in first]

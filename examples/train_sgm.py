@@ -40,8 +40,8 @@ matcher.fit(
     train,
     dev,
     recipe,
-    arguments.word_vectors,
-    arguments.out,
+    word_vectors=arguments.word_vectors,
+    out=arguments.out,
     overwrite=arguments.overwrite,
 )
 
@@ -55,7 +55,7 @@ console.print(table)
 matcher = SceneGraphMatcher.from_pretrained(arguments.out)
 images = matcher.encode_images(dev)
 for caption in dev.texts[:3]:
-    best = matcher.rank(caption, images, k=3)
+    best = matcher.search_images(caption, images, k=3)
     console.print(f"{caption.caption!r}: {', '.join(c.id for c in best)}")
 
 picture = f"{arguments.out}/match.png"

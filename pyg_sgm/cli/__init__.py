@@ -17,10 +17,10 @@ from pyg_sgm.cli.explain import explain
 from pyg_sgm.cli.graphs import graphs
 from pyg_sgm.cli.parse import parse
 from pyg_sgm.cli.probe import probe
-from pyg_sgm.cli.search import rank
+from pyg_sgm.cli.search import search
 from pyg_sgm.cli.train import train
 
-for command in (train, evaluate, explain, rank, probe, parse, graphs):
+for command in (train, evaluate, explain, search, probe, parse, graphs):
     app.command(command)
 
 
@@ -36,6 +36,9 @@ def launch(
     config
         YAML file of flags and their values, such as "lr: 0.001"; flags on the line go before it.
     """
+    if tokens[:1] == ("rank",):
+        warnings.warn("the command rank is now called search", DeprecationWarning, stacklevel=1)
+        tokens = ("search", *tokens[1:])
     file = () if config is None else (Yaml(config, must_exist=True, use_commands_as_keys=False),)
     app.config = file
     app(tokens, exit_on_error=False, print_error=False)

@@ -1,5 +1,6 @@
 """What the commands share: the app, its console, parameters, and helpers."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated, Any
 
 try:
     from cyclopts import App, Parameter
-    from rich.console import Console
+    from rich.console import Console, ConsoleDimensions
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -27,7 +28,18 @@ app = App(
     version_flags=[],
     result_action="return_value",
 )
-console = Console()
+WIDE = 100_000  # columns, where nothing but a terminal would cut lines
+
+
+class _Console(Console):
+    """A console that cuts no names and wraps no lines when it writes to a file or a pipe."""
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        return super().size if self.is_terminal else ConsoleDimensions(WIDE, 25)
+
+
+console = _Console()
 
 Data = Annotated[
     str,
@@ -40,6 +52,7 @@ KnownData = Annotated[
     str | None,
     Parameter(help="Dataset, as train takes it. [default: that of the training]"),
 ]
+JsonFile = Annotated[Path | None, Parameter(name="--json", allow_leading_hyphen=True)]  # or "-"
 Run = Annotated[Path, Parameter(help="Folder of a training run or of a saved matcher.")]
 
 
@@ -60,7 +73,10 @@ def count_up(name: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes indented JSON."""
+    """Writes indented JSON to a file, or "-" to standard output."""
+    if str(path) == "-":
+        print(json.dumps(value, indent=2, ensure_ascii=False))
+        return
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}")
     write_json_file(path, value)

@@ -10,7 +10,7 @@ from pyg_sgm.cli._app import count_up
 from pyg_sgm.data import TextRecord
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
-from pyg_sgm.retrieval.prepare import extractor_of, only_pixels
+from pyg_sgm.retrieval.prepare import extractor_of, needs_graph
 from pyg_sgm.text import parse
 from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, PARSES, SHARED, SOURCE, read_run
 from pyg_sgm.vision import open_extractor
@@ -107,7 +107,7 @@ def make_graphs(
     They are made by the extractor of the matcher, or one that does not know of any is given it:
     that of ``--detector``, else of the graph folder.
     """
-    if not only_pixels(dataset):
+    if not any(needs_graph(image) for image in dataset.images):
         return dataset
     pixels = pixels or Pixels()
     folder = pixels.graphs or _graph_folder(run)
@@ -146,7 +146,7 @@ def find_text(text: str, *datasets: SceneGraphDataset) -> TextRecord:
     """A caption of the data with its graph there, else a parsed text."""
     for dataset in datasets:
         for record in dataset.texts:
-            if record.caption == text and record.objects:
+            if record.caption == text and record.has_graph:
                 return record
     return parse(text).to_record()
 

@@ -1,31 +1,38 @@
-"""``pyg-sgm rank``"""
+"""``pyg-sgm search``"""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from pyg_sgm.cli._app import KnownData, Run, console, open_run
+from pyg_sgm.cli._app import JsonFile, KnownData, Run, console, open_run, write_json
 from pyg_sgm.cli._data import PixelFlags, find_text, image_index, known_split, open_data
-from pyg_sgm.data import ImageRecord, TextRecord
-from pyg_sgm.retrieval import Answer, Answered, answer_images, answer_texts
-from pyg_sgm.retrieval.search import graph_phrases
+from pyg_sgm.data import ImageRecord, TextRecord, image_record
+from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.retrieval import Candidate, search_images, search_similar, search_texts
+from pyg_sgm.retrieval.search import graph_phrases, in_order
+
+Query = TextRecord | ImageRecord
 
 
-def rank(
+def search(
     run: Run,
     *,
     data: KnownData = None,
     text: Annotated[list[str] | None, Parameter(negative="")] = None,
     image: Annotated[list[str] | None, Parameter(negative="")] = None,
+    similar_to: Annotated[list[str] | None, Parameter(negative="")] = None,
     split: str | None = None,
     pixels: PixelFlags = None,
     top: int = 5,
+    json: JsonFile = None,
     out: Path | None = None,
 ) -> None:
-    """Show the best images of texts, or the best captions of images.
+    """Show the best images for texts, the best captions for images, or images like an image.
 
     What belongs to the query is marked. A text that is no caption of the data is compared with the
     first text: which images its edit moved.
@@ -33,66 +40,104 @@ def rank(
     Parameters
     ----------
     text
-        A text; may be given several times. If it is a caption of the data, it has the graph it has
-        there, else it is parsed.
+        Search images for a text; may be given several times. If it is a caption of the data, it has
+        the graph it has there, else it is parsed.
     image
-        Name of an image in the data instead; may be given several times.
+        Search captions for an image, by its name in the data; may be given several times.
+    similar_to
+        Search images like an image, by its name in the data or its file; may be given several
+        times.
     split
         Split of the data. [default: test, or the one of which the training held something out]
     top
-        How many answers a query.
+        Answers per query.
+    json
+        File of the answers as JSON; "-" prints it instead of the tables.
     out
         File of a picture of the same, such as sheet.png.
     """
-    if (text is None) == (image is None):
-        raise ValueError("give --text, or --image")
+    if sum(queries is not None for queries in (text, image, similar_to)) != 1:
+        raise ValueError("give --text, --image or --similar-to, and only one of them")
     if top < 1:
         raise ValueError(f"--top: must be at least 1, got {top}")
     matcher = open_run(run)
     split = known_split(data, split, run)
-    dataset = open_data(data, split, run, pixels, matcher, captioned=text is None)
+    dataset = open_data(data, split, run, pixels, matcher, captioned=image is not None)
+    searched = [one.id for one in dataset.images if one.has_graph]
+    queries: Sequence[Query]
     if text is not None:
-        found = answer_texts(matcher, dataset, [find_text(one, dataset) for one in text], top)
+        queries = texts = [find_text(one, dataset) for one in text]
+        found = search_images(matcher, texts, dataset, top)
+    elif similar_to is not None:
+        queries = images = [_pictured(one, dataset) for one in similar_to]
+        found = search_similar(matcher, images, dataset, top)
     else:
         chosen = [image_index(one, dataset) for one in image or ()]
-        found = answer_images(matcher, dataset, chosen, top)
-    for one in found:
-        console.print(_table(one))
+        queries = images = [dataset.images[i] for i in chosen]
+        found = search_texts(matcher, chosen, dataset, top)
+    captions = None if image is None else dataset.captions
+    kind, count = ("images", len(searched)) if captions is None else ("captions", len(captions))
+    if str(json) != "-":
+        for query, one in zip(queries, found, strict=True):
+            console.print(_table(query, one, captions))
+        console.print(f"Searched {count:,} {kind} of the split {split}", highlight=False)
+    if json is not None:
+        rows = [_row(*one, captions) for one in zip(queries, found, strict=True)]
+        write_json(json, {"searched": count, "of": kind, "split": split, "queries": rows})
     if out is not None:
-        from pyg_sgm.viz import draw_answers
+        from pyg_sgm.viz import draw_found_images, draw_found_texts
 
-        draw_answers(found, out)
-        console.print(f"The picture is in {out}", markup=False)
+        if image is None:
+            draw_found_images(queries, found, dataset, out)
+        else:
+            draw_found_texts(images, found, dataset, out)
+        if str(json) != "-":
+            console.print(f"The picture is in {out}", markup=False)
 
 
-def _table(found: Answered) -> Table:
-    query = found.query
-    texts = isinstance(query, TextRecord)
-    hidden = found.truth is not None and found.truth > len(found.answers)
-    truth = f"its own is at {found.truth:,}" if hidden else None
-    table = Table(title=escape(_name(query)), caption=truth, title_justify="left")
+def _pictured(name: str, dataset: SceneGraphDataset) -> ImageRecord:
+    """An image of the data by its name, else a file."""
+    if name in dataset.image_ids:
+        return dataset.images[image_index(name, dataset)]
+    if not Path(name).is_file():
+        raise ValueError(f"--similar-to: {name!r} is no file, and no image of the data")
+    return image_record(id=name, file=name)
+
+
+def _table(query: Query, found: Sequence[Candidate], captions: Sequence[str] | None) -> Table:
+    shown = in_order(found)
+    own = f"its own is at {found[-1].rank:,}" if len(shown) < len(found) else None
+    table = Table(title=escape(_title(query)), caption=own, title_justify="left")
     table.add_column("", justify="right")
-    table.add_column("image" if texts else "caption")
+    table.add_column("image" if captions is None else "caption", overflow="fold")
     table.add_column("score", justify="right")
-    compared = any(answer.before is not None for answer in found.answers)
+    compared = any(one.previous_rank is not None for one in shown)
     if compared:
         table.add_column("place for the first text", justify="right")
-    for answer in found.answers:
-        cells = [f"{answer.rank}", escape(_answer(answer)), f"{answer.score:.3f}"]
+    for one in shown:
+        name = escape(one.id if captions is None else captions[one.index])
+        cells = [f"{one.rank}", f"* {name}" if one.relevant else name, f"{one.score:.3f}"]
         if compared:
-            cells.append(f"{answer.before:,}")
-        table.add_row(*cells, style="bold green" if answer.right else "")
+            cells.append(f"{one.previous_rank:,}")
+        table.add_row(*cells, style="bold green" if one.relevant else "")
     return table
 
 
-def _name(query: ImageRecord | TextRecord) -> str:
+def _title(query: Query) -> str:
     """A text with its graph, the name of an image."""
     if isinstance(query, ImageRecord):
         return query.id
     return "\n".join([query.caption, " | ".join(graph_phrases(query)) or "(no graph)"])
 
 
-def _answer(answer: Answer) -> str:
-    record = answer.record
-    name = record.id if isinstance(record, ImageRecord) else record.caption
-    return f"* {name}" if answer.right else name
+def _row(
+    query: Query, found: Sequence[Candidate], captions: Sequence[str] | None
+) -> dict[str, Any]:
+    """A query with its answers, fit for JSON."""
+    answers = [
+        asdict(one) | ({} if captions is None else {"caption": captions[one.index]})
+        for one in found
+    ]
+    if isinstance(query, ImageRecord):
+        return {"image": query.id, "answers": answers}
+    return {"text": query.caption, "graph": graph_phrases(query), "answers": answers}

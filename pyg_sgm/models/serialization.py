@@ -3,9 +3,11 @@
 Nothing is pickled.
 """
 
+import inspect
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,35 @@ def _empty_model(path: Path, config: Mapping[str, Any]) -> Matcher:
             return _build(find_model(config["model"]), sizes, config["options"])
     except ValueError as error:
         raise ValueError(f"{path}: options: {error}") from error
+
+
+def check_options(model: str | type[Matcher], options: Mapping[str, Any]) -> None:
+    """Checks the options of a model before its sizes are known, without memory for it.
+
+    Args:
+        model: Name of a registered model, or its class.
+        options: Further arguments of the model.
+
+    Raises:
+        ValueError: If it does not take them.
+    """
+    architecture = find_model(model)
+    known = list(inspect.signature(architecture).parameters)[1:]  # without the sizes
+    for option in options:
+        if option not in known:
+            near = get_close_matches(option, known, n=1)
+            meant = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(
+                f"model {model_name(model)!r} has no option {option!r}; {meant}"
+                f"known: {', '.join(known)}"
+            )
+    try:
+        with torch.device("meta"):
+            _build(architecture, GraphSizes(1, 1, 1, 1, 1), options)
+    except ValueError as error:
+        # A model that computes with its first weights cannot be built without any.
+        if not isinstance(error.__cause__, NotImplementedError):
+            raise
 
 
 def read_config(path: Path) -> dict[str, Any]:

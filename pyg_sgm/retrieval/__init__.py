@@ -4,23 +4,34 @@ from typing import TYPE_CHECKING
 
 from pyg_sgm._deprecated import moved
 from pyg_sgm.models.explanation import Attention, Explanation
-from pyg_sgm.retrieval.inputs import EncodedImages, EncodedTexts
-from pyg_sgm.retrieval.matcher import Candidate, SceneGraphMatcher
-from pyg_sgm.retrieval.prepare import with_graphs, with_parses
-from pyg_sgm.retrieval.search import Answer, Answered, answer_images, answer_texts
+from pyg_sgm.retrieval.inputs import (
+    EncodedImages,
+    EncodedTexts,
+    ImageInput,
+    Images,
+    TextInput,
+    Texts,
+)
+from pyg_sgm.retrieval.matcher import SceneGraphMatcher
+from pyg_sgm.retrieval.prepare import with_graphs, with_known_images, with_parses
+from pyg_sgm.retrieval.search import Candidate, search_images, search_similar, search_texts
 
 __all__ = [
-    "Answer",
-    "Answered",
     "Attention",
     "Candidate",
     "EncodedImages",
     "EncodedTexts",
     "Explanation",
+    "ImageInput",
+    "Images",
     "SceneGraphMatcher",
-    "answer_images",
-    "answer_texts",
+    "TextInput",
+    "Texts",
+    "search_images",
+    "search_similar",
+    "search_texts",
     "with_graphs",
+    "with_known_images",
     "with_parses",
 ]
 

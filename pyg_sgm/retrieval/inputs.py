@@ -1,26 +1,44 @@
-"""What users hand in, as encoded graphs."""
+"""What users hand in, as graphs, and what a model makes of them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard, TypeVar
 
+import numpy as np
+import torch
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import (
     GraphCollection,
     ImageRecord,
+    Ragged,
     TextRecord,
     Vocabularies,
+    image_record,
     pack_images,
     pack_texts,
 )
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.models import Encoding
-from pyg_sgm.retrieval.prepare import with_parses
+from pyg_sgm.retrieval.prepare import (
+    Pixels,
+    images_with_graphs,
+    needs_graph,
+    outside_autocast,
+    with_graphs,
+    with_parses,
+)
 from pyg_sgm.text import parse_batch
+from pyg_sgm.vision import Extractor
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -29,11 +47,15 @@ class EncodedImages:
 
     Args:
         ids: Name of each image.
-        encoding: What the model makes of them.
+        encoding: What the model makes of those whose graphs are known.
+        known: Their positions among all, ``[num_known]``.
+        fingerprint: What tells the model apart from others.
     """
 
     ids: Sequence[str]
     encoding: Encoding
+    known: Tensor
+    fingerprint: str
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -46,63 +68,231 @@ class EncodedTexts:
     Args:
         ids: Name of each text.
         encoding: What the model makes of them.
+        fingerprint: What tells the model apart from others.
     """
 
     ids: Sequence[str]
     encoding: Encoding
+    fingerprint: str
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
+Encoded = TypeVar("Encoded", EncodedImages, EncodedTexts)
+
+#: One image: a file (a string is a path), pixels, a record, or a graph.
+ImageInput: TypeAlias = "str | os.PathLike[str] | Image | np.ndarray | ImageRecord | HeteroData"
+#: One text: a caption (a string), a record, or a graph.
+TextInput: TypeAlias = "str | TextRecord | HeteroData"
 Images: TypeAlias = (
-    EncodedImages
-    | SceneGraphDataset
-    | GraphCollection
-    | Sequence[HeteroData]
-    | Sequence[ImageRecord]
-    | Sequence[str | os.PathLike[str]]
+    "EncodedImages | SceneGraphDataset | GraphCollection | ImageInput | Iterable[ImageInput]"
 )
 Texts: TypeAlias = (
-    EncodedTexts
-    | SceneGraphDataset
-    | GraphCollection
-    | str
-    | Sequence[str]
-    | Sequence[TextRecord]
-    | Sequence[HeteroData]
+    "EncodedTexts | SceneGraphDataset | GraphCollection | TextInput | Iterable[TextInput]"
 )
 
 
-def image_graphs(images: Any, vocabularies: Vocabularies) -> GraphCollection:
-    """Image graphs of anything in :data:`Images` that is not yet encoded."""
-    if isinstance(images, SceneGraphDataset):
-        return pack_images(images.images, vocabularies, images.features)
+@dataclass(frozen=True)
+class ImageGraphs:
+    """Images as graphs.
+
+    Args:
+        ids: Name of each image.
+        graphs: The graphs of those whose graphs are known.
+        known: Their positions among all, ``[num_known]``.
+        records: All images in strings; :obj:`None` if they came as tensors.
+    """
+
+    ids: Sequence[str]
+    graphs: GraphCollection
+    known: Tensor
+    records: Sequence[ImageRecord] | None = None
+
+
+@dataclass(frozen=True)
+class TextGraphs:
+    """Texts as graphs.
+
+    Args:
+        graphs: The graphs.
+        records: The same in strings; :obj:`None` if they came as tensors.
+    """
+
+    graphs: GraphCollection
+    records: Sequence[TextRecord] | None = None
+
+
+def image_graphs(
+    images: SceneGraphDataset | GraphCollection | ImageInput | Iterable[ImageInput],
+    vocabularies: Vocabularies,
+    extractor: Callable[[], Extractor],
+) -> ImageGraphs:
+    """Image graphs of anything in :data:`Images` that is not yet encoded.
+
+    Args:
+        images: The images.
+        vocabularies: Those of the model.
+        extractor: Gives what makes graphs of pixels; called only if there are any.
+
+    Raises:
+        ValueError: If they are something else, there is none, or none can be read.
+    """
     if isinstance(images, GraphCollection):
-        return images
-    if isinstance(images, (ImageRecord, HeteroData)):
+        return ImageGraphs(images.ids, images, torch.arange(len(images)))
+    if isinstance(images, SceneGraphDataset):
+        if any(needs_graph(image) for image in images.images):
+            images = with_graphs(images, extractor=extractor())
+        return _packed(images.images, images.features, vocabularies)
+    if _is_image(images):
         images = [images]
-    images = list(images)
-    if images and all(isinstance(image, ImageRecord) for image in images):
-        return pack_images(images, vocabularies)
-    if images and all(isinstance(image, HeteroData) for image in images):
-        return GraphCollection.from_graphs(images)
-    raise ValueError("images: expected a dataset, or image graphs or records, at least one")
+    items = list(images) if isinstance(images, Iterable) else [images]
+    if _all_graphs(items):
+        graphs = GraphCollection.from_graphs(items)
+        return ImageGraphs(graphs.ids, graphs, torch.arange(len(items)))
+    for item in items:
+        if not _is_image(item) or isinstance(item, HeteroData):
+            raise ValueError(f"{_EXPECTED_IMAGES}, got {_kinds(items)}")
+    if not items:
+        raise ValueError(f"{_EXPECTED_IMAGES}, got an empty list")
+    records, pixels = _as_records(items)
+    if not pixels:
+        return _packed(records, {}, vocabularies)
+    return _packed(*images_with_graphs(records, pixels, extractor()), vocabularies)
 
 
-def text_graphs(texts: Any, vocabularies: Vocabularies) -> GraphCollection:
-    """Text graphs of anything in :data:`Texts` that is not yet encoded."""
-    if isinstance(texts, SceneGraphDataset):
-        return pack_texts(with_parses(texts).texts, vocabularies.words)
+def text_graphs(
+    texts: SceneGraphDataset | GraphCollection | TextInput | Iterable[TextInput],
+    vocabularies: Vocabularies,
+) -> TextGraphs:
+    """Text graphs of anything in :data:`Texts` that is not yet encoded.
+
+    Args:
+        texts: The texts.
+        vocabularies: Those of the model.
+
+    Raises:
+        ValueError: If they are something else, or there is none.
+    """
     if isinstance(texts, GraphCollection):
-        return texts
+        return TextGraphs(texts)
+    if isinstance(texts, SceneGraphDataset):
+        records = with_parses(texts).texts
+        return TextGraphs(pack_texts(records, vocabularies.words), records)
     if isinstance(texts, (str, TextRecord, HeteroData)):
         texts = [texts]
-    texts = list(texts)
-    if texts and all(isinstance(text, HeteroData) for text in texts):
-        return GraphCollection.from_graphs(texts)
-    parses = iter(parse_batch([text for text in texts if isinstance(text, str)]))
-    records = [next(parses).to_record(text) if isinstance(text, str) else text for text in texts]
-    if records and all(isinstance(record, TextRecord) for record in records):
-        return pack_texts(records, vocabularies.words)
-    raise ValueError("texts: expected a dataset, captions, or text graphs or records, at least one")
+    items = list(texts) if isinstance(texts, Iterable) else [texts]
+    if _all_graphs(items):
+        return TextGraphs(GraphCollection.from_graphs(items))
+    for item in items:
+        if not isinstance(item, (str, TextRecord)):
+            raise ValueError(f"{_EXPECTED_TEXTS}, got {_kinds(items)}")
+    if not items:
+        raise ValueError(f"{_EXPECTED_TEXTS}, got an empty list")
+    records = _parsed([item for item in items if isinstance(item, (str, TextRecord))])
+    return TextGraphs(pack_texts(records, vocabularies.words), records)
+
+
+_EXPECTED_IMAGES = (
+    "images: expected a dataset, a collection, or image files, pixels or records, or graphs alone"
+)
+_EXPECTED_TEXTS = (
+    "texts: expected a dataset, a collection, or captions or text records, or graphs alone"
+)
+
+
+def _packed(
+    records: Sequence[ImageRecord], features: Mapping[str, Ragged], vocabularies: Vocabularies
+) -> ImageGraphs:
+    """The graphs of those images that have one."""
+    ids = [record.id for record in records]
+    known = torch.tensor([i for i, record in enumerate(records) if record.has_graph])
+    if records and not len(known):
+        raise ValueError(f"none of {len(records)} images has a graph, such as {ids[0]!r}")
+    if len(known) < len(records):
+        features = {node: part.select(known) for node, part in features.items()}
+    graphs = pack_images([records[i] for i in known.tolist()], vocabularies, features)
+    return ImageGraphs(ids, graphs, known, records)
+
+
+def _as_records(items: Sequence[object]) -> tuple[list[ImageRecord], dict[str, Pixels]]:
+    """A record for each image, and the pixels of those that have no graph, by their names."""
+    records: list[ImageRecord] = []
+    pixels: dict[str, Pixels] = {}
+    for number, item in enumerate(items):
+        if isinstance(item, ImageRecord):
+            record = item
+            if needs_graph(item) and item.file is not None:
+                pixels[item.id] = item.file
+        elif isinstance(item, (str, os.PathLike)):
+            record = image_record(id=os.fspath(item), file=item)
+            pixels[record.id] = Path(item)
+        else:
+            name = getattr(item, "filename", "") or f"image {number}"
+            record = image_record(id=name)
+            pixels[name] = item  # type: ignore[assignment]  # of Pillow, or an array
+        records.append(record)
+    return records, pixels
+
+
+def _parsed(texts: Sequence[str | TextRecord]) -> list[TextRecord]:
+    """A record with a graph for each text."""
+    plain = [
+        text if isinstance(text, str) else text.caption
+        for text in texts
+        if isinstance(text, str) or not text.has_graph
+    ]
+    with outside_autocast():
+        parses = iter(parse_batch(plain))
+    records = []
+    for text in texts:
+        if isinstance(text, str):
+            records.append(next(parses).to_record(text))
+        else:
+            records.append(text if text.has_graph else next(parses).to_record(text.id))
+    return records
+
+
+def _is_image(item: object) -> TypeGuard[ImageInput]:
+    if isinstance(item, (str, os.PathLike, np.ndarray, ImageRecord, HeteroData)):
+        return True
+    pillow = sys.modules.get("PIL.Image")  # without it there are no images of it
+    return pillow is not None and isinstance(item, pillow.Image)
+
+
+def _all_graphs(items: Sequence[object]) -> TypeGuard[Sequence[HeteroData]]:
+    return bool(items) and all(isinstance(item, HeteroData) for item in items)
+
+
+def _kinds(items: Sequence[object]) -> str:
+    """The types of what was given, for messages."""
+    return ", ".join(sorted({type(item).__name__ for item in items}))
+
+
+def check_same_model(encoded: EncodedImages | EncodedTexts, fingerprint: str) -> None:
+    """Raises a ValueError unless something was encoded by the model of a fingerprint."""
+    if encoded.fingerprint != fingerprint:
+        what = "images" if isinstance(encoded, EncodedImages) else "texts"
+        raise ValueError(f"these {what} were encoded by another model: encode them with this one")
+
+
+def one_query(encoded: Encoded, name: str) -> Encoded:
+    """The query itself, if it is one image or text.
+
+    Raises:
+        ValueError: If it is none or several.
+    """
+    if len(encoded) != 1:
+        raise ValueError(f"expected one {name} as the query, got {len(encoded)}")
+    return encoded
+
+
+def is_text(query: object) -> bool:
+    """Whether a query is a text, for :meth:`SceneGraphMatcher.rank`; a string is one."""
+    if isinstance(query, (list, tuple)) and query:
+        query = query[0]
+    if isinstance(query, HeteroData):
+        return "word" in query.node_types
+    if isinstance(query, GraphCollection):
+        return query.is_text
+    return isinstance(query, (str, EncodedTexts, TextRecord))

@@ -2,99 +2,59 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-import tempfile
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
-from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from torch import Tensor, nn
-
-from pyg_sgm._deprecated import renamed
-from pyg_sgm.data import Vocabularies, add_word_vectors
+from pyg_sgm.data.vectors import add_word_vectors
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.evaluation import (
-    encode_images,
-    encode_texts,
     evaluate,
     evaluate_reranked,
-    score,
-    score_pairs,
 )
 from pyg_sgm.evaluation.encode import feature_width
-from pyg_sgm.io import atomic_write
 from pyg_sgm.metrics.retrieval import RetrievalMetrics
-from pyg_sgm.models import GraphSizes, Matcher, find_model, model_name
+from pyg_sgm.models import GraphSizes
 from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.models.serialization import (
-    CONFIG,
-    VOCABULARIES,
-    WEIGHTS,
     SavedModel,
     build_model,
-    load_model,
-    save_model,
+    check_options,
 )
-from pyg_sgm.retrieval.explain import explain, readable_image, readable_text
+from pyg_sgm.retrieval.explain import explain_pair
+from pyg_sgm.retrieval.hub import HubScorer
 from pyg_sgm.retrieval.inputs import (
     EncodedImages,
     EncodedTexts,
+    ImageInput,
     Images,
+    TextInput,
     Texts,
     image_graphs,
+    is_text,
+    one_query,
     text_graphs,
 )
 from pyg_sgm.retrieval.prepare import (
     extractor_of,
-    file_dataset,
-    only_pixels,
+    needs_graph,
     with_graphs,
+    with_known_images,
     with_parses,
 )
-from pyg_sgm.training import Recipe, find_recipe, fit
+from pyg_sgm.retrieval.search import Candidate, best_of
+from pyg_sgm.training import Recipe, RecipeFields, check_fit, find_recipe, fit
 from pyg_sgm.training.run_dir import GRAPHS
-from pyg_sgm.vision import Extractor
-from pyg_sgm.vision.description import describe, open_described
-from pyg_sgm.vision.extraction import check_same
-from pyg_sgm.vision.store import migrated
-
-CARD = """---
-{{ card_data }}
----
-
-An image-text matcher on scene graphs. With [pyg_sgm]({{ repo_url }}):
-
-```python
-from pyg_sgm import SceneGraphMatcher
-
-matcher = SceneGraphMatcher.from_pretrained("this/repository")
-```
-"""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One answer to a query.
-
-    Args:
-        index: Position among the candidates.
-        id: Name of the candidate.
-        score: Score of the pair.
-    """
-
-    index: int
-    id: str
-    score: float
-
-
-class SceneGraphMatcher(
-    nn.Module, PyTorchModelHubMixin, library_name="pyg_sgm", model_card_template=CARD
-):
+class SceneGraphMatcher(HubScorer):
     """Matches images with texts by their scene graphs.
+
+    Images are files (a string is a path), pixels, records, graphs or a dataset; texts are captions
+    (a string is a caption), records, graphs or a dataset. Results are in the order of what is
+    passed in, and indices are positions in it.
 
     Args:
         model (str or type): Name of a registered model, or its class. (default: :obj:`"sgm"`)
@@ -104,80 +64,42 @@ class SceneGraphMatcher(
         ValueError: If there is no such model, or it has no such option.
 
     Example:
-        >>> from pyg_sgm.retrieval import SceneGraphMatcher
+        >>> from pyg_sgm import SceneGraphMatcher
         >>> from pyg_sgm.datasets import SceneWorld
-        >>> from pyg_sgm.training import Recipe
         >>> world = SceneWorld("train", num_images=8, captions_per_image=2)
         >>> matcher = SceneGraphMatcher("sgm", dim=16, hidden=16, embed=8)
-        >>> matcher = matcher.fit(world, recipe=Recipe(epochs=1), progress=False)
+        >>> matcher = matcher.fit(world, epochs=1, progress=False)
         >>> matcher.score(world, ["a dog chasing a cat", "a cat"]).shape
         torch.Size([8, 2])
-        >>> best = matcher.rank("a dog chasing a cat", world, k=3)
-        >>> len(best), best[0].score >= best[1].score
-        (3, True)
+        >>> best = matcher.search_images("a dog chasing a cat", world, k=3)
+        >>> [candidate.rank for candidate in best], best[0].score >= best[1].score
+        ([1, 2, 3], True)
     """
-
-    def __init__(self, model: str | type[Matcher] = "sgm", **options: Any) -> None:
-        super().__init__()
-        architecture = find_model(model)
-        model = model_name(model)
-        options = renamed(options, architecture.renamed_options, architecture.__name__)
-        known = list(inspect.signature(architecture).parameters)[1:]  # without the sizes
-        for name in options:
-            if name not in known:
-                raise ValueError(
-                    f"model {model!r} has no option {name!r}; known: {', '.join(known)}"
-                )
-        self.name = model
-        self.options = options
-        self.model: Matcher | None = None
-        self.vocabularies: Vocabularies | None = None
-        self.history: list[dict[str, float]] = []
-        self.made_by: Mapping[str, Any] | None = None  # describes the extractor
-        self._extractor: Extractor | None = None
-
-    @property
-    def extractor(self) -> Extractor:
-        """What makes graphs of images that are files, in training and afterwards. It may be set
-        before :meth:`fit`; and afterwards to the same one opened anew, if a file that it needs has
-        moved.
-
-        Raises:
-            ValueError: If the matcher was not trained on pixels, or is set to another one.
-            FileNotFoundError: If a file that it needs is absent.
-        """
-        if self.made_by is None:
-            raise ValueError(
-                "the matcher was trained on graphs that came without pixels: give it such graphs, "
-                "it cannot make them from files of images"
-            )
-        if self._extractor is None:
-            self._extractor = open_described(self.made_by, "the matcher")
-        return self._extractor
-
-    @extractor.setter
-    def extractor(self, extractor: Extractor) -> None:
-        if self.model is not None and self.made_by is not None:
-            check_same(migrated(self.made_by).get("fingerprint"), extractor, "the matcher")
-        self._extractor, self.made_by = extractor, describe(extractor)
 
     def fit(
         self,
         dataset: SceneGraphDataset,
         dev: SceneGraphDataset | None = None,
         recipe: str | Recipe = "default",
+        *,
         word_vectors: str | os.PathLike[str] | None = None,
         out: str | os.PathLike[str] | None = None,
-        *,
         seed: int = 0,
+        devices: int = 1,
+        accelerator: str = "auto",
+        gather_negatives: bool = False,
+        resume: bool = False,
+        overwrite: bool = False,
+        progress: bool = True,
         settings: Mapping[str, Any] | None = None,
-        **options: Any,
+        **changes: Unpack[RecipeFields],
     ) -> Self:
         """Trains from scratch. The metrics of every epoch are in :attr:`history` afterwards.
 
-        Captions of a dataset in which no text has a graph are parsed, and images that are files
-        without graphs go through :func:`~pyg_sgm.retrieval.with_graphs`, with :attr:`extractor`,
-        or one that is chosen as there.
+        Captions without a graph are parsed, and images that are files without a graph go through
+        :func:`~pyg_sgm.retrieval.with_graphs`, with :attr:`extractor`, or one that is chosen as
+        there. Images that cannot be read are left out with their texts. What can be checked is
+        checked before that.
 
         Args:
             dataset: What is trained on; its words and labels make the vocabularies.
@@ -188,249 +110,193 @@ class SceneGraphMatcher(
                 that the training texts lack. (default: :obj:`None`)
             out: Folder of the run. (default: :obj:`None`, nothing is written)
             seed: Initial weights, order of the batches, dropout. (default: ``0``)
-            settings: What the run's folder remembers; see :func:`pyg_sgm.training.fit`.
-                (default: :obj:`None`)
-            **options: ``devices``, ``accelerator``, ``gather_negatives``, ``resume``,
-                ``overwrite``, ``progress``: see :func:`pyg_sgm.training.fit`.
+            devices: Processes that share each batch. (default: ``1``)
+            accelerator: As Lightning names it. (default: ``"auto"``)
+            gather_negatives: Let every device see the batches of all of them. (default:
+                :obj:`False`)
+            resume: Go on with the run in ``out``. (default: :obj:`False`)
+            overwrite: Replace the run in ``out``. (default: :obj:`False`)
+            progress: Show a progress bar. (default: :obj:`True`)
+            settings: What else the run depends on, see :func:`pyg_sgm.training.fit`. (default:
+                none)
+            **changes: Fields of the recipe to change, such as ``epochs=5``; see
+                :class:`~pyg_sgm.training.Recipe`.
 
         Raises:
-            ValueError, ImportError: As :func:`pyg_sgm.training.fit`.
+            ValueError: If there is no such recipe or field of it, the model does not take its
+                options, or as :func:`pyg_sgm.training.fit`.
+            ImportError: Without Lightning.
         """
-        if isinstance(recipe, str):
-            recipe = find_recipe(self.name, recipe)
-        recipe = recipe.with_model_options(**self.options)
+        chosen = find_recipe(self.name, recipe) if isinstance(recipe, str) else recipe
+        chosen = chosen.replace(**changes).with_model_options(**self.options)
+        check_options(self.name, chosen.options)
+        check_fit(
+            chosen,
+            out,
+            devices=devices,
+            accelerator=accelerator,
+            resume=resume,
+            overwrite=overwrite,
+        )
+        if word_vectors is not None and not Path(word_vectors).is_file():
+            raise FileNotFoundError(f"{word_vectors}: there is no such file of word vectors")
         folder = None if out is None else Path(out) / GRAPHS
-        if only_pixels(dataset) and self.made_by is None:
+        if self.made_by is None and any(needs_graph(image) for image in dataset.images):
             self.extractor = extractor_of(folder)
-        extractor = self.extractor if only_pixels(dataset) else None
-        dataset = with_parses(with_graphs(dataset, folder, extractor))
-        vocabularies = dataset.vocabularies(recipe.min_count)
-        vectors: dict[str, tuple[Tensor, Tensor]] = {}
+        dataset = self._prepared(dataset, folder)
+        dev = None if dev is None else self._prepared(dev, folder)
+        vocabularies, vectors = dataset.vocabularies(chosen.min_count), {}
         if word_vectors is not None:
             vocabularies, vectors = add_word_vectors(vocabularies, word_vectors)
             width = next(iter(vectors.values()))[0].size(1)
-            recipe = recipe.replace(options={"embed": width, **recipe.options})
+            chosen = chosen.with_model_options(**{"embed": width, **chosen.options})
         graphs = dataset.encode(vocabularies)
         sizes = GraphSizes.of(vocabularies, feature_width(graphs.images))
-        model = build_model(self.name, sizes, recipe.options, seed)
+        model = build_model(self.name, sizes, chosen.options, seed)
         model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
         vector_file = None if word_vectors is None else os.fspath(word_vectors)
-        history = fit(
+        self.history = fit(
             SavedModel(self.name, model, vocabularies, self.made_by),
             graphs,
-            recipe,
-            None
-            if dev is None
-            else with_parses(with_graphs(dev, folder, extractor)).encode(vocabularies),
+            chosen,
+            None if dev is None else dev.encode(vocabularies),
             out,
             seed=seed,
+            devices=devices,
+            accelerator=accelerator,
+            gather_negatives=gather_negatives,
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
             settings={"word_vectors": vector_file, **(settings or {})},
-            **options,
         )
-        self.model, self.vocabularies, self.history = model, vocabularies, history
+        self.model, self.vocabularies = model, vocabularies
         return self
 
-    def encode_images(self, images: Images) -> EncodedImages:
-        """Encodes a dataset, a collection, or a list of image graphs, records or files.
-
-        Files become graphs by :attr:`extractor`, as do images of a dataset that are files alone;
-        they are held in memory, so give many images to
-        :func:`~pyg_sgm.retrieval.with_graphs` first.
-
-        Raises:
-            ValueError: If they do not fit the model, or there is none; naming the file, if one
-                cannot be read.
-        """
-        if isinstance(images, EncodedImages):
-            return images
-        saved = self._saved()
-        graphs = image_graphs(self._with_graphs(images), saved.vocabularies)
-        return EncodedImages(graphs.ids, encode_images(saved.model, graphs))
-
-    def encode_texts(self, texts: Texts) -> EncodedTexts:
-        """Encodes a dataset, a collection, or a list of captions, text graphs or records.
-
-        A caption that is a string is parsed by :func:`pyg_sgm.text.parse`; give a
-        :func:`~pyg_sgm.data.text_record` where its graph is known.
-
-        Raises:
-            ValueError: If there is no text.
-        """
-        if isinstance(texts, EncodedTexts):
-            return texts
-        saved = self._saved()
-        graphs = text_graphs(texts, saved.vocabularies)
-        return EncodedTexts(graphs.ids, encode_texts(saved.model, graphs))
-
-    def score(self, images: Images, texts: Texts) -> Tensor:
-        """Scores of all images with all texts, ``[num_images, num_texts]``, on the CPU."""
-        image, text = self.encode_images(images), self.encode_texts(texts)
-        return score(self._saved().model, image.encoding, text.encoding)
-
-    def score_pairs(self, images: Images, texts: Texts, image_of_text: Tensor) -> Tensor:
-        """Score of every text with one image, ``[num_texts]``, on the CPU.
+    def search_images(
+        self, text: TextInput | EncodedTexts, images: Images, k: int = 10
+    ) -> list[Candidate]:
+        """The best images for one text, best first; equal scores keep their order. Images that
+        cannot be read are never among them.
 
         Args:
+            text: A caption (a string is one), a record, or a graph.
             images: See :meth:`encode_images`.
-            texts: See :meth:`encode_texts`.
-            image_of_text: Position of each text's image, ``[num_texts]``.
+            k: Number of images. (default: ``10``)
+
+        Raises:
+            ValueError: If there is not one text, ``k`` is less than 1, or a score is NaN.
         """
-        image, text = self.encode_images(images), self.encode_texts(texts)
-        return score_pairs(self._saved().model, image.encoding, text.encoding, image_of_text)
+        query = one_query(self.encode_texts(text), "text")
+        found = self.encode_images(images)
+        return best_of(self.score(found, query)[:, 0], found.ids, k)
+
+    def search_texts(
+        self, image: ImageInput | EncodedImages, texts: Texts, k: int = 10
+    ) -> list[Candidate]:
+        """The best texts for one image, best first; equal scores keep their order.
+
+        Args:
+            image: A file (a string is its path), pixels, a record, or a graph.
+            texts: See :meth:`encode_texts`.
+            k: Number of texts. (default: ``10``)
+
+        Raises:
+            ValueError: If there is not one image or it cannot be read, ``k`` is less than 1, or a
+                score is NaN.
+        """
+        query = one_query(self.encode_images(image), "image")
+        found = self.encode_texts(texts)
+        return best_of(self.score(query, found)[0], found.ids, k)
+
+    def search_similar(
+        self, image: ImageInput | EncodedImages, images: Images, k: int = 10
+    ) -> list[Candidate]:
+        """The images that are most like one image: it takes the place of a text, since models put
+        both into one space.
+
+        Args:
+            image: See :meth:`search_texts`.
+            images: See :meth:`encode_images`.
+            k: Number of images. (default: ``10``)
+
+        Raises:
+            ValueError: As :meth:`search_texts`.
+        """
+        query = one_query(self.encode_images(image), "image")
+        found = self.encode_images(images)
+        as_text = EncodedTexts(query.ids, query.encoding, query.fingerprint)
+        return best_of(self.score(found, as_text)[:, 0], found.ids, k)
 
     def rank(self, query: Any, candidates: Any, k: int = 10) -> list[Candidate]:
-        """The best candidates for one query, best first; equal scores keep their order.
+        """Deprecated: :meth:`search_images` and :meth:`search_texts`.
 
         Args:
-            query: One text (a caption, a graph, a record), then candidates are images; or one
-                image, then candidates are texts.
+            query: One text, then candidates are images; or one image, then candidates are texts.
+                A string is a caption.
             candidates: See :meth:`encode_images` and :meth:`encode_texts`.
             k: Number of candidates. (default: ``10``)
-
-        Raises:
-            ValueError: If the query is not one image or one text, ``k`` is less than 1, or a score
-                is NaN.
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
-        found: EncodedImages | EncodedTexts
-        if _is_text(query):
-            found = self.encode_images(candidates)
-            scores = self.score(found, _one(self.encode_texts(query)))[:, 0]
-        else:
-            found = self.encode_texts(candidates)
-            scores = self.score(_one(self.encode_images(query)), found)[0]
-        if scores.isnan().any():
-            raise ValueError(f"the score of {found.ids[int(scores.isnan().nonzero()[0])]} is NaN")
-        best = scores.argsort(descending=True, stable=True)[:k].tolist()
-        return [Candidate(i, found.ids[i], float(scores[i])) for i in best]
+        warnings.warn(
+            "SceneGraphMatcher.rank is now search_images(text, images) and "
+            "search_texts(image, texts)",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        if is_text(query):
+            return self.search_images(query, candidates, k)
+        return self.search_texts(query, candidates, k)
 
     def evaluate(self, dataset: SceneGraphDataset) -> RetrievalMetrics:
-        """Recalls and median ranks in both directions; see :mod:`pyg_sgm.metrics.retrieval`."""
+        """Recalls and median ranks in both directions; see :mod:`pyg_sgm.metrics.retrieval`.
+        Images that cannot be read are left out with their texts.
+
+        Args:
+            dataset: Images with captions.
+        """
         saved = self._saved()
-        graphs = with_parses(self._with_graphs(dataset)).encode(saved.vocabularies)
-        return evaluate(saved.model, graphs)
+        return evaluate(saved.model, self._prepared(dataset).encode(saved.vocabularies))
 
     def evaluate_reranked(
         self, dataset: SceneGraphDataset, k: int = 10, gamma: float = 4e-3
     ) -> tuple[RetrievalMetrics, RetrievalMetrics]:
         """Recalls before and after re-ranking by distraction; see
-        :func:`pyg_sgm.evaluation.evaluate_reranked`."""
+        :func:`pyg_sgm.evaluation.evaluate_reranked`.
+
+        Args:
+            dataset: Images with captions.
+            k: References per query that are re-ranked. (default: ``10``)
+            gamma: Weight of the distraction score. (default: ``4e-3``)
+        """
         saved = self._saved()
-        graphs = with_parses(self._with_graphs(dataset)).encode(saved.vocabularies)
+        graphs = self._prepared(dataset).encode(saved.vocabularies)
         return evaluate_reranked(saved.model, graphs, k, gamma)
 
-    def explain(self, image: Any, text: Any) -> Explanation | Attention:
+    def explain(
+        self, image: ImageInput | Images, text: TextInput | Texts
+    ) -> Explanation | Attention:
         """What the model tells of a score: which word matched which object and which triplet which
         relation, or the attention of the text's nodes on the image's; of a model that compares
         graphs as wholes, the score alone.
 
         Args:
-            image: One image: a graph, a record, a file, or a dataset or collection of one.
-            text: One text: a caption, a graph, a record, or a dataset or collection of one.
+            image: One image: see :meth:`search_texts`; or a dataset or collection of one.
+            text: One text: see :meth:`search_images`; or a dataset or collection of one.
 
         Raises:
-            ValueError: If there is not one of each.
+            ValueError: If there is not one of each, or the image cannot be read.
         """
         saved = self._saved()
-        image = self._with_graphs(image)
-        images = image_graphs(image, saved.vocabularies)
-        texts = text_graphs(text, saved.vocabularies)
-        shown = (images, readable_image(image, images, saved.vocabularies))
-        told = (texts, readable_text(text, texts, saved.vocabularies))
-        return explain(saved.model, shown, told)
+        if isinstance(image, EncodedImages) or isinstance(text, EncodedTexts):
+            raise ValueError("explain: give the image and the text, not what they are encoded to")
+        shown = image_graphs(image, saved.vocabularies, lambda: self.extractor)
+        told = text_graphs(text, saved.vocabularies)
+        return explain_pair(saved.model, shown, told, saved.vocabularies)
 
-    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
-        """Writes ``config.json``, ``model.safetensors``, ``vocabularies.json`` and, where there is
-        none, a ``README.md``; each to the side first and then renamed.
-
-        Args:
-            save_directory: The folder, created if it is absent.
-            **kwargs: See :class:`huggingface_hub.PyTorchModelHubMixin`.
-
-        Raises:
-            ValueError: If the matcher is not trained.
-        """
-        self._saved()
-        folder = Path(save_directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        kwargs.setdefault("repo_id", folder.resolve().name)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as side:
-            url = super().save_pretrained(side, **kwargs)
-            for path in sorted(Path(side).iterdir()):
-                if path.name != "README.md" or not (folder / path.name).exists():
-                    with atomic_write(folder / path.name) as whole:
-                        os.replace(path, whole)
-        return url
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> Self:
-        """Opens a folder of :meth:`save_pretrained` or of a training run.
-
-        Args:
-            pretrained_model_name_or_path: The folder, or a repository of the Hugging Face Hub.
-            **kwargs: See :class:`huggingface_hub.PyTorchModelHubMixin`, for the Hub.
-
-        Raises:
-            ValueError: Naming the file, if one is missing, cut short, a pickle, or does not fit
-                the others.
-        """
-        path = Path(pretrained_model_name_or_path)
-        if path.exists() or path.suffix or len(path.parts) > 2 or path.is_absolute():
-            return cls._of(load_model(path))
-        return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        save_model(save_directory, self._saved())
-
-    @classmethod
-    def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> Self:
-        names = ("revision", "cache_dir", "force_download", "local_files_only", "token")
-        hub = {name: kwargs[name] for name in names}
-        try:
-            paths = [
-                hf_hub_download(model_id, name, **hub) for name in (CONFIG, VOCABULARIES, WEIGHTS)
-            ]
-        except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-            raise ValueError(f"{model_id}: no such folder, and not found on the Hub") from error
-        return cls._of(load_model(Path(paths[0]).parent))
-
-    @classmethod
-    def _of(cls, saved: SavedModel) -> Self:
-        matcher = cls(saved.name, **saved.model.config)
-        matcher.model, matcher.vocabularies = saved.model, saved.vocabularies
-        matcher.made_by = saved.extractor
-        return matcher
-
-    def _with_graphs(self, images: Any) -> Any:
-        """What is not yet graphs, as a dataset with graphs; anything else as it is."""
-        if isinstance(images, SceneGraphDataset):
-            return with_graphs(images, extractor=self.extractor) if only_pixels(images) else images
-        files = [images] if isinstance(images, (str, os.PathLike)) else images
-        if isinstance(files, (list, tuple)) and files and isinstance(files[0], (str, os.PathLike)):
-            return file_dataset(files, self.extractor)
-        return images
-
-    def _saved(self) -> SavedModel:
-        if self.model is None or self.vocabularies is None:
-            raise ValueError("the matcher is not trained: call fit, or from_pretrained")
-        return SavedModel(self.name, self.model, self.vocabularies, self.made_by)
-
-    def extra_repr(self) -> str:
-        return "" if self.model is not None else f"{self.name!r}, not trained"
-
-
-def _is_text(query: Any) -> bool:
-    if isinstance(query, (list, tuple)) and query:
-        query = query[0]
-    if hasattr(query, "node_types"):
-        return "word" in query.node_types
-    if hasattr(query, "is_text"):
-        return bool(query.is_text)
-    return isinstance(query, (str, EncodedTexts)) or hasattr(query, "caption")
-
-
-def _one(encoded: Any) -> Any:
-    if len(encoded) != 1:
-        raise ValueError(f"expected one query, got {len(encoded)}")
-    return encoded
+    def _prepared(
+        self, dataset: SceneGraphDataset, folder: Path | None = None
+    ) -> SceneGraphDataset:
+        """The dataset with graphs of its images and texts, without what cannot be read."""
+        if any(needs_graph(image) for image in dataset.images):
+            dataset = with_graphs(dataset, folder, self.extractor)
+        return with_parses(with_known_images(dataset))

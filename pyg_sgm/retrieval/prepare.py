@@ -1,31 +1,48 @@
-"""Gives data its graphs: of images that came as files alone, and of captions."""
+"""Gives data its graphs: of images that came as pixels, and of captions."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pyg_sgm.data import ImageRecord, Ragged, Spans
 from pyg_sgm.datasets import Labels, SceneGraphDataset
 from pyg_sgm.text import parse_texts
-from pyg_sgm.vision import Extractor, extract, open_extractor, open_graphs, read_photo
+from pyg_sgm.vision import (
+    Extractor,
+    Photo,
+    extract,
+    open_extractor,
+    open_graphs,
+    read_photo,
+    to_photo,
+    union_boxes,
+)
 from pyg_sgm.vision.description import open_described
 from pyg_sgm.vision.extraction import AT_MOST
 from pyg_sgm.vision.store import HEADER, SKIPPED, read_header
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Progress: TypeAlias = Callable[[int, int], None]
+Pixels: TypeAlias = "Path | Image | np.ndarray"
+NODES = ("object", "relation")  # that have region features
+BATCH = 8
 
 
-def only_pixels(dataset: SceneGraphDataset) -> bool:
-    """Whether there are images, and all have a file and none an object."""
-    images = dataset.images
-    return bool(images) and all(i.file is not None and not i.objects for i in images)
+def needs_graph(image: ImageRecord) -> bool:
+    """Whether an image has no graph yet and has a file to make one from."""
+    return not image.has_graph and image.file is not None
 
 
 def with_graphs(
@@ -34,13 +51,15 @@ def with_graphs(
     extractor: Extractor | None = None,
     progress: Progress | None = None,
 ) -> SceneGraphDataset:
-    """The dataset itself if any of its images has objects or no file, else the same with graphs
-    and region features from the pixels.
+    """The same dataset with graphs and region features for those images that are files and have
+    no graph; the dataset itself if there is none.
 
-    Images that cannot be read are left out with their texts, and a warning says how many.
+    Images that cannot be read keep their places, without a graph and without a file, and a warning
+    counts them. :func:`with_known_images` leaves them out.
 
     Args:
-        dataset: Any dataset.
+        dataset: Any dataset. Its other images keep their graphs; where those came without region
+            features, these are taken from the file at the boxes of the graph.
         folder: Graph folder that is read and added to, see :func:`pyg_sgm.vision.extract`: images
             that it holds are not extracted again, unless their files have changed.
             (default: :obj:`None`, graphs and features are held in memory)
@@ -49,91 +68,153 @@ def with_graphs(
         progress: Called with the number of images done and that of all. (default: :obj:`None`)
 
     Raises:
-        ValueError: If no image can be read, or the folder holds graphs of another extractor.
+        ValueError: If no image can be read, the folder holds graphs of another extractor, or an
+            image came with a graph that the others' features do not fit.
         ImportError: If what the extractor needs is not installed.
     """
-    if not only_pixels(dataset):
+    files = {image.id: image.file for image in dataset.images if needs_graph(image) and image.file}
+    if not files:
         return dataset
-    files = {image.id: image.file for image in dataset.images if image.file is not None}
     extractor = extractor or extractor_of(folder)
     if folder is None:
         records, features, skipped = graphs_in_memory(files, extractor, progress)
         listed = ""
     else:
-        skipped = extract(files, folder, extractor, progress=progress).skipped
+        with outside_autocast():
+            skipped = extract(files, folder, extractor, progress=progress).skipped
         records, features = open_graphs(folder)
-        listed = f"; all are in {Path(folder) / SKIPPED}"
-    if skipped:
-        one, why = next(iter(skipped.items()))
-        message = (
-            f"{len(skipped)} of {len(files)} images cannot be read and are left out, such as "
-            f"{one!r} ({why}){listed}"
-        )
-        if len(skipped) == len(files):
-            raise ValueError(message)
-        warnings.warn(message, stacklevel=2)
-    kept = [i for i, image in enumerate(dataset.images) if image.id not in skipped]
-    rest = dataset.select_images(kept)
-    row_of = {record.id: row for row, record in enumerate(records)}
-    rows = [row_of[image.id] for image in rest.images]
-    return SceneGraphDataset(
-        [replace(records[row], file=files[records[row].id]) for row in rows],
-        rest.texts,
-        rest.image_of_text,
-        _labels(rest.labels, extractor),
-        {node: ragged.select(torch.tensor(rows)) for node, ragged in features.items()},
+        listed = f"; all are listed in {Path(folder) / SKIPPED}"
+    warn_of_skipped(skipped, len(files), listed)
+    images, features = _merged(
+        dataset.images, dataset.features, (records, features), files.keys() - skipped, extractor
     )
+    return SceneGraphDataset(
+        images, dataset.texts, dataset.image_of_text, _labels(dataset.labels, extractor), features
+    )
+
+
+def images_with_graphs(
+    images: Sequence[ImageRecord], pixels: Mapping[str, Pixels], extractor: Extractor
+) -> tuple[list[ImageRecord], dict[str, Ragged]]:
+    """Images with graphs, and their region features, in memory; see :func:`with_graphs`.
+
+    Args:
+        images: The images, in any order; an image may occur several times.
+        pixels: File, image of Pillow, or array of those without a graph, by their ids.
+        extractor: What makes the graphs.
+
+    Raises:
+        ValueError: As :func:`with_graphs`.
+    """
+    records, features, skipped = graphs_in_memory(pixels, extractor)
+    warn_of_skipped(skipped, len(pixels))
+    return _merged(images, {}, (records, features), pixels.keys() - skipped, extractor)
 
 
 def with_parses(
     dataset: SceneGraphDataset, cache: str | os.PathLike[str] | None = None
 ) -> SceneGraphDataset:
-    """The dataset itself if any of its texts has a graph, else the same with parsed captions.
+    """The same dataset with parses of those captions that have no graph; the dataset itself if
+    there is none.
 
     Args:
         dataset: Any dataset.
         cache: File of parses that is read and added to; see :func:`pyg_sgm.text.parse_texts`.
-            (default: none)
+            (default: :obj:`None`)
     """
-    if any(text.objects for text in dataset.texts):
+    plain = [text for text in dataset.texts if not text.has_graph]
+    if not plain:
         return dataset
+    with outside_autocast():
+        parses = iter(parse_texts(plain, cache))
     return SceneGraphDataset(
         dataset.images,
-        parse_texts(dataset.texts, cache),
+        [text if text.has_graph else next(parses) for text in dataset.texts],
         dataset.image_of_text,
         dataset.labels,
         dataset.features,
     )
 
 
+def with_known_images(dataset: SceneGraphDataset) -> SceneGraphDataset:
+    """The dataset without the images whose graphs are not known, such as those that could not be
+    read, and without their texts.
+
+    Args:
+        dataset: Any dataset, after :func:`with_graphs`.
+
+    Raises:
+        ValueError: If no image is left.
+    """
+    known = [i for i, image in enumerate(dataset.images) if image.has_graph]
+    if len(known) == len(dataset.images):
+        return dataset
+    if not known:
+        raise ValueError(f"none of {len(dataset.images)} images has a graph")
+    return dataset.select_images(known)
+
+
 def graphs_in_memory(
-    files: Mapping[str, Path], extractor: Extractor, progress: Progress | None = None
+    sources: Mapping[str, Pixels], extractor: Extractor, progress: Progress | None = None
 ) -> tuple[list[ImageRecord], dict[str, Ragged], Mapping[str, str]]:
-    """Graphs, region features, and why images have none, of a few images."""
+    """Graphs, region features, and why images have none, of a few images.
+
+    Args:
+        sources: File, image of Pillow, or array of each image by its id.
+        extractor: What makes the graphs.
+        progress: See :func:`with_graphs`. (default: :obj:`None`)
+    """
     records: list[ImageRecord] = []
-    parts: dict[str, list[np.ndarray]] = {"object": [], "relation": []}
+    parts: dict[str, list[np.ndarray]] = {node: [] for node in NODES}
     skipped: dict[str, str] = {}
-    names = list(files)
-    for start in range(0, len(names), 8):
+    names = list(sources)
+    for start in range(0, len(names), BATCH):
         photos = []
-        for name in names[start : start + 8]:
+        for name in names[start : start + BATCH]:
             try:
-                photos.append(read_photo(files[name], name, at_most=AT_MOST))
+                photos.append(_photo(sources[name], name))
             except (ValueError, OSError) as error:
                 skipped[name] = str(error)
-        for graph in extractor(photos) if photos else ():
-            records.append(replace(graph.record, size=graph.size, file=files[graph.record.id]))
+        with outside_autocast():
+            graphs = extractor(photos) if photos else []
+        for graph in graphs:
+            source = sources[graph.record.id]
+            file = source if isinstance(source, Path) else None
+            records.append(replace(graph.record, size=graph.size, file=file))
             for node, rows in parts.items():
                 # As precise as a graph folder, so that scores do not depend on where graphs are.
                 rows.append(graph.features[node].astype(np.float16))
         if progress is not None:
-            progress(len(records) + len(skipped), len(files))
-    features = {}
-    for node, arrays in parts.items():
-        count = torch.tensor([len(array) for array in arrays], dtype=torch.long)
-        stacked = np.concatenate([np.zeros((0, extractor.features.dim), np.float16), *arrays])
-        features[node] = Ragged(torch.from_numpy(stacked).float(), Spans.packed(count))
+            progress(len(records) + len(skipped), len(sources))
+    dim = extractor.features.dim
+    features = {
+        node: _packed([torch.from_numpy(array).float() for array in arrays], dim)
+        for node, arrays in parts.items()
+    }
     return records, features, skipped
+
+
+def warn_of_skipped(skipped: Mapping[str, str], count: int, listed: str = "") -> None:
+    """One warning that counts images that cannot be read and names the first.
+
+    Raises:
+        ValueError: If no image can be read.
+    """
+    if not skipped:
+        return
+    (one, why), *more = skipped.items()
+    if len(skipped) == count:
+        raise ValueError(why if not more else f"none of {count} images can be read: {why}{listed}")
+    some = ", ".join(repr(id) for id, _ in more[:4]) + (", ..." if len(more) > 4 else "")
+    message = f"{len(skipped)} of {count} images cannot be read and match nothing: {one!r} ({why})"
+    warnings.warn(f"{message}{', ' + some if some else ''}{listed}", stacklevel=3)
+
+
+@contextmanager
+def outside_autocast() -> Iterator[None]:
+    """Parsers and extractors keep their precision, whatever a caller asks of the matcher."""
+    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        yield
 
 
 def extractor_of(folder: str | os.PathLike[str] | None) -> Extractor:
@@ -143,21 +224,92 @@ def extractor_of(folder: str | os.PathLike[str] | None) -> Extractor:
     return open_described(read_header(Path(folder)), os.fspath(folder))
 
 
-def file_dataset(
-    paths: Sequence[str | os.PathLike[str]], extractor: Extractor
-) -> SceneGraphDataset:
-    """The graphs of image files, without texts, in the order of the files.
+def _photo(source: Pixels, name: str) -> Photo:
+    if isinstance(source, Path):
+        return read_photo(source, name, at_most=AT_MOST)
+    return to_photo(source, name, at_most=AT_MOST)
 
-    Raises:
-        ValueError: Naming the file, if one cannot be read.
+
+def _merged(
+    images: Sequence[ImageRecord],
+    features: Mapping[str, Ragged],
+    made: tuple[Sequence[ImageRecord], Mapping[str, Ragged]],
+    names: Collection[str],
+    extractor: Extractor,
+) -> tuple[list[ImageRecord], dict[str, Ragged]]:
+    """Images with their graphs and region features in the order they were given.
+
+    Args:
+        images: The images.
+        features: Region features of those that came with graphs.
+        made: Graphs and region features that were made, or kept in a folder, in any order.
+        names: The images that take theirs from there.
+        extractor: What made them.
     """
-    files = {os.fspath(path): Path(path) for path in paths}
-    if len(files) < len(paths):
-        raise ValueError("images: a file occurs twice")
-    records, features, skipped = graphs_in_memory(files, extractor)
-    if skipped:
-        raise ValueError(next(iter(skipped.values())))
-    return SceneGraphDataset(records, [], [], features=features)
+    records, extracted = made
+    row_of = {record.id: row for row, record in enumerate(records)}
+    # Row of every image among the extracted ones; -1 for the others.
+    rows = [
+        row_of[image.id] if not image.has_graph and image.id in names else -1 for image in images
+    ]
+    merged = []
+    for image, row in zip(images, rows, strict=True):
+        if row >= 0:
+            merged.append(replace(records[row], file=image.file))
+        else:  # one that cannot be read has nothing to make a graph from
+            merged.append(image if image.has_graph else replace(image, file=None))
+    own = [i for i, image in enumerate(images) if image.has_graph]
+    if not own:  # nothing is read: the storage may be a large folder
+        row = torch.tensor(rows)
+        known, row = row >= 0, row.clamp(min=0)
+        return merged, {
+            node: Ragged(part.rows, Spans(part.spans.start[row], part.spans.count[row] * known))
+            for node, part in extracted.items()
+        }
+    dim = extractor.features.dim
+    each = {node: [_of_one(part, row) for row in rows] for node, part in extracted.items()}
+    for i in own:
+        if features:
+            mine = {node: _of_one(part, i) for node, part in features.items()}
+        else:
+            mine = _at_boxes(images[i], extractor)
+        for node, parts in each.items():
+            parts[i] = mine.get(node, parts[i])
+            if parts[i].size(1) != dim:
+                raise ValueError(
+                    f"image {images[i].id!r}: {node}.x: {parts[i].size(1)} region features, those "
+                    f"of images that are files have {dim}"
+                )
+    return merged, {node: _packed(parts, dim) for node, parts in each.items()}
+
+
+def _at_boxes(image: ImageRecord, extractor: Extractor) -> dict[str, Tensor]:
+    """Region features of an image that came with a graph and without them."""
+    if image.file is None or image.boxes is None:
+        lacks = "file" if image.file is None else "boxes"
+        raise ValueError(
+            f"image {image.id!r}: its graph came without region features, which other images have, "
+            f"and without {lacks} to take them from"
+        )
+    unions = union_boxes(image.boxes, [(s, o) for s, _, o in image.relations])
+    photo = _photo(image.file, image.id)
+    (x,) = extractor.features([photo], [np.concatenate([image.boxes, unions])])
+    both = torch.from_numpy(x.astype(np.float16)).float()
+    count = len(image.objects)
+    return {"object": both[:count], "relation": both[count:]}
+
+
+def _of_one(part: Ragged, row: int) -> Tensor:
+    """The features of one image, none for row -1."""
+    if row < 0:
+        return torch.zeros(0, part.rows.shape[1])
+    return part.rows[part.select(torch.tensor([row])).spans.rows()]
+
+
+def _packed(parts: Sequence[Tensor], dim: int) -> Ragged:
+    """One tensor for each image, in one storage."""
+    count = torch.tensor([len(part) for part in parts], dtype=torch.long)
+    return Ragged(torch.cat([torch.zeros(0, dim), *parts]), Spans.packed(count))
 
 
 def _labels(labels: Labels, extractor: Extractor) -> Labels:

@@ -1,11 +1,12 @@
-"""The best answers to queries, with what they are told apart by."""
+"""The best answers to queries."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from pyg_sgm.data import ImageRecord, TextRecord
@@ -16,103 +17,188 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Candidate:
     """One answer to a query.
 
     Args:
-        record: The image, or the text.
-        rank: Its place, from 1.
+        index: Position among what was searched, as it was passed in.
+        id: Name of the image, or of the text.
         score: Score of the pair.
-        right: Whether it belongs to the query.
-        before: Its place among the answers to the first query; :obj:`None` for the first, and for
-            queries that are not compared with it.
+        rank: Place among all answers, from 1.
+        relevant: Whether it belongs to the query; :obj:`None` if that is not known.
+        previous_rank: Place among the answers to the query that this one is compared with;
+            :obj:`None` if there is none.
     """
 
-    record: ImageRecord | TextRecord
-    rank: int
+    index: int
+    id: str
     score: float
-    right: bool
-    before: int | None = None
+    rank: int
+    relevant: bool | None = None
+    previous_rank: int | None = None
 
 
-@dataclass(frozen=True)
-class Answered:
-    """A query with its best answers.
+def best_of(
+    scores: Tensor,
+    ids: Sequence[str],
+    k: int,
+    relevant: Collection[int] | None = None,
+    previous: Tensor | None = None,
+) -> list[Candidate]:
+    """The best answers to one query, best first; equal scores keep their order, and what scores
+    minus infinity is no answer.
 
     Args:
-        query: A text, then answers are images; or an image, then answers are texts.
-        answers: Best first.
-        truth: Place of the best answer that belongs to the query, from 1; :obj:`None` if the data
-            do not say what does.
+        scores: Of all that was searched, ``[num_candidates]``.
+        ids: Their names.
+        k: Number of answers.
+        relevant: Positions of those that belong to the query. If none of them is among the first
+            ``k``, the best of them follows after those. (default: :obj:`None`, not known)
+        previous: Places among the answers to another query, ``[num_candidates]``. (default:
+            :obj:`None`)
+
+    Raises:
+        ValueError: If ``k`` is less than 1 or a score is NaN.
+
+    Example:
+        >>> found = best_of(torch.tensor([0.1, 0.3, 0.2]), ["a", "b", "c"], 1, relevant=[2])
+        >>> [(one.id, one.rank, one.relevant) for one in found]
+        [('b', 1, False), ('c', 2, True)]
     """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    if scores.isnan().any():
+        raise ValueError(f"the score of {ids[int(scores.isnan().nonzero()[0])]!r} is NaN")
+    order = scores.argsort(descending=True, stable=True)
+    order = order[: int((scores > -torch.inf).sum())].tolist()
+    shown = order[:k]
+    if relevant and not set(relevant) & set(shown):
+        shown += [i for i in order[k:] if i in relevant][:1]
+    rank_of = {i: place for place, i in enumerate(order, 1)}
+    return [
+        Candidate(
+            i,
+            ids[i],
+            float(scores[i]),
+            rank_of[i],
+            None if relevant is None else i in relevant,
+            None if previous is None else int(previous[i]),
+        )
+        for i in shown
+    ]
 
-    query: ImageRecord | TextRecord
-    answers: list[Answer]
-    truth: int | None
+
+def in_order(found: Sequence[Candidate]) -> list[Candidate]:
+    """The answers to a query without the one of its own that follows after the first ``k``.
+
+    Args:
+        found: Of :func:`best_of`.
+    """
+    return [candidate for place, candidate in enumerate(found, 1) if candidate.rank == place]
 
 
-def answer_texts(
-    matcher: SceneGraphMatcher, dataset: SceneGraphDataset, texts: Sequence[TextRecord], k: int = 5
-) -> list[Answered]:
+def search_images(
+    matcher: SceneGraphMatcher,
+    texts: Sequence[TextRecord],
+    dataset: SceneGraphDataset,
+    k: int = 5,
+) -> list[list[Candidate]]:
     """The best images of every text.
 
-    The image of a text that is a caption of the dataset is known. A text that is none is compared
-    with the first one: what an edit moves up is what the matcher read in it.
+    The image of a text that is a caption of the dataset is known. Any other text is compared with
+    the first one: what an edit moves up is what the matcher read in it.
 
     Args:
         matcher: A trained matcher.
+        texts: Queries.
         dataset: Images to search, and captions.
-        texts: Queries, with graphs.
-        k: Number of answers. (default: ``5``)
+        k: Number of answers to each. (default: ``5``)
+
+    Returns:
+        The answers to each text, see :func:`best_of`; the best image of its own comes last where it
+        is not among the first ``k``.
 
     Example:
         >>> from pyg_sgm.retrieval import SceneGraphMatcher
         >>> from pyg_sgm.datasets import SceneWorld
-        >>> from pyg_sgm.training import Recipe
         >>> world = SceneWorld("train", num_images=8, captions_per_image=2)
         >>> matcher = SceneGraphMatcher("sgm", dim=16, hidden=16, embed=8)
-        >>> matcher = matcher.fit(world, recipe=Recipe(epochs=1), progress=False)
-        >>> (found,) = answer_texts(matcher, world, world.texts[:1], k=3)
-        >>> [answer.rank for answer in found.answers], 1 <= found.truth <= 8
-        ([1, 2, 3], True)
+        >>> matcher = matcher.fit(world, epochs=1, progress=False)
+        >>> (found,) = search_images(matcher, world.texts[:1], world, k=8)
+        >>> [candidate.rank for candidate in found], sum(c.relevant for c in found)
+        ([1, 2, 3, 4, 5, 6, 7, 8], 1)
     """
-    scores = matcher.score(dataset, list(texts)).t()  # [num_texts, num_images]
-    places = _places(scores)
+    encoded = matcher.encode_images(dataset)
+    scores = matcher.score(encoded, texts).t()  # [num_texts, num_images]
     images_of: dict[str, set[int]] = {}
     for text, image in zip(dataset.texts, dataset.image_of_text.tolist(), strict=True):
         images_of.setdefault(text.caption, set()).add(image)
+    first = scores[0].argsort(descending=True, stable=True).argsort() + 1
     found = []
     for number, text in enumerate(texts):
-        right = images_of.get(text.caption, set())
-        before = places[0] if number and not right else None
-        best = _best(dataset.images, places[number], scores[number], right, before, k)
-        found.append(Answered(text, best, _first(places[number], right)))
+        relevant = images_of.get(text.caption)
+        previous = first if number and relevant is None else None
+        found.append(best_of(scores[number], encoded.ids, k, relevant, previous))
     return found
 
 
-def answer_images(
-    matcher: SceneGraphMatcher, dataset: SceneGraphDataset, images: Sequence[int], k: int = 5
-) -> list[Answered]:
-    """The best texts of every image.
+def search_texts(
+    matcher: SceneGraphMatcher,
+    images: Sequence[int],
+    dataset: SceneGraphDataset,
+    k: int = 5,
+) -> list[list[Candidate]]:
+    """The best texts of some images of a dataset.
 
     Args:
         matcher: A trained matcher.
-        dataset: Texts to search, with graphs, and images.
         images: Positions of the images.
-        k: Number of answers. (default: ``5``)
+        dataset: Texts to search, and images.
+        k: Number of answers to each. (default: ``5``)
+
+    Returns:
+        The answers to each image, see :func:`best_of`; the best text of its own comes last where
+        none is among the first ``k``.
     """
     scores = matcher.score(dataset.select_images(images), dataset)  # [num_images, num_texts]
-    places = _places(scores)
     found = []
     for number, image in enumerate(images):
-        right = set((dataset.image_of_text == image).nonzero()[:, 0].tolist())
-        best = _best(dataset.texts, places[number], scores[number], right, None, k)
-        found.append(Answered(dataset.images[image], best, _first(places[number], right)))
+        relevant = (dataset.image_of_text == image).nonzero()[:, 0].tolist()
+        found.append(best_of(scores[number], dataset.text_ids, k, set(relevant)))
+    return found
+
+
+def search_similar(
+    matcher: SceneGraphMatcher,
+    images: Sequence[ImageRecord],
+    dataset: SceneGraphDataset,
+    k: int = 5,
+) -> list[list[Candidate]]:
+    """The images that are most like some images, without the images themselves.
+
+    Args:
+        matcher: A trained matcher.
+        images: Queries; an image of the dataset is known by its id.
+        dataset: Images to search.
+        k: Number of answers to each. (default: ``5``)
+    """
+    encoded = matcher.encode_images(dataset)
+    row_of = {id: row for row, id in enumerate(encoded.ids)}
+    found = []
+    for image in images:
+        own = row_of.get(image.id)
+        query = matcher.encode_images(image if own is None else dataset.select_images([own]))
+        ranked = matcher.search_similar(query, encoded, k + 1)
+        others = [one for one in ranked if one.index != own][:k]
+        found.append([replace(one, rank=place) for place, one in enumerate(others, 1)])
     return found
 
 
 def graph_phrases(text: TextRecord) -> list[str]:
     """The graph of a text in words: its objects with their attributes, then its triplets.
+
+    Args:
+        text: A text with its graph.
 
     Example:
         >>> from pyg_sgm.text import parse
@@ -125,36 +211,3 @@ def graph_phrases(text: TextRecord) -> list[str]:
     ]
     triplets = [f"{text.objects[s]} {phrase} {text.objects[o]}" for s, phrase, o in text.relations]
     return [*described, *triplets]
-
-
-def _places(scores: Tensor) -> Tensor:
-    """Place of every answer to every query, from 1; equal scores keep their order."""
-    if scores.isnan().any():
-        raise ValueError("a score is NaN")
-    order = scores.argsort(dim=1, descending=True, stable=True)
-    return order.argsort(dim=1) + 1
-
-
-def _best(
-    records: Sequence[ImageRecord] | Sequence[TextRecord],
-    places: Tensor,
-    scores: Tensor,
-    right: set[int],
-    before: Tensor | None,
-    k: int,
-) -> list[Answer]:
-    """The answers to one query, of the places and scores of all records."""
-    return [
-        Answer(
-            records[i],
-            int(places[i]),
-            float(scores[i]),
-            i in right,
-            None if before is None else int(before[i]),
-        )
-        for i in places.argsort()[:k].tolist()
-    ]
-
-
-def _first(places: Tensor, right: set[int]) -> int | None:
-    return min((int(places[i]) for i in right), default=None)

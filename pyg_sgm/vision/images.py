@@ -113,9 +113,10 @@ def to_photo(
                 f"{name}: expected an array uint8 [height, width, 3], "
                 f"got {image.dtype} {list(shape)}"
             )
-        image = Image.fromarray(image)
+    # Reducing works in place, hence the copy.
+    own = Image.fromarray(image) if isinstance(image, np.ndarray) else image.copy()
     with _named_errors(name):
-        return _photo(image.copy(), name, id, at_most)  # reducing works in place
+        return _photo(own, name, id, at_most)
 
 
 def _pillow() -> ModuleType:

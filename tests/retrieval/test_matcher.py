@@ -1,4 +1,5 @@
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -6,10 +7,10 @@ import torch
 
 from pyg_sgm.data import GraphCollection
 from pyg_sgm.datasets import SceneWorld
-from pyg_sgm.models import Encoding
+from pyg_sgm.models import SGM, Encoding
 from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.text import parse_batch
-from pyg_sgm.training import Recipe
+from pyg_sgm.training import Recipe, RecipeFields
 
 OPTIONS = {"dim": 8, "hidden": 8, "embed": 6}
 RECIPE = Recipe(epochs=2, images_per_batch=4, captions_per_image=2, lr=0.01)
@@ -69,23 +70,78 @@ def test_any_caption_has_a_score(matcher: SceneGraphMatcher, caption: str) -> No
     assert scores.isfinite().all()
 
 
-def test_rank(matcher: SceneGraphMatcher) -> None:
+def test_search(matcher: SceneGraphMatcher) -> None:
     data = world("dev")
     scores = matcher.score(data, data)
-    found = matcher.rank(data.texts[3], data, k=5)
+    found = matcher.search_images(data.texts[3], data, k=5)
     assert [c.index for c in found] == scores[:, 3].argsort(descending=True)[:5].tolist()
     assert [c.id for c in found] == [data.image_ids[c.index] for c in found]
-    texts = matcher.rank(data.images[2], matcher.encode_texts(data), k=100)
+    assert [c.rank for c in found] == [1, 2, 3, 4, 5]
+    texts = matcher.search_texts(data.images[2], matcher.encode_texts(data), k=100)
     assert [c.index for c in texts] == scores[2].argsort(descending=True).tolist()
-    by_graph = matcher.rank(matcher.encode_images(data.images[2:3]), data, k=1)
-    assert by_graph[0].index == texts[0].index
+    by_encoding = matcher.search_texts(matcher.encode_images(data.images[2:3]), data, k=1)
+    assert by_encoding[0].index == texts[0].index
 
 
-def test_rank_wants_one_query(matcher: SceneGraphMatcher) -> None:
-    with pytest.raises(ValueError, match="one query, got 2"):
-        matcher.rank(["a dog", "a cat"], world())
+def test_strings_are_captions_where_texts_are_asked_for(matcher: SceneGraphMatcher) -> None:
+    """And files where images are."""
+    data = world("dev")
+    assert len(matcher.search_images("photos/1.jpg", data)) == 8
+    with pytest.raises(ValueError, match="trained on graphs that came without pixels"):
+        matcher.search_texts("photos/1.jpg", data)
+    with pytest.raises(ValueError, match=r"texts: expected .* got PosixPath"):
+        matcher.search_images(Path("photos/1.jpg"), data)  # type: ignore[arg-type]
+
+
+def test_an_image_is_most_like_itself() -> None:
+    """In a model of cosines; with inner products a long vector may be nearer."""
+    data = world("dev")
+    matcher = trained(normalize=True, bidirectional=True, global_dim=4)
+    encoded = matcher.encode_images(data)
+    for i in range(8):
+        found = matcher.search_similar(data.images[i], encoded, k=8)
+        assert sorted(c.index for c in found) == list(range(8))
+        assert found[0].score == pytest.approx(4, abs=1e-5)  # each of the four levels is a cosine
+        assert i in [c.index for c in found if c.score == pytest.approx(4, abs=1e-5)]
+
+
+def test_rank_is_deprecated(matcher: SceneGraphMatcher) -> None:
+    data = world("dev")
+    with pytest.warns(DeprecationWarning, match="now search_images"):
+        assert matcher.rank("a dog", data, 2) == matcher.search_images("a dog", data, 2)
+    with pytest.warns(DeprecationWarning, match="search_texts"):
+        found = matcher.rank(data.images[0], ["a dog", "a cat"])
+    assert found == matcher.search_texts(data.images[0], ["a dog", "a cat"])
+
+
+def test_search_wants_one_query(matcher: SceneGraphMatcher) -> None:
+    with pytest.raises(ValueError, match="one text as the query, got 2"):
+        matcher.search_images(["a dog", "a cat"], world())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="k must"):
-        matcher.rank("a dog", world(), k=0)
+        matcher.search_images("a dog", world(), k=0)
+
+
+def test_any_iterable_will_do(matcher: SceneGraphMatcher) -> None:
+    data = world("dev")
+    expected = matcher.score(data.images, data.texts)
+    assert torch.equal(matcher.score(iter(data.images), (text for text in data.texts)), expected)
+    one = matcher.score(tuple(data.images), data.texts[0])
+    torch.testing.assert_close(one, expected[:, :1])
+
+
+def test_encodings_of_another_model_are_refused(matcher: SceneGraphMatcher) -> None:
+    data, other = world("dev"), trained(RECIPE.replace(lr=0.02))
+    images, texts = other.encode_images(data), other.encode_texts(["a dog"])
+    with pytest.raises(ValueError, match="these images were encoded by another model"):
+        matcher.score(images, ["a dog"])
+    with pytest.raises(ValueError, match="these texts were encoded by another model"):
+        matcher.search_images(texts, data)
+    other.model.load_state_dict(matcher.model.state_dict())  # type: ignore[union-attr]
+    assert torch.equal(
+        other.score(matcher.encode_images(data), ["a dog"]), matcher.score(data, ["a dog"])
+    )
+    with pytest.raises(ValueError, match="another model"):
+        other.score(images, ["a dog"])  # of the weights before
 
 
 def test_wrong_input(matcher: SceneGraphMatcher) -> None:
@@ -124,6 +180,52 @@ def test_unknown_model_and_option() -> None:
         SceneGraphMatcher("sgm", depth=3)
     with pytest.raises(ValueError, match="no recipe 'fast'"):
         SceneGraphMatcher("sgm").fit(world(), recipe="fast")
+    with pytest.raises(ValueError, match="did you mean 'hidden'"):
+        SceneGraphMatcher("sgm", hiden=3)
+
+
+def test_a_class_is_as_good_as_its_name(matcher: SceneGraphMatcher) -> None:
+    again = SceneGraphMatcher(SGM, **OPTIONS).fit(world(), recipe=RECIPE, progress=False)
+    assert again.name == "sgm"
+    assert torch.equal(again.score(world(), ["a dog"]), matcher.score(world(), ["a dog"]))
+
+
+def test_fields_of_the_recipe_are_keywords() -> None:
+    made = SceneGraphMatcher("sgm", **OPTIONS).fit(
+        world(), epochs=2, images_per_batch=4, captions_per_image=2, lr=0.01, progress=False
+    )
+    assert len(made.history) == 2
+    assert {field.name for field in fields(Recipe)} - {"options"} == set(
+        RecipeFields.__annotations__
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "asked", "message"),
+    [
+        ({}, {"epoch": 2}, "no field 'epoch'; did you mean 'epochs'"),
+        ({}, {"epochs": 0}, "epochs must be"),
+        ({}, {"recipe": "fast"}, "no recipe 'fast'"),
+        ({"dim": -4}, {}, "negative dimension -4"),
+        ({"variant": "tree"}, {}, "variant 'tree'; known"),
+        ({}, {"loss_options": {"marginal": 1}}, "loss 'contrastive': .*marginal"),
+        ({}, {"devices": 0}, "devices must be at least 1"),
+        ({}, {"accelerator": "abacus"}, "abacus"),
+        ({}, {"resume": True}, "resume needs the folder"),
+        ({}, {"word_vectors": "nowhere.txt"}, "nowhere.txt"),
+    ],
+    ids=str,
+)
+def test_mistakes_come_before_any_work(
+    options: dict, asked: dict, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("graphs were made")
+
+    monkeypatch.setattr("pyg_sgm.retrieval.matcher.with_parses", work)
+    monkeypatch.setattr("pyg_sgm.retrieval.matcher.with_graphs", work)
+    with pytest.raises((ValueError, OSError), match=message):
+        SceneGraphMatcher("sgm", **{**OPTIONS, **options}).fit(world(), progress=False, **asked)
 
 
 def test_round_trip(matcher: SceneGraphMatcher, tmp_path: Path) -> None:
@@ -165,13 +267,44 @@ def test_from_the_hub(
     matcher.save_pretrained(tmp_path)
 
     def download(repo_id: str, filename: str, **_: object) -> str:
-        assert repo_id == "someone/sgm"
+        assert repo_id == "someone/sgm-v1.5"
         return str(tmp_path / filename)
 
-    monkeypatch.setattr("pyg_sgm.retrieval.matcher.hf_hub_download", download)
-    monkeypatch.setattr("huggingface_hub.hub_mixin.hf_hub_download", download)
-    opened = SceneGraphMatcher.from_pretrained("someone/sgm")
+    monkeypatch.setattr("pyg_sgm.retrieval.hub.hf_hub_download", download)
+    monkeypatch.setattr("pyg_sgm.retrieval.hub.HfApi.model_info", lambda *_, **__: None)
+    opened = SceneGraphMatcher.from_pretrained("someone/sgm-v1.5")
     assert torch.equal(opened.score(world(), world()), matcher.score(world(), world()))
+
+
+class NoAnswer(Exception):
+    """Of an HTTP library."""
+
+
+def test_without_an_answer_of_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = []
+
+    def model_info(_: object, name: str, **__: object) -> None:
+        asked.append(name)
+        raise NoAnswer
+
+    monkeypatch.setattr("pyg_sgm.retrieval.hub.HfApi.model_info", model_info)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    for name in ("someone/sgm-v1.0", "someone/flickr30k.sgm", "runs/mistyped"):
+        with pytest.raises(ValueError, match=f"{name}: no such folder, and not found on the Hub"):
+            SceneGraphMatcher.from_pretrained(name, cache_dir=tmp_path)
+    assert asked == ["someone/sgm-v1.0", "someone/flickr30k.sgm", "runs/mistyped"]
+
+
+def test_paths_never_reach_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def model_info(*_: object, **__: object) -> None:
+        raise AssertionError("the Hub was asked")
+
+    monkeypatch.setattr("huggingface_hub.hf_api.get_session", model_info)
+    for name in ("./runs/mistyped", "../mistyped", str(tmp_path / "mistyped"), "~/mistyped"):
+        with pytest.raises(ValueError, match="no such folder"):
+            SceneGraphMatcher.from_pretrained(name)
+    with pytest.raises(ValueError, match="a/b/c: no such folder"):
+        SceneGraphMatcher.from_pretrained("a/b/c")  # no repository can be called that
 
 
 def test_word_vectors(tmp_path: Path) -> None:

@@ -9,8 +9,14 @@ from torch import nn
 Image = pytest.importorskip("PIL.Image")
 
 from pyg_sgm.cli import main  # noqa: E402
-from pyg_sgm.datasets import ImageFolder, SceneWorld  # noqa: E402
-from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs  # noqa: E402
+from pyg_sgm.data import image_record, text_record  # noqa: E402
+from pyg_sgm.datasets import ImageFolder, SceneGraphDataset, SceneWorld  # noqa: E402
+from pyg_sgm.retrieval import (  # noqa: E402
+    SceneGraphMatcher,
+    with_graphs,
+    with_known_images,
+    with_parses,
+)
 from pyg_sgm.training import Recipe  # noqa: E402
 from pyg_sgm.vision import Extractor, RegionFeatures, open_detector  # noqa: E402
 from pyg_sgm.vision.description import open_described  # noqa: E402
@@ -79,7 +85,7 @@ def test_graphs_are_made_once(data: ImageFolder, tmp_path: Path) -> None:
     folder = tmp_path / "graphs.sg"
     with_graphs(data.select_images([4, 1]), folder)
     shards = {path: path.stat().st_mtime_ns for path in folder.glob("0*")}
-    assert len(with_graphs(data.select_images([1]), folder)) == 2
+    assert with_graphs(data.select_images([1]), folder).image_ids == [NAMES[1]]
     assert {path: path.stat().st_mtime_ns for path in folder.glob("0*")} == shards
     assert with_graphs(data, folder).image_ids == NAMES
 
@@ -96,20 +102,122 @@ def test_graphs_that_are_there_stay() -> None:
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_broken_images_are_left_out_with_their_texts(
-    data: ImageFolder, tmp_path: Path, kept: bool
-) -> None:
+def test_broken_images_keep_their_places(data: ImageFolder, tmp_path: Path, kept: bool) -> None:
     (tmp_path / "photos" / "3.png").write_text("no image")
     (tmp_path / "photos" / "5.png").write_bytes(b"")
     folder = tmp_path / "graphs.sg" if kept else None
-    with pytest.warns(UserWarning, match=r"2 of 8 images cannot be read .*'3.png'") as told:
+    with pytest.warns(
+        UserWarning, match=r"2 of 8 images cannot be read .*'3.png'.*'5.png'"
+    ) as told:
         made = with_graphs(data, folder)
-    assert made.image_ids == [name for name in NAMES if name[0] not in "35"]
-    assert len(made) == 12
-    assert not any("3.png" in caption for caption in made.captions)
     assert ("skipped.jsonl" in str(told[0].message)) == kept
-    with pytest.raises(ValueError, match="1 of 1 images cannot be read"):
+    assert made.image_ids == NAMES
+    assert made.captions == data.captions
+    assert [image.id for image in made.images if not image.has_graph] == ["3.png", "5.png"]
+    assert with_graphs(made) is made  # said once
+    known = with_known_images(made)
+    assert known.image_ids == [name for name in NAMES if name[0] not in "35"]
+    assert not any("3.png" in caption for caption in known.captions)
+    assert len(known.captions) == 12
+    with pytest.raises(ValueError, match=r"none of 2 images can be read: .*3.png: cut short"):
+        with_graphs(data.select_images([3, 5]), folder)
+    with pytest.raises(ValueError, match=r"3.png: cut short or no image"):
         with_graphs(data.select_images([3]), folder)
+
+
+def test_scores_are_those_of_what_was_passed_in(data: ImageFolder, tmp_path: Path) -> None:
+    matcher = SceneGraphMatcher("sgm", dim=8, hidden=8, embed=6)
+    matcher.fit(data, recipe=Recipe(epochs=1), progress=False)
+    files = [image.file for image in data.images]
+    texts = ["a dog runs", "snow"]
+    whole = matcher.score(data, texts)
+    (tmp_path / "photos" / "3.png").write_text("no image")
+    broken = torch.tensor([i == 3 for i in range(8)])
+    for images in (data, files):
+        with pytest.warns(UserWarning, match="1 of 8 images cannot be read"):
+            encoded = matcher.encode_images(images)
+        scores = matcher.score(encoded, texts)
+        assert scores.shape == (8, 2)
+        torch.testing.assert_close(scores[~broken], whole[~broken])
+        assert (scores[3] == -torch.inf).all()
+        found = matcher.search_images(texts[0], encoded, k=8)
+        assert sorted(one.index for one in found) == [0, 1, 2, 4, 5, 6, 7]
+        for one in found:
+            assert one.score == pytest.approx(float(scores[one.index, 0]), abs=1e-5)
+        assert all(Path(one.id).name == NAMES[one.index] for one in found)
+        pairs = matcher.score_pairs(encoded, [texts[0]] * 8, torch.arange(8))
+        torch.testing.assert_close(pairs, scores[:, 0])
+    with pytest.warns(UserWarning, match="1 of 8"):
+        metrics = matcher.evaluate(data)
+    assert metrics == matcher.evaluate(data.select_images([0, 1, 2, 4, 5, 6, 7]))
+    with pytest.warns(UserWarning, match="1 of 8"):
+        assert SceneGraphMatcher("sgm", dim=8, hidden=8, embed=6).fit(
+            data, data, Recipe(epochs=1), progress=False
+        )
+    with pytest.raises(ValueError, match=r"3.png: cut short"):
+        matcher.search_texts(files[3], texts)
+    with pytest.raises(ValueError, match=r"3.png: cut short"):
+        matcher.explain(files[3], texts[0])
+
+
+def test_one_known_graph_among_files(data: ImageFolder) -> None:
+    """Record by record, for images and for texts; an empty graph is known."""
+    detected = with_graphs(data)
+    known = image_record(["dog"], [[0, 0, 0.5, 1]], id="2.png", file=data.images[2].file)
+    empty = image_record([], [], id="6.png", file=data.images[6].file)
+    images = [*data.images]
+    images[2], images[6] = known, empty
+    texts = [*data.texts]
+    texts[4] = text_record(texts[4].caption, objects=["zebra"], id=texts[4].id)
+    texts[5] = text_record(texts[5].caption, objects=[], id=texts[5].id)
+    mixed = SceneGraphDataset(images, texts, data.image_of_text)
+    made = with_parses(with_graphs(mixed))
+    assert made.images[2].objects == ["dog"]
+    assert list(made.images[6].objects) == []
+    for i in (0, 1, 3, 4, 5, 7):
+        assert len(made.images[i].objects) == 10  # of the grid
+    assert list(made.texts[4].objects) == ["zebra"]
+    assert list(made.texts[5].objects) == []
+    assert list(made.texts[6].objects) == ["dog"]
+    a, b = (each.encode(detected.vocabularies()).images for each in (made, detected))
+    for i in (0, 1, 3, 4, 5, 7):
+        assert a.batch([i])["object"].x.equal(b.batch([i])["object"].x)
+    whole = b.batch([2])["object"]
+    features = made.encode(made.vocabularies()).images.batch([2])["object"].x
+    assert features.shape == (1, whole.x.size(1))  # taken at the box that was given
+    assert torch.isfinite(features).all()
+
+
+def test_graphs_that_cannot_have_features(data: ImageFolder) -> None:
+    for image, lacks in (
+        (image_record(["dog"], [[0, 0, 1, 1]], id="2.png"), "without file"),
+        (image_record(["dog"], id="2.png", file=data.images[2].file), "without boxes"),
+    ):
+        images = [*data.images]
+        images[2] = image
+        with pytest.raises(ValueError, match=f"image '2.png': .*{lacks}"):
+            with_graphs(SceneGraphDataset(images, data.texts, data.image_of_text))
+
+
+def test_pixels_in_memory(data: ImageFolder) -> None:
+    matcher = SceneGraphMatcher("sgm", dim=8, hidden=8, embed=6)
+    matcher.fit(data, recipe=Recipe(epochs=1), progress=False)
+    files = [image.file for image in data.images if image.file is not None]
+    opened = [Image.open(file) for file in files]
+    arrays = [np.asarray(image) for image in opened]
+    expected = matcher.score(files, ["a dog"])
+    for images in (opened, arrays, iter(arrays), [files[0], opened[1], *arrays[2:]]):
+        assert torch.equal(matcher.score(images, ["a dog"]), expected)
+    twice = matcher.score([files[1], files[0], files[1]], ["a dog"])
+    torch.testing.assert_close(twice, expected[[1, 0, 1]])
+    assert matcher.encode_images(arrays[:2]).ids == ["image 0", "image 1"]
+    assert matcher.encode_images(opened[:1]).ids == [str(files[0])]
+    (best,) = matcher.search_texts(arrays[3], ["a dog"])
+    assert best.score == pytest.approx(float(expected[3, 0]))
+    (best,) = matcher.search_similar(opened[3], files, k=1)
+    assert matcher.explain(arrays[3], "a dog").image.file is None
+    with pytest.raises(ValueError, match="image 0: expected an array uint8"):
+        matcher.score(arrays[0] / 255, ["a dog"])
 
 
 def test_the_extractor_of_a_folder_is_made_again(data: ImageFolder, tmp_path: Path) -> None:
@@ -150,7 +258,7 @@ def test_a_matcher_remembers_its_extractor(data: ImageFolder, tmp_path: Path) ->
     expected = matcher.score(with_graphs(data, run / "graphs.sg"), texts)
     for images in (data, files, [str(file) for file in files]):
         assert opened.score(images, texts).equal(expected)  # type: ignore[arg-type]
-    assert opened.rank(files[2], texts)[0].score == pytest.approx(float(expected[2].max()))
+    assert opened.search_texts(files[2], texts)[0].score == pytest.approx(float(expected[2].max()))
     assert opened.explain(files[2], texts[0]).image.file == files[2]
     assert opened.evaluate(data) == matcher.evaluate(data)
     opened.save_pretrained(tmp_path / "copy")
@@ -159,8 +267,6 @@ def test_a_matcher_remembers_its_extractor(data: ImageFolder, tmp_path: Path) ->
     (tmp_path / "x.png").write_text("no image")
     with pytest.raises(ValueError, match=r"x.png: cut short or no image"):
         opened.score([tmp_path / "x.png"], texts)
-    with pytest.raises(ValueError, match="a file occurs twice"):
-        opened.score([files[0], files[0]], texts)
     with pytest.raises(ValueError, match="the graphs were made with detector"):
         opened.extractor = open_small(detections(tmp_path / "found.jsonl", "dog"))
 
@@ -187,7 +293,7 @@ def test_commands(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "2 images, 4 texts" in capsys.readouterr().out
     main(["evaluate", str(run)])
     assert "2 images, 4 texts, held out in training" in capsys.readouterr().out
-    main(["rank", str(run), "--text", "a dog", "--top", "2"])
+    main(["search", str(run), "--text", "a dog", "--top", "2"])
     main(["explain", str(run), *words, "--image", "2.png", "--text", "a dog"])
 
     capsys.readouterr()

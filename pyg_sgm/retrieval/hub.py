@@ -1,0 +1,162 @@
+"""Saved matchers: folders here, and repositories of the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Self, TypedDict, Unpack
+
+from huggingface_hub import HfApi, PyTorchModelHubMixin, hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from pyg_sgm.io import atomic_write
+from pyg_sgm.models.serialization import (
+    CONFIG,
+    VOCABULARIES,
+    WEIGHTS,
+    SavedModel,
+    load_model,
+    save_model,
+)
+from pyg_sgm.retrieval.scoring import Scorer
+
+CARD = """---
+{{ card_data }}
+---
+
+An image-text matcher on scene graphs. With [pyg_sgm]({{ repo_url }}):
+
+```python
+from pyg_sgm import SceneGraphMatcher
+
+matcher = SceneGraphMatcher.from_pretrained("this/repository")
+```
+"""
+FILES = (CONFIG, VOCABULARIES, WEIGHTS)
+SECONDS = 10  # that the Hub has for an answer
+
+
+class HubOptions(TypedDict, total=False):
+    """Options of :func:`huggingface_hub.hf_hub_download`.
+
+    Args:
+        revision: Branch, tag or commit. (default: ``"main"``)
+        cache_dir: Folder of what is downloaded. (default: that of the Hub's client)
+        force_download: Also if it is in the cache. (default: :obj:`False`)
+        local_files_only: Never ask the Hub. (default: :obj:`False`)
+        token: For private repositories. (default: that of the Hub's client)
+    """
+
+    revision: str | None
+    cache_dir: str | Path | None
+    force_download: bool
+    local_files_only: bool
+    token: str | bool | None
+
+
+def saved_folder(name: str | os.PathLike[str], options: HubOptions) -> Path:
+    """The folder of a saved matcher: one that is here, else what the Hub has by that name.
+
+    A name that exists, is absolute, or starts with ``.`` or ``~`` is a folder here; so is what no
+    repository can be called. All others are asked for on the Hub.
+
+    Args:
+        name: Folder or repository.
+        options: For the Hub.
+
+    Raises:
+        ValueError: If there is neither.
+    """
+    path = Path(name).expanduser()
+    if path.exists() or path.is_absolute() or os.fspath(name).startswith("."):
+        return path
+    repository = Path(name).as_posix()
+    missing = f"{name}: no such folder"
+    try:
+        _check_there(repository, options)
+        paths = [hf_hub_download(repository, file, **options) for file in FILES]
+    except HFValidationError as error:
+        raise ValueError(missing) from error
+    except HfHubHTTPError as error:
+        raise ValueError(f"{missing}, and not found on the Hub") from error
+    except LocalEntryNotFoundError as error:
+        offline = "which does not answer, and nothing was downloaded before"
+        raise ValueError(f"{missing}, and not found on the Hub, {offline}") from error
+    return Path(paths[0]).parent
+
+
+def _check_there(repository: str, options: HubOptions) -> None:
+    """Asks the Hub once, because a download without network asks six times in 25 seconds.
+
+    Without an answer what was downloaded before will do.
+    """
+    if options.get("local_files_only"):
+        return
+    try:
+        HfApi(token=options.get("token")).model_info(
+            repository, revision=options.get("revision"), timeout=SECONDS
+        )
+    except (HFValidationError, HfHubHTTPError):
+        raise
+    except Exception:  # of the client's HTTP library, which differs between its versions
+        options["local_files_only"] = True
+
+
+class HubScorer(Scorer, PyTorchModelHubMixin, library_name="pyg_sgm", model_card_template=CARD):
+    """A scorer that is saved to and opened from folders and the Hub."""
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
+        """Writes ``config.json``, ``model.safetensors``, ``vocabularies.json`` and, where there is
+        none, a ``README.md``; each to the side first and then renamed.
+
+        Args:
+            save_directory: The folder, created if it is absent.
+            **kwargs: See :class:`huggingface_hub.PyTorchModelHubMixin`.
+
+        Raises:
+            ValueError: If the matcher is not trained.
+        """
+        self._saved()
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        kwargs.setdefault("repo_id", folder.resolve().name)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as side:
+            url = super().save_pretrained(side, **kwargs)
+            for path in sorted(Path(side).iterdir()):
+                if path.name != "README.md" or not (folder / path.name).exists():
+                    with atomic_write(folder / path.name) as whole:
+                        os.replace(path, whole)
+        return url
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]  # fewer options than the mixin's
+        cls, pretrained_model_name_or_path: str | Path, **options: Unpack[HubOptions]
+    ) -> Self:
+        """Opens a folder of :meth:`save_pretrained` or of a training run, or a repository of the
+        Hugging Face Hub.
+
+        What exists here, is absolute, or starts with ``.`` or ``~`` is a folder; anything else is
+        asked for on the Hub.
+
+        Args:
+            pretrained_model_name_or_path: The folder, or the repository.
+            **options: For the Hub: ``revision``, ``cache_dir``, ``force_download``,
+                ``local_files_only``, ``token``, as :func:`huggingface_hub.hf_hub_download` has
+                them.
+
+        Raises:
+            ValueError: If there is neither, and naming the file, if one is missing, cut short, a
+                pickle, or does not fit the others.
+        """
+        return cls._of(load_model(saved_folder(pretrained_model_name_or_path, options)))
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        save_model(save_directory, self._saved())
+
+    @classmethod
+    def _of(cls, saved: SavedModel) -> Self:
+        matcher = cls(saved.name, **saved.model.config)
+        matcher.model, matcher.vocabularies = saved.model, saved.vocabularies
+        matcher.made_by = saved.extractor
+        return matcher

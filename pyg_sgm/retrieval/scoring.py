@@ -1,0 +1,208 @@
+"""A trained model with its vocabularies: from images and texts to scores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pyg_sgm._deprecated import renamed
+from pyg_sgm.data import Vocabularies
+from pyg_sgm.evaluation import encode_images, encode_texts, score, score_pairs
+from pyg_sgm.models import Matcher, find_model, model_name
+from pyg_sgm.models.serialization import SavedModel, check_options
+from pyg_sgm.retrieval.inputs import (
+    EncodedImages,
+    EncodedTexts,
+    Images,
+    Texts,
+    check_same_model,
+    image_graphs,
+    text_graphs,
+)
+from pyg_sgm.vision import Extractor
+from pyg_sgm.vision.description import describe, open_described
+from pyg_sgm.vision.extraction import check_same
+from pyg_sgm.vision.store import migrated
+
+
+class Scorer(nn.Module):
+    """What :class:`~pyg_sgm.retrieval.SceneGraphMatcher` knows, and how it scores.
+
+    Args:
+        model (str or type): Name of a registered model, or its class. (default: :obj:`"sgm"`)
+        **options: Arguments of the model, which overrule those of a recipe.
+
+    Raises:
+        ValueError: If there is no such model, or it has no such option.
+    """
+
+    def __init__(self, model: str | type[Matcher] = "sgm", **options: Any) -> None:
+        super().__init__()
+        architecture = find_model(model)
+        options = renamed(options, architecture.renamed_options, architecture.__name__)
+        check_options(model, options)
+        self.name = model_name(model)
+        self.options = options
+        self.model: Matcher | None = None
+        self.vocabularies: Vocabularies | None = None
+        self.history: list[dict[str, float]] = []
+        self.made_by: Mapping[str, Any] | None = None  # describes the extractor
+        self._extractor: Extractor | None = None
+        self._fingerprint = Fingerprint()
+
+    @property
+    def extractor(self) -> Extractor:
+        """What makes graphs of images that are files, in training and afterwards. It may be set
+        before :meth:`fit`; and afterwards to the same one opened anew, if a file that it needs has
+        moved.
+
+        Raises:
+            ValueError: If the matcher was not trained on pixels, or is set to another one.
+            FileNotFoundError: If a file that it needs is absent.
+        """
+        if self.made_by is None:
+            raise ValueError(
+                "the matcher was trained on graphs that came without pixels: give it such graphs, "
+                "it cannot make them from files of images"
+            )
+        if self._extractor is None:
+            self._extractor = open_described(self.made_by, "the matcher")
+        return self._extractor
+
+    @extractor.setter
+    def extractor(self, extractor: Extractor) -> None:
+        if self.model is not None and self.made_by is not None:
+            check_same(migrated(self.made_by).get("fingerprint"), extractor, "the matcher")
+        self._extractor, self.made_by = extractor, describe(extractor)
+
+    def encode_images(self, images: Images) -> EncodedImages:
+        """Encodes a dataset, a collection, or image files, pixels, records or graphs.
+
+        Pixels become graphs by :attr:`extractor`, as do images of a dataset that are files alone;
+        these graphs are held in memory, so give many images to
+        :func:`~pyg_sgm.retrieval.with_graphs` first. Images that cannot be read keep their places;
+        a warning counts them.
+
+        Args:
+            images: One image, or several in any iterable.
+
+        Raises:
+            ValueError: If they do not fit the model, none can be read, there is none, or they were
+                encoded by another model.
+        """
+        saved = self._saved()
+        if isinstance(images, EncodedImages):
+            check_same_model(images, self._fingerprint.of(saved))
+            return images
+        found = image_graphs(images, saved.vocabularies, lambda: self.extractor)
+        encoding = encode_images(saved.model, found.graphs)
+        return EncodedImages(found.ids, encoding, found.known, self._fingerprint.of(saved))
+
+    def encode_texts(self, texts: Texts) -> EncodedTexts:
+        """Encodes a dataset, a collection, or captions, text records or graphs.
+
+        A caption, and a record without a graph, is parsed by :func:`pyg_sgm.text.parse`; give a
+        :func:`~pyg_sgm.data.text_record` where its graph is known.
+
+        Args:
+            texts: One text, or several in any iterable.
+
+        Raises:
+            ValueError: If there is no text, or they were encoded by another model.
+        """
+        saved = self._saved()
+        if isinstance(texts, EncodedTexts):
+            check_same_model(texts, self._fingerprint.of(saved))
+            return texts
+        graphs = text_graphs(texts, saved.vocabularies).graphs
+        return EncodedTexts(
+            graphs.ids, encode_texts(saved.model, graphs), self._fingerprint.of(saved)
+        )
+
+    def score(self, images: Images, texts: Texts) -> Tensor:
+        """Scores of all images with all texts, ``[num_images, num_texts]``, on the CPU; minus
+        infinity for images that cannot be read.
+
+        Args:
+            images: See :meth:`encode_images`.
+            texts: See :meth:`encode_texts`.
+        """
+        image, text = self.encode_images(images), self.encode_texts(texts)
+        scores = torch.full((len(image), len(text)), -torch.inf)
+        scores[image.known] = score(self._saved().model, image.encoding, text.encoding)
+        return scores
+
+    def score_pairs(self, images: Images, texts: Texts, image_of_text: Tensor) -> Tensor:
+        """Score of every text with one image, ``[num_texts]``, on the CPU; minus infinity for
+        images that cannot be read.
+
+        Args:
+            images: See :meth:`encode_images`.
+            texts: See :meth:`encode_texts`.
+            image_of_text: Position of each text's image, ``[num_texts]``.
+        """
+        image, text = self.encode_images(images), self.encode_texts(texts)
+        row = torch.full((len(image),), -1)
+        row[image.known] = torch.arange(len(image.known))
+        own = row[image_of_text]  # [num_texts]
+        scores = torch.full((len(text),), -torch.inf)
+        there = (own >= 0).nonzero()[:, 0]
+        scores[there] = score_pairs(
+            self._saved().model, image.encoding, text.encoding.select(there), own[there]
+        )
+        return scores
+
+    def _saved(self) -> SavedModel:
+        if self.model is None or self.vocabularies is None:
+            raise ValueError("the matcher is not trained: call fit, or from_pretrained")
+        return SavedModel(self.name, self.model, self.vocabularies, self.made_by)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles open the extractor again when they need it: its networks hold
+        sessions, which cannot be copied."""
+        state = self.__dict__.copy()
+        if self.made_by is not None and self.made_by.get("options") is not None:
+            state["_extractor"] = None
+        return state
+
+    def extra_repr(self) -> str:
+        return "" if self.model is not None else f"{self.name!r}, not trained"
+
+
+class Fingerprint:
+    """The fingerprint of a model, computed again only when its weights have changed."""
+
+    def __init__(self) -> None:
+        self._known: tuple[object, str] | None = None
+
+    def of(self, saved: SavedModel) -> str:
+        """The same for equal weights, options and vocabularies, on any device.
+
+        Args:
+            saved: The model.
+        """
+        weights = saved.model.state_dict()
+        state = (id(saved.model), [_state(weight) for weight in weights.values()])
+        if self._known is None or self._known[0] != state:
+            self._known = (state, _fingerprint(saved, weights))
+        return self._known[1]
+
+
+def _state(weight: Tensor) -> tuple[int, int]:
+    """Changes with the values: a tensor counts what is done to it in place."""
+    return weight.data_ptr(), 0 if weight.is_inference() else weight._version
+
+
+def _fingerprint(saved: SavedModel, weights: dict[str, Tensor]) -> str:
+    words = {name: part.words for name, part in vars(saved.vocabularies).items()}
+    described = (saved.name, saved.model.config, asdict(saved.model.sizes), words, list(weights))
+    digest = hashlib.sha256(json.dumps(described, default=str).encode())
+    for weight in weights.values():
+        digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
