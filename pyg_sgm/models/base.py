@@ -30,6 +30,9 @@ class GraphSizes:
         predicates: Number of relation labels of image graphs.
         attributes: Number of attribute labels of image graphs.
         features: Width of the region features; 0 if there are none and boxes stand for them.
+            (default: ``0``)
+        word_features: Width of the features of words; 0 if there are none and embeddings of tokens
+            stand for them. (default: ``0``)
     """
 
     words: int
@@ -37,14 +40,16 @@ class GraphSizes:
     predicates: int
     attributes: int
     features: int = 0
+    word_features: int = 0
 
     @classmethod
-    def of(cls, vocabularies: Vocabularies, features: int = 0) -> Self:
+    def of(cls, vocabularies: Vocabularies, features: int = 0, word_features: int = 0) -> Self:
         """The sizes of vocabularies.
 
         Args:
             vocabularies: Those of the graphs.
             features: Width of the region features. (default: ``0``, none)
+            word_features: Width of the features of words. (default: ``0``, none)
 
         Example:
             >>> from pyg_sgm.datasets import SceneWorld
@@ -57,6 +62,7 @@ class GraphSizes:
             len(vocabularies.predicates),
             len(vocabularies.attributes),
             features,
+            word_features,
         )
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
@@ -15,7 +14,15 @@ from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
 from pyg_sgm.models.explanation import Attention, graph_nodes
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.registry import register_model
-from pyg_sgm.nn import CrossGraphMatch, HighOrderEncoder, NodeAttention, PackedLSTM, RegionInput
+from pyg_sgm.nn import (
+    CrossGraphMatch,
+    HighOrderEncoder,
+    NodeAttention,
+    PackedLSTM,
+    RegionInput,
+    TokenEmbedding,
+    word_input,
+)
 from pyg_sgm.nn.high_order import NodeTypes
 from pyg_sgm.ops import Packed, cross_attention, l2_normalize, lsesim, segment_mean
 
@@ -167,11 +174,14 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
         self.inverse_temperature = inverse_temperature
         self.logits = logits
 
-        self.word_embedding = nn.Embedding(sizes.words, embed)
+        self.word_embedding = word_input(sizes.words, embed, sizes.word_features)
         self.object_embedding = nn.Embedding(sizes.objects, embed)
         self.predicate_embedding = nn.Embedding(sizes.predicates, embed)
         self.attribute_embedding = nn.Embedding(sizes.attributes, embed)
-        self.node_embedding = nn.Embedding(sizes.words, dim)  # of text graphs
+        # Of text graphs: the paper's own table, or a layer on the vectors of a language model.
+        self.node_embedding = (
+            nn.Linear(embed, dim) if sizes.word_features else TokenEmbedding(sizes.words, dim)
+        )
         self.sentence_encoder = PackedLSTM(embed, hidden)
         with_labels = region_labels or not sizes.features
         self.region_input = RegionInput(sizes.features, embed if with_labels else 0, dim)
@@ -195,12 +205,13 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
         self.dropout = nn.Dropout(dropout)
 
     def embeddings(self) -> dict[str, nn.Embedding]:
-        return {
-            "words": self.word_embedding,
+        tables = {
             "objects": self.object_embedding,
             "predicates": self.predicate_embedding,
             "attributes": self.attribute_embedding,
         }
+        words = self.word_embedding
+        return tables | ({"words": words} if isinstance(words, nn.Embedding) else {})
 
     def encode_image(self, batch: HeteroData) -> HOADEncoding:
         names = (
@@ -224,11 +235,11 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
         )
 
     def encode_text(self, batch: HeteroData) -> HOADEncoding:
-        words, ptr = self.dropout(self.word_embedding(batch["word"].token)), batch["word"].ptr
+        words, ptr = self.dropout(self.word_embedding(batch)), batch["word"].ptr
         states, sentence = self.sentence_encoder(words, ptr)
         kinds = ("object", "relation", "attribute")
-        inputs = [self.dropout(_phrases(self.node_embedding, batch[kind])) for kind in kinds]
-        names = [self.dropout(_phrases(self.word_embedding, batch[kind])) for kind in kinds]
+        inputs = [self.dropout(self._node_input(batch, kind)) for kind in kinds]
+        names = [self.dropout(self.word_embedding(batch, kind)) for kind in kinds]
         terms = None if self.word_term is None else self.word_term(self.dropout(states))
         return self._encoding(
             batch,
@@ -273,6 +284,12 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
             float(self.score(image, text)),
         )
 
+    def _node_input(self, batch: HeteroData, kind: str) -> Tensor:
+        """Inputs of the nodes of text graphs, ``[num_nodes, dim]``."""
+        if isinstance(self.node_embedding, TokenEmbedding):
+            return self.node_embedding(batch, kind)
+        return self.node_embedding(self.word_embedding(batch, kind))
+
     def _high_order(self, image: Tensor, text: Tensor) -> Tensor:
         """Score of the matching vectors of both sides, ``[...]`` from ``[..., l]`` each."""
         both = torch.cat([text, image], dim=-1)
@@ -303,9 +320,3 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
         if terms is not None:
             terms = Packed(l2_normalize(terms.x), terms.ptr)
         return HOADEncoding(nodes, Packed(weights, nodes.ptr), terms)
-
-
-def _phrases(table: nn.Embedding, nodes: HeteroData) -> Tensor:
-    """Mean embedding of the words of each node's phrase, ``[num_nodes, dim]``."""
-    ends = F.pad(nodes.length.cumsum(0), (1, 0))
-    return segment_mean(table(nodes.token), ends)

@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
 from pyg_sgm.models.recipe import Recipe
-from pyg_sgm.nn import PackedGRU, RegionInput
+from pyg_sgm.nn import PackedGRU, RegionInput, word_input
 from pyg_sgm.ops import Packed, segment_mean
 
 BASELINE = Recipe(
@@ -86,7 +86,7 @@ class RegionWordMatcher(Matcher[E, E]):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(sizes)
-        self.word_embedding = nn.Embedding(sizes.words, embed)
+        self.word_embedding = word_input(sizes.words, embed, sizes.word_features)
         self.object_embedding = nn.Embedding(sizes.objects, embed)
         self.region_input = RegionInput(sizes.features, 0 if sizes.features else embed, dim)
         self.word_encoder = PackedGRU(embed, dim)
@@ -94,7 +94,9 @@ class RegionWordMatcher(Matcher[E, E]):
         self.dropout = nn.Dropout(dropout)
 
     def embeddings(self) -> dict[str, nn.Embedding]:
-        return {"words": self.word_embedding, "objects": self.object_embedding}
+        words = self.word_embedding
+        tables = {"words": words} if isinstance(words, nn.Embedding) else {}
+        return tables | {"objects": self.object_embedding}
 
     def regions(self, batch: HeteroData) -> Packed:
         """Regions of image graphs, ``x [num_regions, dim]``."""
@@ -107,7 +109,7 @@ class RegionWordMatcher(Matcher[E, E]):
     def words(self, batch: HeteroData) -> tuple[Packed, Tensor]:
         """Words of text graphs in context, ``x [num_words, dim]``, and a vector of each sentence,
         ``[num_texts, dim]``."""
-        embedded, ptr = self.dropout(self.word_embedding(batch["word"].token)), batch["word"].ptr
+        embedded, ptr = self.dropout(self.word_embedding(batch)), batch["word"].ptr
         words, sentence = self.word_encoder(embedded, ptr)
         words, sentence = self.dropout(words), self.dropout(sentence)
         if self.shared is not None:

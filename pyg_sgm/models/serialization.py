@@ -6,7 +6,7 @@ Nothing is pickled.
 import inspect
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -180,10 +180,11 @@ def read_config(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     names = {field.name for field in fields(GraphSizes)}
+    needed = {field.name for field in fields(GraphSizes) if field.default is MISSING}
     sizes, options = config.get("sizes"), config.get("options")
     if (
         not isinstance(sizes, dict)
-        or set(sizes) != names
+        or not needed <= set(sizes) <= names
         or not all(isinstance(size, int) and size >= 0 for size in sizes.values())
     ):
         raise ValueError(f"{path}: sizes: expected the numbers {', '.join(sorted(names))}")

@@ -1,0 +1,94 @@
+"""What words and phrases of texts start from."""
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+from torch_geometric.utils import scatter
+
+from pyg_sgm.ops import l2_normalize, segment_mean
+
+
+def word_input(num_words: int, embed: int, word_features: int) -> "TokenEmbedding | WordFeatures":
+    """Vectors of a language model where texts have them, else embeddings of their tokens.
+
+    Args:
+        num_words (int): Size of the vocabulary of words.
+        embed (int): Size of the embeddings.
+        word_features (int): Width of the features of words; 0 if texts have none.
+
+    Raises:
+        ValueError: If features are of another width than ``embed``.
+    """
+    if not word_features:
+        return TokenEmbedding(num_words, embed)
+    if word_features != embed:
+        raise ValueError(f"embed must be the width of the word features, {word_features}: {embed}")
+    return WordFeatures(word_features)
+
+
+class TokenEmbedding(nn.Embedding):
+    """Embeddings of the tokens of words, and their mean over the words of a phrase.
+
+    Shapes:
+        - **input:** text graphs, and a node type
+        - **output:** :math:`(N, F)`, of its nodes
+
+    Example:
+        >>> from pyg_sgm.data import Vocabulary, text_graph
+        >>> graph = text_graph("a red dog", Vocabulary(["a", "red", "dog"]), ["red dog"])
+        >>> embedding = TokenEmbedding(4, 8)
+        >>> embedding(graph).shape, embedding(graph, "object").shape
+        (torch.Size([3, 8]), torch.Size([1, 8]))
+    """
+
+    def forward(self, batch: HeteroData, node: str = "word") -> Tensor:
+        embedded = super().forward(batch[node].token)
+        if node == "word":
+            return embedded
+        return segment_mean(embedded, F.pad(batch[node].length.cumsum(0), (1, 0)))
+
+
+class WordFeatures(nn.Module):
+    r"""Given vectors of words, of norm :math:`\sqrt{F} / 4`, and their mean over the words that a
+    node spans; zero for a node that spans none.
+
+    Args:
+        channels (int): Width :math:`F` of the vectors.
+
+    Shapes:
+        - **input:** text graphs whose words have ``x`` :math:`(N_{word}, F)`, and a node type
+        - **output:** :math:`(N, F)`, of its nodes
+
+    Raises:
+        ValueError: If words have no features, or features of another width.
+
+    Example:
+        >>> import torch
+        >>> from pyg_sgm.data import Vocabulary, text_graph
+        >>> graph = text_graph("a red dog", Vocabulary(["a", "red", "dog"]), ["red dog", "tail"])
+        >>> graph["word"].x = torch.tensor([[1.0, 0, 0, 0], [0, 2, 0, 0], [0, 0, 0, 3]])
+        >>> WordFeatures(4)(graph, "object")
+        tensor([[0.0000, 0.2500, 0.0000, 0.2500],
+                [0.0000, 0.0000, 0.0000, 0.0000]])
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, batch: HeteroData, node: str = "word") -> Tensor:
+        x = batch["word"].get("x")
+        if x is None or x.size(1) != self.channels:
+            width = 0 if x is None else x.size(1)
+            raise ValueError(f"word.x: {width} features, the model has {self.channels}")
+        x = l2_normalize(x) * (math.sqrt(self.channels) / 4)
+        if node == "word":
+            return x
+        of_node, word = batch[node, "spans", "word"].edge_index
+        mean: Tensor = scatter(x[word], of_node, dim_size=batch[node].num_nodes, reduce="mean")
+        return mean
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}"
