@@ -15,7 +15,7 @@ from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
 from pyg_sgm.models.explanation import Explanation, best_matches, named_match
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.registry import register_model
-from pyg_sgm.nn import AttentionPooling, MultiModalFusion, PackedGRU
+from pyg_sgm.nn import AttentionPooling, MultiModalFusion, PackedGRU, word_input
 from pyg_sgm.nn.conv import MGCNConv
 from pyg_sgm.nn.geometry import GEOMETRY_CHANNELS, box_geometry, union_box
 from pyg_sgm.nn.paths import triplet_paths
@@ -127,6 +127,11 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         relation_dropout (float): Share of the training batches that are scored without
             :math:`S^r`, so that the other levels do not lean on it where relations are few and
             doubtful. (default: :obj:`0.0`)
+        recurrent (bool): If :obj:`False`, words go through a linear layer instead of the GRU: the
+            features of a language model know their context. (default: :obj:`True`)
+
+    Where words have features (``sizes.word_features``), these stand for the embeddings of words,
+    and a triplet is two layers on [subject, predicate, object], each the mean of its words.
 
     Shapes:
         - **input:** batches of image graphs and of text graphs
@@ -167,6 +172,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         global_dim: int = 0,
         dropout: float = 0.0,
         relation_dropout: float = 0.0,
+        recurrent: bool = True,
     ) -> None:
         super().__init__(sizes)
         if variant not in get_args(Variant):
@@ -176,7 +182,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         self.image_relations = variant in ("sgm", "oom-vrel")
         self.text_relations = variant in ("sgm", "oom-trel")
 
-        self.word_embedding = nn.Embedding(sizes.words, embed)
+        self.word_embedding = word_input(sizes.words, embed, sizes.word_features)
         self.object_embedding = nn.Embedding(sizes.objects, embed)
         self.fusion = MultiModalFusion(sizes.features or GEOMETRY_CHANNELS, embed, hidden)
         self.convs = nn.ModuleList(
@@ -184,11 +190,17 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         )
         self.predicate_embedding = nn.Embedding(sizes.predicates, embed)
         self.word_encoder: nn.Module
-        if variant == "oom-no-context":
+        if variant == "oom-no-context" or not recurrent:
             self.word_encoder = nn.Linear(embed, dim)
         else:
             self.word_encoder = PackedGRU(embed, dim)
-        self.path_encoder = PackedGRU(embed, dim) if self.text_relations else None
+        self.path_encoder: nn.Module | None = None
+        if self.text_relations and sizes.word_features:
+            self.path_encoder = nn.Sequential(
+                nn.Linear(3 * embed, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, dim)
+            )
+        elif self.text_relations:
+            self.path_encoder = PackedGRU(embed, dim)
         self.shared = nn.Linear(embed, dim, bias=False) if shared_label_projection else None
         self.bidirectional = bidirectional
         self.relation_dropout = relation_dropout
@@ -202,11 +214,9 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         self.dropout = nn.Dropout(dropout)
 
     def embeddings(self) -> dict[str, nn.Embedding]:
-        return {
-            "words": self.word_embedding,
-            "objects": self.object_embedding,
-            "predicates": self.predicate_embedding,
-        }
+        tables = {"objects": self.object_embedding, "predicates": self.predicate_embedding}
+        words = self.word_embedding
+        return tables | ({"words": words} if isinstance(words, nn.Embedding) else {})
 
     def encode_image(self, batch: HeteroData) -> SGMEncoding:
         subject_of = batch["object", "subject_of", "relation"].edge_index
@@ -227,7 +237,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
 
     def encode_text(self, batch: HeteroData) -> SGMEncoding:
         ptr = batch["word"].ptr
-        embedded = self.dropout(self.word_embedding(batch["word"].token))
+        embedded = self.dropout(self.word_embedding(batch))
         if isinstance(self.word_encoder, PackedGRU):
             words = self.word_encoder(embedded, ptr)[0]
         else:
@@ -236,14 +246,25 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             words = words + self.shared(embedded)
         paths = None
         if self.path_encoder is not None:
-            token, path_ptr = triplet_paths(batch)
-            embedded = self.dropout(self.word_embedding(token))
-            x = self.path_encoder(embedded, path_ptr)[1]
-            if self.shared is not None:
-                length = path_ptr.diff().clamp(min=1)[:, None]
-                x = x + self.shared(segment_sum(embedded, path_ptr) / length)
-            paths = Packed(x, batch["relation"].ptr)
+            paths = Packed(self._paths(batch), batch["relation"].ptr)
         return self._encoding(Packed(words, ptr), paths, "text")
+
+    def _paths(self, batch: HeteroData) -> Tensor:
+        """Encoded triplets of text graphs, ``[num_relations, dim]``."""
+        if isinstance(self.path_encoder, PackedGRU):
+            token, ptr = triplet_paths(batch)
+            steps = self.dropout(self.word_embedding.of_tokens(token))
+            x = self.path_encoder(steps, ptr)[1]
+            mean = segment_sum(steps, ptr) / ptr.diff().clamp(min=1)[:, None]
+        else:
+            subject = batch["object", "subject_of", "relation"].edge_index[0]
+            object = batch["relation", "has_object", "object"].edge_index[1]
+            names = self.dropout(self.word_embedding(batch, "object"))
+            predicate = self.dropout(self.word_embedding(batch, "relation"))
+            parts = torch.stack([names[subject], predicate, names[object]], dim=1)
+            x = self.path_encoder(parts.flatten(1))
+            mean = parts.mean(dim=1)
+        return x if self.shared is None else x + self.shared(mean)
 
     def score(self, image: SGMEncoding, text: SGMEncoding) -> Tensor:
         parts = self.levels(image, text)

@@ -44,10 +44,14 @@ class TokenEmbedding(nn.Embedding):
     """
 
     def forward(self, batch: HeteroData, node: str = "word") -> Tensor:
-        embedded = super().forward(batch[node].token)
+        embedded = self.of_tokens(batch[node].token)
         if node == "word":
             return embedded
         return segment_mean(embedded, F.pad(batch[node].length.cumsum(0), (1, 0)))
+
+    def of_tokens(self, token: Tensor) -> Tensor:
+        """Embeddings of tokens in any shape."""
+        return super().forward(token)
 
 
 class WordFeatures(nn.Module):

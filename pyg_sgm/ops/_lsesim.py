@@ -19,24 +19,42 @@ from pyg_sgm.ops._products import row_products
 
 
 @renamed_arguments(sharpness="inverse_temperature")
-def lsesim(query: Packed, reference: Packed, inverse_temperature: float = 6.0) -> Tensor:
+def lsesim(
+    query: Packed,
+    reference: Packed,
+    inverse_temperature: float = 6.0,
+    weight: Tensor | None = None,
+    null: Tensor | None = None,
+) -> Tensor:
     r"""Similarity of every graph of a query side to every graph of a reference side, a smooth
     :func:`maxsim`
 
     .. math::
-        s_{ij} = \frac{1}{N_i} \sum_{t \in i} \frac{1}{\lambda}
+        s_{ij} = \sum_{t \in i} w_t \frac{1}{\lambda}
                  \log \sum_{v \in j} \exp(\lambda \langle q_t, r_v \rangle)
 
-    the pooling of HOAD's first-order branch. It expects rows of length one, so that the inner
-    product is a cosine. A graph without nodes, on either side, gives 0.
+    with :math:`w_t = 1 / N_i` where no weight is given: then it is the pooling of HOAD's
+    first-order branch. It expects rows of length one, so that the inner product is a cosine. A
+    graph without nodes, on either side, gives 0.
+
+    With a null match :math:`n`, a node may choose it instead of the best of wrong ones, and adds
+    nothing then
+
+    .. math::
+        s_{ij} = \sum_{t \in i} w_t \left( \frac{1}{\lambda}
+                 \log \Big( e^{\lambda n} + \sum_{v \in j} \exp(\lambda \langle q_t, r_v \rangle)
+                 \Big) - n \right).
 
     Args:
         query (Packed): Nodes that search (words of the texts).
         reference (Packed): Nodes that are searched (regions of the images).
         inverse_temperature (float): The factor :math:`\lambda`. (default: :obj:`6.0`)
+        weight (Tensor, optional): Weight of every node of the query. (default: :obj:`None`)
+        null (Tensor, optional): The similarity :math:`n` of the null match. (default: :obj:`None`)
 
     Shapes:
-        - **input:** query of :math:`(N_q, F)`, reference of :math:`(N_r, F)`
+        - **input:** query of :math:`(N_q, F)`, reference of :math:`(N_r, F)`, weight
+          :math:`(N_q)`, null a scalar
         - **output:** :math:`(|\mathcal{G}_q|, |\mathcal{G}_r|)`
 
     Raises:
@@ -63,23 +81,35 @@ def lsesim(query: Packed, reference: Packed, inverse_temperature: float = 6.0) -
     with torch.autocast(x.device.type, enabled=False):
         for c in y_blocks:
             y_c = y_side.take(y, c).to(dtype)
+            weight_c = None if weight is None else y_side.take(weight, c).to(scores.dtype)
             column = []
             for b in x_blocks:
                 x_b = x_side.take(x, b).to(dtype)
                 # The products are made again in the backward pass, not kept.
-                column.append(
-                    checkpoint(_pooled, x_b, y_c, b, c, inverse_temperature, use_reentrant=False)
-                )
+                arguments = (x_b, y_c, b, c, inverse_temperature, weight_c, null)
+                column.append(checkpoint(_pooled, *arguments, use_reentrant=False))
             parts.append(torch.cat(column))
     scores[x_side.order[:, None], y_side.order] = torch.cat(parts, 1)
     return scores.t()
 
 
-def _pooled(x: Tensor, y: Tensor, b: Block, c: Block, inverse_temperature: float) -> Tensor:
+def _pooled(
+    x: Tensor,
+    y: Tensor,
+    b: Block,
+    c: Block,
+    inverse_temperature: float,
+    weight: Tensor | None,
+    null: Tensor | None,
+) -> Tensor:
     """Scores ``[b_graphs, c_graphs]`` of a block."""
     product = row_products(x, y).to(sum_dtype(x.dtype)) * inverse_temperature  # [b_nodes, c_nodes]
     pooled = torch.cat([view.logsumexp(1) for view in by_size(product, b.runs)])
-    return (
-        torch.cat([view.mean(2) for view in by_size(pooled, c.runs, dim=1)], 1)
-        / inverse_temperature
-    )
+    if null is not None:
+        floor = null.to(pooled.dtype) * inverse_temperature
+        pooled = torch.logaddexp(pooled, floor) - floor
+    if weight is None:
+        of_graphs = [view.mean(2) for view in by_size(pooled, c.runs, dim=1)]
+    else:
+        of_graphs = [view.sum(2) for view in by_size(pooled * weight, c.runs, dim=1)]
+    return torch.cat(of_graphs, 1) / inverse_temperature

@@ -27,6 +27,35 @@ def test_equals_reference() -> None:
     )
 
 
+def test_weights_and_null_match_equal_reference() -> None:
+    x, x_ptr = ragged(X_SIZES, 8, 0)
+    y, y_ptr = ragged(Y_SIZES, 8, 1)
+    weight = torch.rand(len(y), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    null, t = 0.3, 0.05
+    expected = torch.zeros(len(X_SIZES), len(Y_SIZES), dtype=torch.float64)
+    for i in range(len(X_SIZES)):
+        for j in range(len(Y_SIZES)):
+            for w in range(int(y_ptr[j]), int(y_ptr[j + 1])):
+                nodes = x[x_ptr[i] : x_ptr[i + 1]]
+                total = math.exp(null / t) + sum(math.exp(float(n @ y[w]) / t) for n in nodes)
+                expected[i, j] += float(weight[w]) * (t * math.log(total) - null)
+    found = lsesim(Packed(y, y_ptr), Packed(x, x_ptr), 1 / t, weight, torch.tensor(null).double())
+    torch.testing.assert_close(found.t(), expected)
+    # Far above every match, the null match is what all nodes choose.
+    off = lsesim(Packed(y, y_ptr), Packed(x, x_ptr), 1 / t, weight, torch.tensor(99.0).double())
+    assert off.abs().max() < 1e-9
+
+
+def test_gradcheck_of_weights_and_null_match() -> None:
+    x, x_ptr = ragged(X_SIZES, 4, 0)
+    y, y_ptr = ragged(Y_SIZES, 4, 1)
+    inputs = [x, y, torch.rand(len(y)).double(), torch.tensor(0.1).double()]
+    assert torch.autograd.gradcheck(
+        lambda x, y, w, n: lsesim(Packed(y, y_ptr), Packed(x, x_ptr), 5.0, w, n),
+        [value.requires_grad_() for value in inputs],
+    )
+
+
 def test_gradcheck() -> None:
     x, x_ptr = ragged(X_SIZES, 4, 0)
     y, y_ptr = ragged(Y_SIZES, 4, 1)
