@@ -15,7 +15,7 @@ from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
 from pyg_sgm.models.explanation import Explanation, best_matches, named_match
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.registry import register_model
-from pyg_sgm.nn import AttentionPooling, MultiModalFusion, PackedGRU, word_input
+from pyg_sgm.nn import AttentionPooling, MultiModalFusion, PackedGRU, TokenEmbedding, word_input
 from pyg_sgm.nn.conv import MGCNConv
 from pyg_sgm.nn.geometry import GEOMETRY_CHANNELS, box_geometry, union_box
 from pyg_sgm.nn.paths import triplet_paths
@@ -246,15 +246,15 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             words = words + self.shared(embedded)
         paths = None
         if self.path_encoder is not None:
-            paths = Packed(self._paths(batch), batch["relation"].ptr)
+            paths = Packed(self._paths(batch, self.path_encoder), batch["relation"].ptr)
         return self._encoding(Packed(words, ptr), paths, "text")
 
-    def _paths(self, batch: HeteroData) -> Tensor:
+    def _paths(self, batch: HeteroData, encoder: nn.Module) -> Tensor:
         """Encoded triplets of text graphs, ``[num_relations, dim]``."""
-        if isinstance(self.path_encoder, PackedGRU):
+        if isinstance(self.word_embedding, TokenEmbedding):
             token, ptr = triplet_paths(batch)
             steps = self.dropout(self.word_embedding.of_tokens(token))
-            x = self.path_encoder(steps, ptr)[1]
+            x: Tensor = encoder(steps, ptr)[1]
             mean = segment_sum(steps, ptr) / ptr.diff().clamp(min=1)[:, None]
         else:
             subject = batch["object", "subject_of", "relation"].edge_index[0]
@@ -262,7 +262,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             names = self.dropout(self.word_embedding(batch, "object"))
             predicate = self.dropout(self.word_embedding(batch, "relation"))
             parts = torch.stack([names[subject], predicate, names[object]], dim=1)
-            x = self.path_encoder(parts.flatten(1))
+            x = encoder(parts.flatten(1))
             mean = parts.mean(dim=1)
         return x if self.shared is None else x + self.shared(mean)
 

@@ -1,0 +1,105 @@
+"""Models whose texts come with vectors of a language model."""
+
+import pytest
+import torch
+
+from pyg_sgm.data import Ragged, Spans
+from pyg_sgm.datasets import SceneWorld
+from pyg_sgm.models import GraphSizes, find_model
+from pyg_sgm.models.serialization import build_model
+
+WIDTH = 12
+OPTIONS = {
+    "dvsa": {"dim": 8},
+    "hoad": {"dim": 8, "hidden": 8, "num_perspectives": 4, "shared_label_projection": True},
+    "scan": {"dim": 8, "shared_label_projection": True},
+    "sgm": {"dim": 8, "hidden": 10, "shared_label_projection": True, "recurrent": False},
+    "vse": {"dim": 8},
+    "vsrn": {"dim": 8},
+}
+
+
+def word_vectors(texts):
+    count = torch.tensor([len(text.words) for text in texts])
+    rows = torch.randn(int(count.sum()), WIDTH, generator=torch.Generator().manual_seed(0))
+    return Ragged(rows, Spans.packed(count))
+
+
+def graphs_and_model(name: str, **options):
+    world = SceneWorld("dev", num_images=6)
+    vocabularies = world.vocabularies()
+    sizes = GraphSizes.of(vocabularies, features=64, word_features=WIDTH)
+    model = build_model(name, sizes, {**OPTIONS[name], "embed": WIDTH, **options})
+    return world.encode(vocabularies, word_vectors), model.double().eval()
+
+
+def as_double(batch):
+    for store in batch.node_stores:
+        for key, value in store.items():
+            if torch.is_tensor(value) and value.is_floating_point():
+                store[key] = value.double()
+    return batch
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_words_are_read_from_their_features_alone(name: str) -> None:
+    graphs, model = graphs_and_model(name)
+    image, text = as_double(graphs.images.batch()), as_double(graphs.texts.batch())
+    scores = model(image, text)
+    for store in text.node_stores:
+        if "token" in store:
+            store["token"] = torch.zeros_like(store["token"])
+    assert torch.equal(model(image, text), scores)
+    last = text["word"].ptr[-2]
+    text["word"].x[last:] = text["word"].x[last:].flip(0) + 1
+    changed = model(image, text)
+    assert torch.equal(changed[:, :-1], scores[:, :-1])
+    assert not torch.allclose(changed[:, -1], scores[:, -1])
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_text_alone_is_as_among_others(name: str) -> None:
+    graphs, model = graphs_and_model(name)
+    image = as_double(graphs.images.batch())
+    together = model(image, as_double(graphs.texts.batch()))
+    alone = torch.cat(
+        [model(image, as_double(graphs.texts.batch([i]))) for i in range(len(graphs))], dim=1
+    )
+    torch.testing.assert_close(alone, together)
+
+
+def test_triplets_are_two_layers_on_the_means_of_their_words() -> None:
+    graphs, model = graphs_and_model("sgm", shared_label_projection=False)
+    batch = as_double(graphs.texts.batch())
+    found = model.encode_text(batch).relations.x
+    weights = {k: v for k, v in model.state_dict().items() if k.startswith("path_encoder")}
+    words = batch["word"].x
+    words = words / words.norm(dim=1, keepdim=True) * WIDTH**0.5 / 4
+    spans = {
+        node: batch[node, "spans", "word"].edge_index.t().tolist()
+        for node in ("object", "relation")
+    }
+
+    def mean(node: str, i: int) -> torch.Tensor:
+        rows = [words[word] for of, word in spans[node] if of == i]
+        return sum(rows) / len(rows) if rows else torch.zeros(WIDTH).double()
+
+    subjects = batch["object", "subject_of", "relation"].edge_index[0].tolist()
+    objects = batch["relation", "has_object", "object"].edge_index[1].tolist()
+    assert len(found) == len(subjects) > 0
+    for r, (s, o) in enumerate(zip(subjects, objects, strict=True)):
+        parts = torch.cat([mean("object", s), mean("relation", r), mean("object", o)])
+        hidden = weights["path_encoder.0.weight"] @ parts + weights["path_encoder.0.bias"]
+        hidden = hidden * 0.5 * (1 + torch.erf(hidden / 2**0.5))
+        expected = weights["path_encoder.3.weight"] @ hidden + weights["path_encoder.3.bias"]
+        torch.testing.assert_close(found[r], expected)
+
+
+def test_mistakes() -> None:
+    graphs, model = graphs_and_model("sgm")
+    batch = as_double(graphs.texts.batch())
+    batch["word"].x = batch["word"].x[:, :5]
+    with pytest.raises(ValueError, match=r"word\.x: 5 features, the model has 12"):
+        model.encode_text(batch)
+    with pytest.raises(ValueError, match="embed must be the width of the word features, 12: 8"):
+        find_model("sgm")(GraphSizes(5, 5, 5, 5, word_features=12), dim=4, hidden=4, embed=8)
