@@ -50,6 +50,28 @@ def test_folder_to_graphs(photos: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert "0 graphs made, 2 were there" in run(capsys, *flags)
 
 
+def test_what_is_passed_over_is_told(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (30, 20)).save(photos / "c.avif")
+    Image.new("RGB", (30, 20)).save(photos / "d.JFIF", format="JPEG")
+    (photos / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 100)
+    (photos / "more" / "raw.CR2").write_bytes(b"raw")
+    (photos / "captions.csv").write_text("image,caption\n")
+    (photos / "LICENSE").write_text("mine")
+    flags = photos, "--out", tmp_path / "g.sg", "--size", 32
+    out = run(capsys, *flags)
+    assert "4 graphs made" in out
+    assert "2 images skipped" in out  # text.jpg and phone.HEIC
+    assert "3 files of other endings passed over (1 without, 1 .cr2, 1 .csv)" in out
+    (photos / "a.jpg").unlink()
+    out = run(capsys, *flags)
+    assert "0 graphs made, 3 were there" in out
+    assert f"1 graphs are of images that are not in {photos}; --prune removes them" in out
+    assert "1 graphs of deleted or changed images removed" in run(capsys, *flags, "--prune")
+    assert len(open_graphs(tmp_path / "g.sg")[0]) == 3
+
+
 def test_mistakes_are_one_line(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -57,6 +79,12 @@ def test_mistakes_are_one_line(
         ((tmp_path / "absent", "--out", tmp_path / "g.sg"), "no such folder of images"),
         ((photos, "--out", tmp_path / "g.sg", "--detector", "yolo"), "expected grid, grid:SIDE"),
         ((photos, "--out", tmp_path / "g.sg", "--detector", "file:absent"), "absent"),
+        (
+            (photos, "--out", tmp_path / "g.sg", "--batch-size", "0"),
+            "batch_size: expected at least",
+        ),
+        ((photos, "--out", tmp_path / "g.sg", "--pairs", "-1"), "pairs: expected 0 to 32"),
+        ((photos, "--out", tmp_path / "g.sg", "--size", "8000"), "size: expected 1 to 2048"),
     ):
         with pytest.raises(SystemExit) as caught:
             run(capsys, *flags)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from pyg_sgm.cli._app import console, count_up
-from pyg_sgm.datasets import list_images
+from pyg_sgm.datasets import count_other_files, list_images
 from pyg_sgm.vision import extract, open_extractor
 from pyg_sgm.vision.backbones.registry import DEFAULT_BACKBONE
 from pyg_sgm.vision.region_features import DEFAULT_SIZE
@@ -24,6 +24,7 @@ def graphs(
     dtype: Literal["float32", "bfloat16"] = "float32",
     pairs: int = 0,
     batch_size: int = 8,
+    prune: bool = False,
 ) -> None:
     """Turn a folder of images into scene graphs with region features.
 
@@ -60,7 +61,12 @@ def graphs(
         candidates. [default: those that the relation head finds]
     batch_size
         Images handled at once by a thread; the graphs do not depend on it.
+    prune
+        Remove graphs of images that are no longer in the folder, and old ones of changed images.
     """
+    files = list_images(folder)
+    if batch_size < 1:
+        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
     extractor = open_extractor(
         detector,
         labels=labels,
@@ -72,14 +78,20 @@ def graphs(
         pairs=pairs,
     )
     with count_up("images to graphs") as progress:
-        done = extract(
-            list_images(folder), out, extractor, batch_size=batch_size, progress=progress
-        )
+        done = extract(files, out, extractor, batch_size=batch_size, prune=prune, progress=progress)
     there = f", {done.kept} were there" if done.kept else ""
-    console.print(f"{done.extracted} graphs made{there}: {out}", highlight=False, markup=False)
+    _say(f"{done.extracted} graphs made{there}: {out}")
     if done.skipped:
-        console.print(
-            f"{len(done.skipped)} images skipped, listed in {out / SKIPPED}",
-            highlight=False,
-            markup=False,
-        )
+        _say(f"{len(done.skipped)} images skipped, listed in {out / SKIPPED}")
+    if done.removed:
+        _say(f"{done.removed} graphs of deleted or changed images removed")
+    if done.others:
+        _say(f"{done.others} graphs are of images that are not in {folder}; --prune removes them")
+    endings = count_other_files(folder)
+    if endings:
+        listed = ", ".join(f"{count} {ending or 'without'}" for ending, count in endings.items())
+        _say(f"{sum(endings.values())} files of other endings passed over ({listed})")
+
+
+def _say(line: str) -> None:
+    console.print(line, highlight=False, markup=False)

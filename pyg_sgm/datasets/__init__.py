@@ -1,6 +1,6 @@
 """Readers, one file a format, and a synthetic world."""
 
-from pyg_sgm.datasets._files.images import list_images
+from pyg_sgm.datasets._files.images import count_other_files, list_images
 from pyg_sgm.datasets.base import Labels, SceneGraphDataset
 from pyg_sgm.datasets.bottom_up import BottomUp
 from pyg_sgm.datasets.factual import Factual
@@ -30,6 +30,7 @@ __all__ = [
     "SceneGraphDataset",
     "SceneWorld",
     "VisualGenome",
+    "count_other_files",
     "list_images",
     "open_dataset",
 ]

@@ -9,6 +9,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -174,12 +175,17 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
+def locked(folder: str | os.PathLike[str], *, wait: bool = False) -> Iterator[None]:
     """Keeps other processes out of a folder, where the system has such locks; it ends with the
     process, however that ends.
 
+    Args:
+        folder: The folder.
+        wait: Whether to wait for another process that has the folder, with a warning.
+            (default: :obj:`False`)
+
     Raises:
-        ValueError: If another process has the folder.
+        ValueError: If another process has the folder and ``wait`` is not set.
     """
     try:
         import fcntl
@@ -191,7 +197,11 @@ def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ValueError(f"{os.fspath(folder)}: another process is writing to it") from error
+            message = f"{os.fspath(folder)}: another process is writing to it"
+            if not wait:
+                raise ValueError(message) from error
+            warnings.warn(f"{message}; waiting for it", stacklevel=3)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError:  # a network disk without locks
             pass
         yield

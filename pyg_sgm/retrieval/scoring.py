@@ -27,8 +27,7 @@ from pyg_sgm.retrieval.inputs import (
 )
 from pyg_sgm.vision import Extractor
 from pyg_sgm.vision.description import describe, open_described
-from pyg_sgm.vision.extraction import check_same
-from pyg_sgm.vision.store import migrated
+from pyg_sgm.vision.fingerprint import check_same, migrated
 
 
 class Scorer(nn.Module):

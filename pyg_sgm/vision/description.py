@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pyg_sgm.vision.extraction import Extractor, check_same
+from pyg_sgm.vision.extraction import Extractor
+from pyg_sgm.vision.fingerprint import check_same, migrated
 from pyg_sgm.vision.registry import open_extractor
-from pyg_sgm.vision.store import migrated
 
 
 def describe(extractor: Extractor) -> dict[str, Any]:

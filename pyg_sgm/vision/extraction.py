@@ -1,43 +1,37 @@
 """From photos to graphs, and from many files to a folder of graphs."""
 
-import json
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import torch
 
 from pyg_sgm.data import image_record
 from pyg_sgm.data.vocabulary import UNKNOWN
-from pyg_sgm.io import write_json, write_text
+from pyg_sgm.io import locked
+from pyg_sgm.vision._shards import Graph, Source, next_number, write_shard
+from pyg_sgm.vision._threads import in_threads
 from pyg_sgm.vision.detectors.base import Detections, Detector
 from pyg_sgm.vision.detectors.merge import prominence
+from pyg_sgm.vision.fingerprint import check_same
 from pyg_sgm.vision.images import ImageError, Photo, read_photo
 from pyg_sgm.vision.region_features import RegionFeatures, union_boxes
 from pyg_sgm.vision.relations.head import Relation, RelationHead
 from pyg_sgm.vision.store import (
-    FORMAT,
-    HEADER,
-    SKIPPED,
-    Graph,
-    only_writer,
-    read_header,
-    read_shard,
+    make_folder,
     read_skipped,
-    shard_files,
-    write_shard,
+    remove_others,
+    sources,
+    write_skipped,
 )
 
 AT_MOST = 832  # pixels of the longer side: twice what a detector of 416 looks at
 Attributes = Callable[[np.ndarray, np.ndarray], Sequence[Sequence[tuple[str, float]]]]
-Source = tuple[int, int]  # bytes and time of change of a file
+_MOST_PAIRED = 32  # objects, of which all ordered pairs are relations
+T = TypeVar("T")
 
 
 class Extractor:
@@ -60,7 +54,7 @@ class Extractor:
             :func:`open_extractor`. (default: :obj:`None`)
 
     Raises:
-        ValueError: If the relation head needs region features.
+        ValueError: If the relation head needs region features, or for another number of pairs.
     """
 
     def __init__(
@@ -84,6 +78,8 @@ class Extractor:
         self.relations = relations
         self.attributes = attributes
         self.limit = limit
+        if not 0 <= pairs <= _MOST_PAIRED:
+            raise ValueError(f"pairs: expected 0 to {_MOST_PAIRED} objects, got {pairs}")
         self.pairs = pairs
         self.options = options
 
@@ -188,11 +184,15 @@ class ExtractionResult:
         extracted: Number of images whose graphs were made.
         kept: Number of those that were there before.
         skipped: Why images have no graph, by their ids.
+        others: Number of graphs in the folder of images that were not asked for. (default: ``0``)
+        removed: Number of graphs that were removed. (default: ``0``)
     """
 
     extracted: int
     kept: int
     skipped: Mapping[str, str]
+    others: int = 0
+    removed: int = 0
 
 
 def extract(
@@ -203,13 +203,15 @@ def extract(
     batch_size: int = 8,
     shard_size: int = 512,
     workers: int | None = None,
+    prune: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExtractionResult:
     """Makes the graphs of images, in a folder that :func:`open_graphs` opens.
 
     Images whose graphs are there are passed over, unless their files have changed; so a call that
     was broken off goes on where it stopped, and after one that was killed, from its last shard. An
-    image that cannot be read is skipped, with the reason in ``skipped.jsonl``. Memory does not grow
+    image that cannot be read is skipped, with the reason in ``skipped.jsonl``. While another
+    process writes to the folder, the call waits, with a warning. Memory does not grow
     with the number of images.
 
     Args:
@@ -219,8 +221,11 @@ def extract(
         batch_size: Images a thread handles at once; the graphs do not depend on it.
             (default: ``8``)
         shard_size: Images written at once. (default: ``512``)
-        workers: Threads that decode images and run the networks side by side.
-            (default: one a core)
+        workers: Threads that decode images and run the networks side by side; meanwhile each of
+            torch's own operations has one thread, in the whole process. (default: one per core)
+        prune: Whether graphs of images that are not among the files, and those that newer ones have
+            replaced, are removed from the folder; what has the folder open loses them.
+            (default: :obj:`False`)
         progress: Called with the number of images done and that of all. (default: :obj:`None`)
 
     Raises:
@@ -229,32 +234,41 @@ def extract(
     """
     if batch_size < 1 or shard_size < 1:
         raise ValueError(f"batch_size and shard_size: at least 1, got {batch_size}, {shard_size}")
+    if not isinstance(files, Mapping):
+        raise ValueError(
+            "files: expected the file of each image by its id, such as {'1.jpg': 'photos/1.jpg'}, "
+            f"got {type(files).__name__}"
+        )
     folder = Path(out)
-    _make_folder(folder, extractor)
-    with only_writer(folder):
-        made = _made(folder)
-        sources = {id: _source(path) for id, path in files.items()}
-        missing = {id: path for id, path in files.items() if made.get(id, ()) != sources[id]}
+    header = make_folder(folder, _header(extractor))
+    check_same(header.get("fingerprint"), extractor, f"{folder}")
+    with locked(folder, wait=True):
+        made = sources(folder)
+        states = {id: _state(path) for id, path in files.items()}
+        missing = {id: path for id, path in files.items() if made.get(id, ()) != states[id]}
         skipped: dict[str, str] = {}
         pending: list[Graph] = []
         done = len(files) - len(missing)
-        number = len(shard_files(folder))
+        number = next_number(folder)
         report = progress or (lambda done, total: None)
+
+        def work(batch: Sequence[tuple[str, Path]]) -> tuple[list[Graph], dict[str, str]]:
+            photos, unread = _read(batch)
+            return extractor(photos) if photos else [], unread
 
         def flush(least: int) -> None:
             nonlocal number
             while len(pending) >= least:
                 part = pending[:shard_size]
                 del pending[:shard_size]
-                states = [sources[graph.record.id] or () for graph in part]
-                write_shard(folder / f"{number:06d}.json", part, states)
+                path = folder / f"{number:06d}.json"
+                write_shard(path, part, [states[graph.record.id] or () for graph in part])
                 number += 1
 
         report(done, len(files))
         try:
-            for graphs, unread in _in_threads(
-                missing, extractor, batch_size, workers or os.cpu_count() or 1
-            ):
+            batches = _batches(missing.items(), batch_size)
+            for graphs, unread in in_threads(work, batches, workers or os.cpu_count() or 1):
                 pending += graphs
                 skipped |= unread
                 done += len(graphs) + len(unread)
@@ -262,63 +276,25 @@ def extract(
                 report(done, len(files))
         finally:
             flush(1)  # what is done is kept, also of a call that is interrupted
-        _write_skipped(folder, skipped, files)
-    return ExtractionResult(len(missing) - len(skipped), len(files) - len(missing), skipped)
+        # Of images that this call was not about, what was known remains.
+        before = {id: why for id, why in read_skipped(folder).items() if id not in files}
+        write_skipped(folder, before | skipped)
+        removed = remove_others(folder, files.keys()) if prune else 0
+    others = 0 if prune else len(made.keys() - files.keys())
+    extracted, kept = len(missing) - len(skipped), len(files) - len(missing)
+    return ExtractionResult(extracted, kept, skipped, others, removed)
 
 
-def check_same(fingerprint: object, extractor: Extractor, where: str) -> None:
-    """Checks that an extractor is the one that made some graphs.
-
-    Args:
-        fingerprint: That of the one that made them.
-        extractor: The one at hand.
-        where: What has the graphs, for messages.
-
-    Raises:
-        ValueError: Saying in what they differ.
-    """
-    if not isinstance(fingerprint, dict):
-        raise ValueError(f"{where}: fingerprint: expected an object, got {fingerprint!r}")
-    for part in fingerprint | extractor.fingerprint:
-        if fingerprint.get(part) != extractor.fingerprint.get(part):
-            raise ValueError(
-                f"{where}: the graphs were made with {part} {fingerprint.get(part)!r}, "
-                f"not {extractor.fingerprint.get(part)!r}; remove them, or give another folder"
-            )
+def _header(extractor: Extractor) -> dict[str, Any]:
+    return {
+        "fingerprint": extractor.fingerprint,
+        "options": extractor.options,
+        "dim": extractor.features.dim,
+        "labels": extractor.labels,
+    }
 
 
-def _write_skipped(folder: Path, skipped: Mapping[str, str], files: Mapping[str, Path]) -> None:
-    # Of images that this call was not about, what was known remains.
-    before = {id: why for id, why in read_skipped(folder).items() if id not in files}
-    rows = sorted((before | dict(skipped)).items())
-    if (folder / SKIPPED).exists() and dict(rows) == read_skipped(folder):
-        return  # a folder that nothing is added to may be one that cannot be written to
-    lines = [json.dumps({"image": id, "reason": why}, ensure_ascii=False) for id, why in rows]
-    write_text(folder / SKIPPED, "".join(line + "\n" for line in lines))
-
-
-def _make_folder(folder: Path, extractor: Extractor) -> None:
-    if not (folder / HEADER).exists():
-        if folder.is_dir() and any(folder.iterdir()):
-            raise ValueError(f"{folder} holds files that are no graphs; give another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        header = FORMAT | {
-            "fingerprint": extractor.fingerprint,
-            "options": extractor.options,
-            "dim": extractor.features.dim,
-            "labels": extractor.labels,
-        }
-        write_json(folder / HEADER, header)
-    check_same(read_header(folder).get("fingerprint"), extractor, f"{folder}")
-
-
-def _made(folder: Path) -> dict[str, Source]:
-    """The state of the files whose graphs are there."""
-    rows = (row for shard in shard_files(folder) for row in read_shard(shard))
-    return {row["id"]: tuple(row["source"]) for row in rows}
-
-
-def _source(path: Path) -> Source | None:
+def _state(path: str | os.PathLike[str]) -> Source | None:
     try:
         state = os.stat(path)
     except OSError:
@@ -326,40 +302,18 @@ def _source(path: Path) -> Source | None:
     return state.st_size, state.st_mtime_ns
 
 
-def _in_threads(
-    files: Mapping[str, Path], extractor: Extractor, batch_size: int, workers: int
-) -> Iterator[tuple[list[Graph], dict[str, str]]]:
-    """Graphs, and reasons why there are none, batch by batch in order."""
-
-    def work(batch: Sequence[tuple[str, Path]]) -> tuple[list[Graph], dict[str, str]]:
-        photos, unread = [], {}
-        for id, path in batch:
-            try:
-                photos.append(read_photo(path, id, at_most=AT_MOST))
-            except (ImageError, OSError) as error:
-                unread[id] = str(error)
-        return extractor(photos) if photos else [], unread
-
-    waiting: deque[Future[tuple[list[Graph], dict[str, str]]]] = deque()
-    with _one_thread_a_network(), ThreadPoolExecutor(workers) as pool:
+def _read(batch: Sequence[tuple[str, Path]]) -> tuple[list[Photo], dict[str, str]]:
+    """The photos that can be read, and why the others cannot."""
+    photos, unread = [], {}
+    for id, path in batch:
         try:
-            rest = iter(files.items())
-            while batch := list(islice(rest, batch_size)):
-                waiting.append(pool.submit(work, batch))
-                if len(waiting) > 2 * workers:  # bounds memory
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+            photos.append(read_photo(path, id, at_most=AT_MOST))
+        except (ImageError, OSError) as error:
+            unread[id] = str(error)
+    return photos, unread
 
 
-@contextmanager
-def _one_thread_a_network() -> Iterator[None]:
-    """Networks of different images side by side share no work, and need not wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch

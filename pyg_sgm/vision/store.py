@@ -2,40 +2,38 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from pyg_sgm.data import ImageRecord, Ragged, Spans, image_record, open_npy
+from pyg_sgm.data import ImageRecord, Ragged, Spans, open_npy
 from pyg_sgm.data.features import FolderRows
-from pyg_sgm.io import atomic_write, read_json, read_json_lines, write_text
+from pyg_sgm.io import (
+    atomic_write,
+    is_temporary,
+    read_json,
+    read_json_lines,
+    write_json,
+    write_text,
+)
+from pyg_sgm.vision._shards import (
+    KINDS,
+    Source,
+    feature_file,
+    next_number,
+    read_shard,
+    record_of,
+    shard_files,
+    write_rows,
+)
+from pyg_sgm.vision.fingerprint import migrated
 
 HEADER = "graphs.json"
 SKIPPED = "skipped.jsonl"
 FORMAT = {"format": "pyg_sgm graph folder", "version": 1}
-_RENAMED = {"key": "fingerprint", "half": "dtype", "colours": "colors"}  # in descriptions
-_MOVED = {"pyg_sgm.vision.attributes.attributes": "pyg_sgm.vision.colors.color_attributes"}
-KINDS = ("object", "relation")  # node types that have features
-
-
-@dataclass(frozen=True)
-class Graph:
-    """The graph of one image with its features.
-
-    Args:
-        record: Labels, boxes, relations, attributes and scores.
-        size: Width and height in pixels of the image's file.
-        features: ``{"object": [num_objects, dim], "relation": [num_relations, dim]}``.
-    """
-
-    record: ImageRecord
-    size: tuple[int, int]
-    features: Mapping[str, np.ndarray]
 
 
 def open_graphs(path: str | os.PathLike[str]) -> tuple[list[ImageRecord], dict[str, Ragged]]:
@@ -53,12 +51,9 @@ def open_graphs(path: str | os.PathLike[str]) -> tuple[list[ImageRecord], dict[s
         ValueError: Naming the file, if one is cut short or does not fit the others.
     """
     folder = Path(path)
-    header = read_header(folder)
+    dim = read_header(folder)["dim"]
     shards = {shard: read_shard(shard) for shard in shard_files(folder)}
-    # An image that has been extracted anew stands in two shards, and the later one holds.
-    newest = {row["id"]: shard for shard, rows in shards.items() for row in rows}
-    # One that could no longer be read stands in an old shard.
-    newest |= dict.fromkeys(read_skipped(folder), Path())
+    newest = _newest(folder, shards)
     records: list[ImageRecord] = []
     starts: dict[str, list[int]] = {kind: [] for kind in KINDS}
     ends = dict.fromkeys(KINDS, 0)
@@ -66,7 +61,7 @@ def open_graphs(path: str | os.PathLike[str]) -> tuple[list[ImageRecord], dict[s
     for shard, rows in shards.items():
         before = dict(ends)
         for row in rows:
-            record = _record(row, shard)
+            record = record_of(row, shard)
             if newest[record.id] == shard:
                 records.append(record)
                 for kind in KINDS:
@@ -75,7 +70,7 @@ def open_graphs(path: str | os.PathLike[str]) -> tuple[list[ImageRecord], dict[s
             ends["relation"] += len(record.relations)
         for kind in KINDS:
             file = feature_file(shard, kind)
-            count, dim = ends[kind] - before[kind], header["dim"]
+            count = ends[kind] - before[kind]
             shape = open_npy(file).shape
             if shape != (count, dim):
                 raise ValueError(f"{file}: expected [{count}, {dim}], got {list(shape)}")
@@ -89,149 +84,131 @@ def open_graphs(path: str | os.PathLike[str]) -> tuple[list[ImageRecord], dict[s
     features = {}
     for kind in KINDS:
         ptr = torch.tensor([0, *(end for _, end in files[kind])])
-        stored = FolderRows([file for file, _ in files[kind]], ptr, header["dim"])
+        stored = FolderRows([file for file, _ in files[kind]], ptr, dim)
         start = torch.tensor([starts[kind][i] for i in order], dtype=torch.long)
         spans = Spans(start, torch.tensor(counts[kind], dtype=torch.long))
         features[kind] = Ragged(stored, spans)
     return records, features
 
 
+def make_folder(folder: Path, header: Mapping[str, Any]) -> dict[str, Any]:
+    """The header of a graph folder, which is made if it is absent or empty.
+
+    Args:
+        folder: The folder.
+        header: What a new one gets.
+
+    Raises:
+        ValueError: If it holds other files.
+    """
+    if not (folder / HEADER).exists():
+        if folder.is_dir() and any(not _ours(path) for path in folder.iterdir()):
+            raise ValueError(f"{folder} holds files that are no graphs; give another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / HEADER, FORMAT | dict(header))
+    return read_header(folder)
+
+
 def read_header(folder: Path) -> dict[str, Any]:
-    """What made the graphs of a folder."""
+    """What made the graphs of a folder.
+
+    Raises:
+        FileNotFoundError: If it is no graph folder.
+        ValueError: Naming the file, if it is none of a graph folder.
+    """
     path = folder / HEADER
     if not path.exists():
         raise FileNotFoundError(f"{folder}: no folder of graphs ({HEADER} is not there)")
     header = read_json(path)
     if not isinstance(header, dict) or {key: header.get(key) for key in FORMAT} != FORMAT:
         raise ValueError(f"{path}: not a graph folder of version {FORMAT['version']}")
+    if type(header.get("dim")) is not int or header["dim"] < 1:
+        raise ValueError(f"{path}: dim: expected a positive number, got {header.get('dim')!r}")
     return migrated(header)
 
 
-def migrated(made: Mapping[str, Any]) -> dict[str, Any]:
-    """The description of an extractor in today's words, whatever version wrote it."""
-    made = {_RENAMED.get(name, name): value for name, value in made.items()}
-    renamed = {"efficientnet-lite0": "efficientnet_lite0"}  # backbones
-    if isinstance(made.get("options"), dict):
-        options = {_RENAMED.get(name, name): value for name, value in made["options"].items()}
-        if isinstance(options.get("dtype"), bool):  # was "half", and true or false
-            options["dtype"] = "bfloat16" if options["dtype"] else "float32"
-        if "half" in made["options"]:  # of a version that merged no boxes
-            options["merge"] = False
-        if isinstance(options.get("backbone"), str):
-            new = _backbone(options["backbone"])
-            renamed[options["backbone"]] = options["backbone"] = new
-        made["options"] = options
-    parts = made.get("fingerprint")
-    if isinstance(parts, dict):
-        parts = {name: _MOVED.get(str(part), part) for name, part in parts.items()}
-        if isinstance(parts.get("features"), str):
-            name, space, rest = parts["features"].partition(" ")
-            parts["features"] = renamed.get(name, name) + space + rest
-        made["fingerprint"] = parts
-    return made
-
-
-def _backbone(name: str) -> str:
-    """The name of a backbone of version 0.1, where names without a colon were models of timm."""
-    if ":" in name or name.startswith("efficientnet_lite"):
-        return name
-    return "efficientnet_lite0" if name == "efficientnet-lite0" else f"timm:{name}"
-
-
 def read_skipped(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Why images of a graph folder have no graph, by their ids."""
+    """Why images of a graph folder have no graph, by their ids.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        ValueError: Naming the file, if it is cut short or another.
+    """
     file = Path(path) / SKIPPED
     if not file.exists():
         return {}
-    try:
-        return {row["image"]: row["reason"] for _, row in read_json_lines(file)}
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{file}: cut short or not the list of skipped images") from error
+    skipped = {}
+    for number, row in read_json_lines(file):
+        fields = [row.get(key) for key in ("image", "reason")] if isinstance(row, dict) else [None]
+        if not all(isinstance(value, str) for value in fields):
+            raise ValueError(f"{file}: line {number}: expected an image and a reason")
+        skipped[fields[0]] = fields[1]
+    return skipped
 
 
-@contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Waits until no other process writes to a folder, where the system has such locks."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield
-        return
-    with (folder / HEADER).open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed, however the process ends
-        yield
+def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
+    """Writes the images that have no graph, unless the file says so already."""
+    if (folder / SKIPPED).exists() and dict(skipped) == read_skipped(folder):
+        return  # a folder that nothing is added to may be one that cannot be written to
+    rows = [{"image": id, "reason": why} for id, why in sorted(skipped.items())]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    # Names of files that are not UTF-8 become escapes, which JSON reads back as they were.
+    write_text(folder / SKIPPED, text.encode("utf-8", "backslashreplace").decode())
 
 
-def shard_files(folder: Path) -> list[Path]:
-    """The shards in the order in which they were written."""
-    return sorted(path for path in folder.glob("*.json") if path.stem.isdigit())
-
-
-def read_shard(path: Path) -> list[dict[str, Any]]:
-    """One mapping an image."""
-    rows = read_json(path)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and "id" in row for row in rows):
-        raise ValueError(f"{path}: expected a list of images")
-    return rows
-
-
-def feature_file(shard: Path, kind: str) -> Path:
-    """Where the features of a shard are."""
-    return shard.with_suffix(f".{kind}.npy")
-
-
-def write_shard(path: Path, graphs: Sequence[Graph], sources: Sequence[Sequence[int]]) -> None:
-    """Writes the features first and the graphs last, so that a shard with graphs is whole.
-
-    Args:
-        path: The file of graphs.
-        graphs: At least one.
-        sources: What identifies the state of each image's file.
-
-    Raises:
-        ValueError: Naming the image, if a feature is not finite in float16.
-    """
-    for kind in KINDS:
-        with np.errstate(over="ignore"):
-            parts = [graph.features[kind].astype(np.float16) for graph in graphs]
-        for graph, part in zip(graphs, parts, strict=True):
-            if not np.isfinite(part).all():
-                raise ValueError(f"image {graph.record.id!r}: {kind} features beyond float16")
-        with atomic_write(feature_file(path, kind)) as side, side.open("wb") as file:
-            np.save(file, np.concatenate(parts), allow_pickle=False)
-    rows = [_row(graph, source) for graph, source in zip(graphs, sources, strict=True)]
-    write_text(path, "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
-
-
-def _row(graph: Graph, source: Sequence[int]) -> dict[str, Any]:
-    record = graph.record
-    assert record.boxes is not None
+def sources(folder: Path) -> dict[str, Source]:
+    """The state of the files whose graphs are there, by the ids of their images."""
     return {
-        "id": record.id,
-        "source": list(source),
-        "size": graph.size,
-        "objects": list(record.objects),
-        "boxes": record.boxes.round(6).tolist(),
-        "relations": list(record.relations),
-        "attributes": list(record.attributes),
-        "scores": {
-            node: np.asarray(score, np.float64).round(4).tolist()
-            for node, score in record.scores.items()
-        },
+        row["id"]: tuple(row["source"])
+        for shard in shard_files(folder)
+        for row in read_shard(shard)
     }
 
 
-def _record(row: Mapping[str, Any], shard: Path) -> ImageRecord:
-    try:
-        record = image_record(
-            row["objects"],
-            row["boxes"],
-            [(s, predicate, o) for s, predicate, o in row["relations"]],
-            [(o, label) for o, label in row["attributes"]],
-            scores=row["scores"],
-            id=row["id"],
-        )
-        # The size is that of the file, the boxes are not in its pixels.
-        return replace(record, size=tuple(row["size"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{shard}: image {row['id']!r}: {error}") from error
+def remove_others(folder: Path, keep: Collection[str]) -> int:
+    """Removes graphs of other images and those that newer ones have replaced; gives their number.
+
+    A shard that has any is written again without them and then removed. A process that has the
+    folder open loses them.
+
+    Args:
+        folder: A graph folder that the caller alone writes to.
+        keep: Ids of images.
+    """
+    shards = {shard: read_shard(shard) for shard in shard_files(folder)}
+    newest = _newest(folder, shards)
+    number, removed = next_number(folder), 0
+    for shard, rows in shards.items():
+        live = [row["id"] in keep and newest[row["id"]] == shard for row in rows]
+        if all(live):
+            continue
+        removed += live.count(False)
+        if any(live):
+            new = folder / f"{number:06d}.json"
+            number += 1
+            for kind in KINDS:
+                counts = [len(row[f"{kind}s"]) for row in rows]
+                mask = np.repeat(live, counts)
+                with atomic_write(feature_file(new, kind)) as side, side.open("wb") as file:
+                    np.save(file, open_npy(feature_file(shard, kind))[mask], allow_pickle=False)
+            write_rows(new, [row for row, alive in zip(rows, live, strict=True) if alive])
+        shard.unlink()  # first, so that what is left are features without graphs
+        for kind in KINDS:
+            feature_file(shard, kind).unlink(missing_ok=True)
+    write_skipped(folder, {id: why for id, why in read_skipped(folder).items() if id in keep})
+    return removed
+
+
+def _newest(folder: Path, shards: Mapping[Path, Sequence[Mapping[str, Any]]]) -> dict[str, Path]:
+    """The shard that holds for each image."""
+    # An image that has been extracted again is in two shards, and the later one holds.
+    newest = {row["id"]: shard for shard, rows in shards.items() for row in rows}
+    # One that could no longer be read is in an old shard.
+    return newest | dict.fromkeys(read_skipped(folder), Path())
+
+
+def _ours(path: Path) -> bool:
+    """Whether a file is a temporary one of a process that was killed."""
+    return is_temporary(path) or (path.name.startswith(".") and path.name.endswith(".tmp"))

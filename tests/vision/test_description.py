@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from pyg_sgm.vision.store import migrated, read_header
+from pyg_sgm.vision.fingerprint import migrated
+from pyg_sgm.vision.store import read_header
 
 
 def test_words_of_version_0_1_are_understood(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """From a folder of images to a folder of graphs."""
 
 import json
+import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +24,9 @@ from pyg_sgm.vision import (  # noqa: E402
     extract,
     join,
     open_graphs,
+    read_skipped,
 )
+from pyg_sgm.vision._shards import shard_files  # noqa: E402
 from pyg_sgm.vision.relations.network import RelationNetwork  # noqa: E402
 
 
@@ -198,10 +202,159 @@ def test_two_writers_do_not_meet(
     whole, out = tmp_path / "whole.sg", tmp_path / "graphs.sg"
     extract(images, whole, extractor, shard_size=4)
     extract({}, out, extractor)
-    with ThreadPoolExecutor(2) as pool:
-        calls = [pool.submit(extract, images, out, extractor, shard_size=4) for _ in range(2)]
-    assert sorted(call.result().extracted for call in calls) == [0, 11]
+
+    def twice() -> list[int]:
+        with ThreadPoolExecutor(2) as pool:
+            calls = [pool.submit(extract, images, out, extractor, shard_size=4) for _ in range(2)]
+            return sorted(call.result().extracted for call in calls)
+
+    with pytest.warns(UserWarning, match=r"graphs.sg: another process is writing to it; waiting"):
+        assert twice() == [0, 11]
     assert content(out) == content(whole)
+
+
+def test_two_at_once_leave_the_threads_of_torch(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path
+) -> None:
+    """However they overlap; also for threads that begin later."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    begun, first_ended = threading.Event(), threading.Event()
+
+    def first_waits(done: int, total: int) -> None:
+        if done:
+            assert begun.wait(60)
+
+    def second_waits(done: int, total: int) -> None:
+        begun.set()
+        if done:
+            assert first_ended.wait(60)
+
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            one = pool.submit(extract, images, tmp_path / "1.sg", extractor, progress=first_waits)
+            two = pool.submit(extract, images, tmp_path / "2.sg", extractor, progress=second_waits)
+            one.result()
+            first_ended.set()
+            two.result()
+            assert {pool.submit(torch.get_num_threads).result() for _ in range(4)} == {3}
+        assert torch.get_num_threads() == 3
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_deleted_photos_are_pruned(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "graphs.sg"
+    extract(images, out, extractor, shard_size=4)
+    Image.new("RGB", (50, 40), (255, 0, 0)).save(images["05.png"])
+    rest = {id: path for id, path in images.items() if id not in ("00.png", "09.png")}
+    summary = extract(rest, out, extractor, shard_size=4)
+    assert (summary.extracted, summary.others, summary.removed) == (1, 2, 0)
+    assert len(open_graphs(out)[0]) == 11
+    records, features = open_graphs(out)
+    rows = [features[kind].rows[features[kind].spans.rows()] for kind in ("object", "relation")]
+    summary = extract(rest, out, extractor, prune=True)
+    assert (summary.extracted, summary.others, summary.removed) == (0, 0, 3)
+    kept, after = open_graphs(out)
+    assert [record.id for record in kept] == list(rest)
+    assert sum(len(json.loads(path.read_text())) for path in shard_files(out)) == 9
+    assert len(list(out.glob("*.npy"))) == 2 * len(shard_files(out))
+    order = torch.tensor([i for i, record in enumerate(records) if record.id in rest])
+    for kind, value in zip(("object", "relation"), rows, strict=True):
+        old = features[kind].select(order).spans
+        counts = [len(getattr(records[i], f"{kind}s")) for i in range(11)]
+        keep = torch.tensor(np.repeat([r.id in rest for r in records], counts))
+        assert len(old.rows()) == int(keep.sum())
+        assert torch.equal(after[kind].rows[after[kind].spans.rows()], value[keep])
+    before = content(out)
+    assert extract(rest, out, extractor, prune=True).removed == 0
+    assert content(out) == before
+
+
+def test_names_that_are_not_utf8(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path
+) -> None:
+    odd = os.fsdecode(b"caf\xe9.png")
+    line = "two\u2028lines.png"
+    files = {odd: images["00.png"], line: images["01.png"]}
+    for name in list(files):
+        files[f"broken {name}"] = tmp_path / name
+        (tmp_path / name).write_bytes(b"broken")
+    out = tmp_path / "graphs.sg"
+    summary = extract(files, out, extractor)
+    assert sorted(summary.skipped) == sorted([f"broken {odd}", f"broken {line}"])
+    assert set(read_skipped(out)) == set(summary.skipped)
+    assert b"broken caf\\udce9.png" in (out / "skipped.jsonl").read_bytes()
+    assert {record.id for record in open_graphs(out)[0]} == {odd, line}
+    assert extract(files, out, extractor).extracted == 0
+
+
+def test_files_come_by_their_ids(extractor: Extractor, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"files: expected .*by its id.*, got list"):
+        extract([tmp_path / "a.png"], tmp_path / "graphs.sg", extractor)  # type: ignore[arg-type]
+    assert not (tmp_path / "graphs.sg").exists()
+
+
+def test_leftovers_of_a_kill_are_no_files_of_others(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "graphs.sg"
+    out.mkdir()
+    (out / ".graphs.json.tmp").write_text("{")
+    (out / ".pyg_sgm-1-0123abcd.tmp").write_text("{")
+    assert extract(images, out, extractor).extracted == 11
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="holds files that are no graphs"):
+        extract(images, tmp_path / "other", extractor)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", 7),
+        ("id", None),
+        ("source", None),
+        ("source", ["a"]),
+        ("size", [3]),
+        ("size", [0, 4]),
+        ("size", None),
+        ("objects", None),
+        ("objects", [None]),
+        ("boxes", [[None] * 4]),
+        ("relations", [3]),
+        ("relations", [[0, "on", 99]]),
+        ("attributes", [["a", "b", "c"]]),
+        ("scores", None),
+        ("scores", {"object": ["a"]}),
+    ],
+)
+def test_shards_are_checked(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path, field: str, value: object
+) -> None:
+    out = tmp_path / "graphs.sg"
+    extract(images, out, extractor)
+    rows = json.loads((out / "000000.json").read_text())
+    rows[2][field] = value
+    (out / "000000.json").write_text(json.dumps(rows))
+    with pytest.raises(ValueError, match=r"000000.json: (image '02.png'|\[2\]): "):
+        open_graphs(out)
+
+
+@pytest.mark.parametrize("dim", [None, 0, -3, "6", True])
+def test_headers_are_checked(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path, dim: object
+) -> None:
+    out = tmp_path / "graphs.sg"
+    extract(images, out, extractor)
+    header = json.loads((out / "graphs.json").read_text())
+    (out / "graphs.json").write_text(json.dumps(header | {"dim": dim}))
+    with pytest.raises(ValueError, match=r"graphs.json: dim: expected a positive number"):
+        open_graphs(out)
 
 
 def test_changed_and_new_files(

@@ -1,7 +1,8 @@
 """Files of pixels by their names in a dataset; they are not opened here."""
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pyg_sgm.io import IMAGE_SUFFIXES, image_orientation, open_image
@@ -19,16 +20,29 @@ def list_images(folder: str | os.PathLike[str]) -> dict[str, Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder of images")
-    found = {}
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
-                path = Path(place, name)
-                found[path.relative_to(folder).as_posix()] = path
+    found = {path.relative_to(folder).as_posix(): path for path in _files(folder, images=True)}
     if not found:
         raise ValueError(f"{folder}: there is no image ({', '.join(IMAGE_SUFFIXES)})")
     return dict(sorted(found.items()))
+
+
+def count_other_files(folder: str | os.PathLike[str]) -> dict[str, int]:
+    """How many files of each other ending :func:`list_images` passes over.
+
+    Args:
+        folder: The folder.
+    """
+    endings = Counter(path.suffix.lower() for path in _files(Path(folder), images=False))
+    return dict(sorted(endings.items()))
+
+
+def _files(folder: Path, images: bool) -> Iterator[Path]:
+    """The images, or the other files, in a folder and those below it."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES) == images:
+                yield Path(place, name)
 
 
 def find_image(folder: str | os.PathLike[str], names: Sequence[str], where: str) -> Path:

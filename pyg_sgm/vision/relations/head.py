@@ -27,6 +27,7 @@ from pyg_sgm.vision.relations.pairs import (
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "relations.safetensors"
 Relation = tuple[int, str, int, float]
+_MOST_PAIRED = 64  # objects of an image; the number of pairs grows with their square
 _PAIRS = 16_384  # that the network sees at once
 
 
@@ -146,7 +147,9 @@ class RelationHead:
         features: Sequence[ArrayLike] | None = None,
         limit: int = 25,
     ) -> list[list[Relation]]:
-        """The best relations of each image, at most one a pair of objects.
+        """The best relations of each image, at most one per pair of objects.
+
+        Of more than 64 objects that the head knows, those of the best scores are paired.
 
         Args:
             labels: Labels of the objects of each image.
@@ -165,7 +168,7 @@ class RelationHead:
         """
         scored = None if scores is None else flat_scores(labels, scores)
         out: list[list[Relation]] = [[] for _ in labels]
-        for pairs in self._score(labels, boxes, features):
+        for pairs in self._score(labels, boxes, features, scored, _MOST_PAIRED):
             best, predicate = pairs.predicate.max(dim=1)
             confidence = pairs.related * best
             if scored is not None:
@@ -203,8 +206,13 @@ class RelationHead:
         labels: Sequence[Sequence[str]],
         boxes: Sequence[ArrayLike],
         features: Sequence[ArrayLike] | None,
+        scored: tuple[Tensor, Tensor] | None = None,
+        most: int | None = None,
     ) -> Iterator[PairScores]:
-        """Groups of images with pairs, about as many pairs each as the network sees at once."""
+        """Groups of images with pairs, about as many pairs each as the network sees at once.
+
+        At most the ``most`` objects of the best scores are paired in an image.
+        """
         lists = {"boxes": boxes} | ({} if features is None else {"features": features})
         for name, values in lists.items():
             if len(values) != len(labels):
@@ -215,6 +223,11 @@ class RelationHead:
             index = [self._index.get(_plain(name), 0) for name in names]
             known = torch.tensor([at for at, i in enumerate(index) if i], dtype=torch.long)
             checked = checked_boxes(box, len(names), image)
+            if most is not None and len(known) > most:
+                if scored is not None:
+                    own = scored[0][scored[1][image] + known]
+                    known = known[own.argsort(descending=True, stable=True)]
+                known = known[:most].sort().values
             if len(known) > 1:
                 group.append((image, index, known, checked))
                 num_pairs += len(known) * (len(known) - 1)

@@ -205,3 +205,16 @@ def test_shipped_weights():
     confidence = [r[3] for r in found]
     assert confidence == sorted(confidence, reverse=True)
     assert all(0 < value < 1 for value in confidence)
+
+
+def test_of_many_objects_the_best_are_paired(head: RelationHead) -> None:
+    """In time and memory that do not grow with the square of all boxes."""
+    count = 3000
+    box, labels = boxes(count, seed=3), [LABELS[i % 3] for i in range(count)]
+    scores = np.random.default_rng(4).permutation(count) / count
+    best = np.sort(scores.argsort()[::-1][:64])
+    (found,) = head.relations([labels], [box], [scores], limit=40)
+    (alone,) = head.relations([[labels[i] for i in best]], [box[best]], [scores[best]], limit=40)
+    assert [(s, p, o) for s, p, o, _ in found] == [(best[s], p, best[o]) for s, p, o, _ in alone]
+    (first,) = head.relations([labels], [box])  # without scores the first ones
+    assert max(max(s, o) for s, _, o, _ in first) < 64
