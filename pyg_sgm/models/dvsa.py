@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.models.base import GraphSizes
+from pyg_sgm.models.explanation import Explanation, best_matches, named_match
 from pyg_sgm.models.regions_words import BASELINE, NodeEncoding, RegionWordMatcher
 from pyg_sgm.models.registry import register_model
 from pyg_sgm.ops import Packed, l2_normalize, maxsim
@@ -67,8 +69,23 @@ class DVSA(RegionWordMatcher[NodeEncoding]):
         return encoding.nodes
 
     def score(self, image: NodeEncoding, text: NodeEncoding) -> Tensor:
-        weight = None if self.normalize else torch.ones_like(text.nodes.x[:, 0])
-        return maxsim(text.nodes, image.nodes, weight).t()
+        return maxsim(text.nodes, image.nodes, self._weights(text)).t()
+
+    def explain(
+        self,
+        image: NodeEncoding,
+        text: NodeEncoding,
+        image_record: ImageRecord,
+        text_record: TextRecord,
+    ) -> Explanation:
+        """The best match of every word of one text in one image."""
+        found = best_matches("object", text.nodes, image.nodes, self._weights(text))
+        matches = [named_match(match, image_record, text_record) for match in found]
+        levels = {"object": float(self.score(image, text))}
+        return Explanation(image_record, text_record, levels, matches)
+
+    def _weights(self, text: NodeEncoding) -> Tensor | None:
+        return None if self.normalize else torch.ones_like(text.nodes.x[:, 0])
 
     def _encoding(self, nodes: Packed) -> NodeEncoding:
         return NodeEncoding(Packed(l2_normalize(nodes.x), nodes.ptr) if self.normalize else nodes)

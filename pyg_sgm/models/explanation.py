@@ -13,7 +13,7 @@ from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.data.vocabulary import UNKNOWN
 from pyg_sgm.ops import Packed, distraction, distraction_vector
 
-Kind = Literal["object", "relation", "attribute"]
+Kind = Literal["object", "relation", "attribute", "word"]
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,13 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Node:
-    """A node after the graph convolutions.
+    """A node that attends, or is attended to.
 
     Args:
         kind: What it was made from.
-        objects: The objects it is about: one, or subject and object of a relation.
-        name: Label of an object, triplet of a relation, attributes and label of an attribute node.
+        objects: The objects it is about: one, subject and object of a relation, none of a word.
+        name: Label of an object, triplet of a relation, attributes and label of an attribute node,
+            or the word.
     """
 
     kind: Kind
@@ -97,7 +98,7 @@ class Attention:
         text: The text's graph in strings.
         image_nodes: Nodes of the image.
         text_nodes: Nodes of the text.
-        weights: Attention of the text's nodes on the image's (HOAD, eq. 5),
+        weights: Attention of the text's nodes on the image's (HOAD, eq. 5, or SCAN),
             ``[num_text_nodes, num_image_nodes]``.
         image_weights: Weight of every node of the image in the score (eq. 8).
         text_weights: The same for the text.
@@ -178,7 +179,7 @@ def _place(box: Sequence[float]) -> str:
 
 
 def best_matches(
-    level: str, query: Packed, reference: Packed, weights: Packed | None = None
+    level: str, query: Packed, reference: Packed, weights: Tensor | None = None
 ) -> list[tuple[str, int, int, float, float]]:
     """The best node of one graph for every node of another, as :func:`pyg_sgm.ops.maxsim` takes
     them.
@@ -195,7 +196,7 @@ def best_matches(
     if reference.x.size(0) == 0 or query.x.size(0) == 0:
         return []
     best, row = (query.x @ reference.x.t()).max(dim=1)  # [num_query_nodes]
-    weight = torch.full_like(best, 1 / len(best)) if weights is None else weights.x
+    weight = torch.full_like(best, 1 / len(best)) if weights is None else weights
     columns = (row.tolist(), best.tolist(), weight.tolist())
     return [(level, i, j, s, w) for i, (j, s, w) in enumerate(zip(*columns, strict=True))]
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, get_args
 
+import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.models.base import GraphSizes
+from pyg_sgm.models.explanation import Attention, Node, graph_nodes
 from pyg_sgm.models.regions_words import (
     BASELINE,
     NodeEncoding,
@@ -15,8 +18,8 @@ from pyg_sgm.models.regions_words import (
     hardest_negatives,
 )
 from pyg_sgm.models.registry import register_model
-from pyg_sgm.ops import Packed, l2_normalize
-from pyg_sgm.ops._stacked import Pooling, stacked_attention
+from pyg_sgm.ops import Packed, l2_normalize, stacked_attention, stacked_weights
+from pyg_sgm.ops._stacked import Pooling
 
 Direction = Literal["text-image", "image-text"]
 
@@ -101,3 +104,28 @@ class SCAN(RegionWordMatcher[NodeEncoding]):
         if self.direction == "image-text":
             return stacked_attention(image.nodes, text.nodes, *options)
         return stacked_attention(text.nodes, image.nodes, *options).t()
+
+    def explain(
+        self,
+        image: NodeEncoding,
+        text: NodeEncoding,
+        image_record: ImageRecord,
+        text_record: TextRecord,
+    ) -> Attention:
+        """What every word of one text attends to in one image; or every region in the text,
+        where ``direction`` is ``"image-text"``."""
+        x, y = image.nodes.x, text.nodes.x
+        if self.direction == "image-text":
+            weights = stacked_weights(x, y, self.inverse_temperature).t()
+        else:
+            weights = stacked_weights(y, x, self.inverse_temperature)
+        return Attention(
+            image_record,
+            text_record,
+            graph_nodes(image_record, "o"),
+            [Node("word", (), word) for word in text_record.words],
+            weights.cpu(),
+            torch.full((len(x),), 1 / max(1, len(x))),
+            torch.full((len(y),), 1 / max(1, len(y))),
+            float(self.score(image, text)),
+        )

@@ -277,11 +277,11 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         """The terms of the score, ``"object"``, and ``"reverse"`` (of ``bidirectional``),
         ``"relation"`` and ``"global"`` where the model has them, ``[num_images, num_texts]``
         each."""
-        out = {"object": _maxsim(text.objects, image.objects, text.object_weights).t()}
+        out = {"object": maxsim(text.objects, image.objects, _x(text.object_weights)).t()}
         if self.bidirectional:
-            out["reverse"] = _maxsim(image.objects, text.objects, image.object_weights)
+            out["reverse"] = maxsim(image.objects, text.objects, _x(image.object_weights))
         if image.relations is not None and text.relations is not None:
-            out["relation"] = _maxsim(text.relations, image.relations, text.relation_weights).t()
+            out["relation"] = maxsim(text.relations, image.relations, _x(text.relation_weights)).t()
         if image.summary is not None and text.summary is not None:
             out["global"] = image.summary @ text.summary.t()
         return out
@@ -299,13 +299,13 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         """The best match of every word and every triplet of one text in one image, and of every
         object, where ``bidirectional``."""
         levels = {name: float(value) for name, value in self.levels(image, text).items()}
-        found = best_matches("object", text.objects, image.objects, text.object_weights)
+        found = best_matches("object", text.objects, image.objects, _x(text.object_weights))
         if text.relations is not None and image.relations is not None:
             found += best_matches(
-                "relation", text.relations, image.relations, text.relation_weights
+                "relation", text.relations, image.relations, _x(text.relation_weights)
             )
         if self.bidirectional:
-            back = best_matches("reverse", image.objects, text.objects, image.object_weights)
+            back = best_matches("reverse", image.objects, text.objects, _x(image.object_weights))
             found += [(level, word, obj, best, w) for level, obj, word, best, w in back]
         matches = [named_match(match, image_record, text_record) for match in found]
         return Explanation(image_record, text_record, levels, matches)
@@ -350,5 +350,5 @@ def _weights(lin: nn.Module | None, nodes: Packed | None) -> Packed | None:
     return Packed(segment_softmax(lin(nodes.x).squeeze(-1), nodes.ptr), nodes.ptr)
 
 
-def _maxsim(query: Packed, reference: Packed, weights: Packed | None) -> Tensor:
-    return maxsim(query, reference, None if weights is None else weights.x)
+def _x(weights: Packed | None) -> Tensor | None:
+    return None if weights is None else weights.x

@@ -19,7 +19,7 @@ from pyg_sgm.ops._segment import (
     segment_softmax,
     segment_sum,
 )
-from pyg_sgm.ops._stacked import stacked_attention
+from pyg_sgm.ops._stacked import stacked_attention, stacked_weights
 
 __all__ = [
     "Packed",
@@ -44,6 +44,7 @@ __all__ = [
     "segment_sum",
     "select_rows",
     "stacked_attention",
+    "stacked_weights",
     "stream_ranks",
 ]
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.ops._attention import inverse_root
 from pyg_sgm.ops._packed import Packed
+from pyg_sgm.ops._products import row_products
 
 Pooling = Literal["average", "lse"]
 BLOCK = 2**23  # pairs of nodes that are attended to at once
@@ -63,6 +64,30 @@ def stacked_attention(
         for index in torch.arange(len(query), device=query.ptr.device).split(step)
     ]
     return torch.cat(rows) if rows else y.new_zeros(0, len(reference))
+
+
+def stacked_weights(query: Tensor, reference: Tensor, inverse_temperature: float = 9.0) -> Tensor:
+    r"""What every node of one graph attends to in another: the softmax of
+    :func:`stacked_attention`.
+
+    Args:
+        query (Tensor): Nodes of length one that attend.
+        reference (Tensor): Nodes of length one that are attended to.
+        inverse_temperature (float): :math:`\lambda_1`. (default: :obj:`9.0`)
+
+    Shapes:
+        - **input:** query :math:`(N_q, F)`, reference :math:`(N_r, F)`
+        - **output:** :math:`(N_q, N_r)`, rows that add up to one
+
+    Example:
+        >>> import torch
+        >>> stacked_weights(torch.eye(2), torch.eye(2), inverse_temperature=1.0)
+        tensor([[0.7311, 0.2689],
+                [0.2689, 0.7311]])
+    """
+    positive = row_products(query, reference).relu()
+    share = positive * inverse_root(positive.square().sum(0, keepdim=True))
+    return (inverse_temperature * share).softmax(1)
 
 
 def _block(

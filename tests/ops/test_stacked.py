@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pyg_sgm.ops import Packed, l2_normalize
-from pyg_sgm.ops._stacked import stacked_attention
+from pyg_sgm.ops import Packed, l2_normalize, stacked_attention, stacked_weights
 from tests.helpers.packed import ragged
 
 X_SIZES, Y_SIZES = [3, 0, 5, 1], [2, 4, 0]
@@ -75,3 +74,12 @@ def test_nodes_of_zeros_give_finite_gradients() -> None:
         (grad,) = torch.autograd.grad(scores.sum(), x)
         assert scores.isfinite().all()
         assert grad.isfinite().all()
+
+
+def test_weights_are_what_the_similarity_is_made_of() -> None:
+    x, y = graphs([3], 0), graphs([4], 1)
+    weights = stacked_weights(x.x, y.x, 4.0)
+    torch.testing.assert_close(weights.sum(1), torch.ones(3, dtype=weights.dtype))
+    cosine = torch.cosine_similarity(x.x, weights @ y.x, dim=1)
+    scores = stacked_attention(x, y, 4.0, "average")
+    torch.testing.assert_close(cosine.mean(), scores[0, 0])

@@ -3,7 +3,7 @@ import torch
 
 from pyg_sgm.data import text_record
 from pyg_sgm.datasets import SceneWorld
-from pyg_sgm.retrieval import Explanation, SceneGraphMatcher
+from pyg_sgm.retrieval import Attention, Explanation, SceneGraphMatcher
 from pyg_sgm.training import Recipe
 
 DATA = SceneWorld("dev", num_images=6, captions_per_image=2, feature_dim=0)
@@ -94,3 +94,44 @@ def test_one_of_each() -> None:
         model.explain(DATA.images[:2], "a dog")
     with pytest.raises(ValueError, match="expected one text, got 2"):
         model.explain(DATA.images[0], ["a dog", "a cat"])
+
+
+def baseline(model: str, **options: object) -> SceneGraphMatcher:
+    made = SceneGraphMatcher(model, dim=8, embed=6, **options)
+    return made.fit(DATA, recipe=Recipe(epochs=1), progress=False)
+
+
+@pytest.mark.parametrize("model", ["vse", "vsrn"])
+def test_models_of_whole_graphs_have_nothing_local_to_tell(model: str) -> None:
+    matcher = baseline(model)
+    found = matcher.explain(DATA.images[0], DATA.texts[0])
+    assert isinstance(found, Explanation)
+    assert found.matches == []
+    score = float(matcher.score([DATA.images[0]], [DATA.texts[0]]))
+    assert found.levels == {"global": pytest.approx(score, abs=1e-6)}
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_every_word_of_dvsa_has_its_region(normalize: bool) -> None:
+    matcher = baseline("dvsa", normalize=normalize)
+    for i in range(3):
+        found = matcher.explain(DATA.images[i], DATA.texts[i])
+        assert isinstance(found, Explanation)
+        assert [match.text_name for match in found.matches] == list(DATA.texts[i].words)
+        score = float(matcher.score([DATA.images[i]], [DATA.texts[i]]))
+        assert found.score == pytest.approx(score, abs=1e-6)
+        total = sum(match.contribution for match in found.matches)
+        assert total == pytest.approx(score, abs=1e-5)
+
+
+@pytest.mark.parametrize("direction", ["text-image", "image-text"])
+def test_scan_tells_where_words_look(direction: str) -> None:
+    matcher = baseline("scan", direction=direction)
+    image, text = DATA.images[0], DATA.texts[1]
+    found = matcher.explain(image, text)
+    assert isinstance(found, Attention)
+    assert [node.name for node in found.text_nodes] == list(text.words)
+    assert [node.name for node in found.image_nodes] == list(image.objects)
+    total = found.weights.sum(0 if direction == "image-text" else 1)
+    torch.testing.assert_close(total, torch.ones_like(total))
+    assert found.score == pytest.approx(float(matcher.score([image], [text])), abs=1e-6)
