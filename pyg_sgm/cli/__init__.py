@@ -1,69 +1,62 @@
 """The command ``pyg-sgm``: needs the extra ``train``."""
 
+import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any
-
-from pyg_sgm.cli._app import app  # first: says what to install
-
-# isort: split
-from cyclopts import CycloptsError, Parameter
-from cyclopts.config import Yaml
-
-from pyg_sgm.cli.evaluate import evaluate
-from pyg_sgm.cli.explain import explain
-from pyg_sgm.cli.graphs import graphs
-from pyg_sgm.cli.parse import parse
-from pyg_sgm.cli.probe import probe
-from pyg_sgm.cli.search import search
-from pyg_sgm.cli.train import train
-
-for command in (train, evaluate, explain, search, probe, parse, graphs):
-    app.command(command)
-
-
-@app.meta.default
-def launch(
-    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    config: Path | None = None,
-) -> None:
-    """Runs a command with the settings of a file beneath its flags.
-
-    Parameters
-    ----------
-    config
-        YAML file of flags and their values, such as "lr: 0.001"; flags on the line go before it.
-    """
-    if tokens[:1] == ("rank",):
-        warnings.warn("the command rank is now called search", DeprecationWarning, stacklevel=1)
-        tokens = ("search", *tokens[1:])
-    file = () if config is None else (Yaml(config, must_exist=True, use_commands_as_keys=False),)
-    app.config = file
-    app(tokens, exit_on_error=False, print_error=False)
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 
 def main(tokens: Sequence[str] | None = None) -> None:
-    """Runs the command line; a mistake of the user is one line and exit status 2.
+    """Runs the command line; a mistake of the user is one line and exit status 2, Ctrl-C one line
+    and 130, SIGTERM one line and 143.
 
     Args:
         tokens: The words of the command line. (default: those of the process)
     """
+    stopped_by = [signal.SIGINT]
     try:
-        with warnings.catch_warnings():
+        with _sigterm_stops(stopped_by), warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            app.meta(
-                sys.argv[1:] if tokens is None else list(tokens),
-                exit_on_error=False,
-                print_error=False,
-            )
-    except (CycloptsError, ValueError, OSError, ImportError) as error:
-        message = " ".join(str(error).split())
-        print(f"pyg-sgm: {message}", file=sys.stderr)
+            from pyg_sgm.cli._app import run  # says what to install
+
+            run(sys.argv[1:] if tokens is None else list(tokens))
+    except BrokenPipeError:  # of pyg-sgm ... | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+    except KeyboardInterrupt as stop:
+        _say(str(stop) or "stopped")
+        sys.exit(128 + stopped_by[-1])
+    except (ValueError, OSError, ImportError) as error:
+        _say(str(error))
         sys.exit(2)
+
+
+@contextmanager
+def _sigterm_stops(stopped_by: list[signal.Signals]) -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that what is done is kept."""
+
+    def stop(*_: object) -> None:
+        stopped_by.append(signal.SIGTERM)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """One line, without the place in the code that it comes from."""
-    print(f"pyg-sgm: warning: {message}", file=sys.stderr)
+    _say(f"warning: {message}")
+
+
+def _say(message: str) -> None:
+    print(f"pyg-sgm: {' '.join(message.split())}", file=sys.stderr, flush=True)

@@ -1,45 +1,59 @@
-"""What the commands share: the app, its console, parameters, and helpers."""
+"""The app, and what its commands share. Nothing here or at the top of a command's module imports
+PyTorch, so that help and mistyped flags are answered at once."""
+
+from __future__ import annotations
 
 import json
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pyg_sgm import __version__
 
 try:
-    from cyclopts import App, Parameter
+    from cyclopts import App, CycloptsError, Parameter
+    from cyclopts.config import Yaml
     from rich.console import Console, ConsoleDimensions
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 except ImportError as error:
     raise ImportError("the command line needs more: pip install pyg_sgm[train]") from error
 
-from pyg_sgm.io import write_json as write_json_file
-from pyg_sgm.retrieval import SceneGraphMatcher
+if TYPE_CHECKING:
+    from pyg_sgm.retrieval import SceneGraphMatcher
+
+# Where each is, imported when it is called; what help says of it.
+COMMANDS = {
+    "train": ("train:train", "Train a model and keep its best weights in a folder."),
+    "evaluate": ("evaluate:evaluate", "Print recall and median rank in both directions."),
+    "explain": ("explain:explain", "Show which word matched which object."),
+    "search": ("search:search", "Find images for a text, texts for an image, or like images."),
+    "probe": ("probe:probe", "Print how often a true caption scores higher than a false one."),
+    "parse": ("parse:parse", "Turn captions into scene graphs."),
+    "graphs": ("graphs:graphs", "Turn a folder of images into scene graphs."),
+}
 
 app = App(
     name="pyg-sgm",
     help="Match images with captions by their scene graphs.",
-    version_flags=[],
+    version=__version__,
     result_action="return_value",
 )
-WIDE = 100_000  # columns, where nothing but a terminal would cut lines
+for name, (place, help) in COMMANDS.items():
+    app.command(f"pyg_sgm.cli.{place}", name=name, help=help)
 
 
 class _Console(Console):
     """A console that cuts no names and wraps no lines when it writes to a file or a pipe."""
 
-    @property
+    @property  # type: ignore[misc]
     def size(self) -> ConsoleDimensions:
-        return super().size if self.is_terminal else ConsoleDimensions(WIDE, 25)
+        return super().size if self.is_terminal else ConsoleDimensions(100_000, 25)
 
 
-console = _Console()
+console = _Console()  # for results
+messages = Console(stderr=True)  # for progress, and where results are
 
 Data = Annotated[
     str,
@@ -52,12 +66,54 @@ KnownData = Annotated[
     str | None,
     Parameter(help="Dataset, as train takes it. [default: that of the training]"),
 ]
-JsonFile = Annotated[Path | None, Parameter(name="--json", allow_leading_hyphen=True)]  # or "-"
+JsonFile = Annotated[Path | None, Parameter(name="--json")]
 Run = Annotated[Path, Parameter(help="Folder of a training run or of a saved matcher.")]
+
+
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    config: Path | None = None,
+) -> None:
+    """Runs a command with the settings of a file beneath its flags.
+
+    Parameters
+    ----------
+    config
+        YAML file of flags and their values, such as "lr: 0.001"; flags on the line go before it.
+    """
+    if config is not None:
+        _check_yaml(config)
+        app.config = (Yaml(config, must_exist=True, use_commands_as_keys=False),)
+    else:
+        app.config = ()
+    app(tokens, exit_on_error=False, print_error=False)
+
+
+def run(tokens: list[str]) -> None:
+    """Runs one command.
+
+    Raises:
+        ValueError: If the words are no command.
+    """
+    # Cyclopts takes a hyphen for a flag.
+    tokens = ["/dev/stdout" if token == "-" else token for token in tokens]
+    if tokens[:1] == ["rank"]:
+        warnings.warn("the command rank is now called search", DeprecationWarning, stacklevel=1)
+        tokens = ["search", *tokens[1:]]
+    command = next((token for token in tokens if token in COMMANDS), None)
+    if command is not None:
+        app[command].help = None  # its own help says more than its line in that of all
+    try:
+        app.meta(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise ValueError(str(error)) from error
 
 
 def open_run(run: Path) -> SceneGraphMatcher:
     """The trained matcher of a folder."""
+    from pyg_sgm.retrieval import SceneGraphMatcher
+
     if not run.is_dir():
         raise ValueError(f"{run}: there is no such folder of a training run")
     return SceneGraphMatcher.from_pretrained(run)
@@ -66,17 +122,58 @@ def open_run(run: Path) -> SceneGraphMatcher:
 @contextmanager
 def count_up(name: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar, which is told how many are done and how many there are."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=messages, disable=not messages.is_terminal) as bar:
         task = bar.add_task(name, total=None, visible=False)  # what fails at once leaves no bar
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes indented JSON to a file, or "-" to standard output."""
-    if str(path) == "-":
-        print(json.dumps(value, indent=2, ensure_ascii=False))
+def check_out(path: Path | None) -> None:
+    """Checks a file to be written before the work that it is about; ``-`` is the standard output.
+
+    Raises:
+        ValueError: If its folder is absent, or it is a folder.
+    """
+    if path is None or is_stdout(path):
         return
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}")
-    write_json_file(path, value)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder")
+
+
+def is_stdout(path: Path | None) -> bool:
+    """Whether a file to be written is the standard output, which then has nothing else."""
+    return path is not None and str(path) in ("-", "/dev/stdout")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes indented JSON, to the standard output if the path is ``-``."""
+    from pyg_sgm.io import write_json as write_json_file
+
+    check_out(path)
+    if is_stdout(path):
+        sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    else:
+        write_json_file(path, value)
+
+
+def _check_yaml(path: Path) -> None:
+    import yaml
+
+    from pyg_sgm.io import read_text
+
+    try:
+        settings = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML: {error}") from error
+    if not isinstance(settings, dict):
+        raise ValueError(f'{path}: expected flags and their values, such as "lr: 0.001"')

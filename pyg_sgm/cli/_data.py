@@ -1,25 +1,25 @@
 """Data as the commands name them."""
 
+from __future__ import annotations
+
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from pyg_sgm.cli._app import count_up
-from pyg_sgm.data import TextRecord
-from pyg_sgm.datasets import SceneGraphDataset, open_dataset
-from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
-from pyg_sgm.retrieval.prepare import extractor_of, needs_graph
-from pyg_sgm.text import parse
-from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, PARSES, SHARED, SOURCE, read_run
-from pyg_sgm.vision import open_extractor
-from pyg_sgm.vision.description import open_described
+
+if TYPE_CHECKING:
+    from pyg_sgm.data import TextRecord
+    from pyg_sgm.datasets import SceneGraphDataset
+    from pyg_sgm.retrieval import SceneGraphMatcher
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """Flags of commands on data that may be files of images."""
+    """Flags of commands on data, which may be files of images."""
 
     captions: Annotated[
         Path | None,
@@ -53,11 +53,8 @@ def open_data(
     captioned: bool = True,
 ) -> SceneGraphDataset:
     """A dataset with graphs of its images and parsed captions, which are kept beside the run."""
-    name = data_name(data, pixels, run)
-    dataset = open_dataset(name, split)
-    if captioned and not dataset.texts:
-        raise ValueError(f"{name} has no captions: give --captions")
-    return with_parses(make_graphs(dataset, run, pixels, matcher), run / PARSES)
+    dataset = open_records(data, split, run, pixels, captioned)
+    return give_graphs(dataset, run, pixels, matcher)
 
 
 def open_part(
@@ -70,24 +67,87 @@ def open_part(
 ) -> tuple[SceneGraphDataset, str]:
     """A split of a dataset, or what is held out of it, and what to call it in a table.
 
-    Without any flag it is what the training held out.
+    Without any flag it is what the training held out, by the names of the images.
     """
-    known = _held_out(run) if (data, split, dev_every) == (None, None, None) else None
-    split, dev_every = known or (split or "test", dev_every or 0)
-    dataset = open_data(data, split, run, pixels, matcher)
-    if dev_every:
-        dataset = dataset.split_every(dev_every)[1]
-    return dataset, size_of(dataset) + (", held out in training" if known else "")
+    from pyg_sgm.training.run_dir import HELD_OUT, HELD_OUT_IMAGES, read_run
+
+    asked = read_run(run)
+    known = asked.get(HELD_OUT) if (data, split, dev_every) == (None, None, None) else None
+    if known is not None:
+        split, dev_every = known["split"], known["dev_every"]
+    dataset = open_records(data, split or "test", run, pixels)
+    title = ", held out in training" if known else ""
+    if known is None or asked.get(HELD_OUT_IMAGES) is None:  # version 0.1 did not write the names
+        dataset = dataset.split_every(dev_every)[1] if dev_every else dataset
+    else:
+        dataset = _held_out(dataset, known, asked[HELD_OUT_IMAGES])
+    dataset = give_graphs(dataset, run, pixels, matcher)
+    return dataset, size_of(dataset) + title
+
+
+def open_records(
+    data: str | None, split: str, run: Path, pixels: Pixels | None, captioned: bool = True
+) -> SceneGraphDataset:
+    """A dataset as it is on the disk."""
+    from pyg_sgm.datasets import open_dataset
+
+    name = data_name(data, pixels, run)
+    dataset = open_dataset(name, split)
+    if captioned and not dataset.texts:
+        raise ValueError(f"{name} has no captions: give --captions")
+    return dataset
+
+
+def give_graphs(
+    dataset: SceneGraphDataset, run: Path, pixels: Pixels | None, matcher: SceneGraphMatcher
+) -> SceneGraphDataset:
+    """The same with graphs of its images and parsed captions, which are kept beside the run."""
+    from pyg_sgm.retrieval import with_parses
+    from pyg_sgm.training.run_dir import PARSES
+
+    return with_parses(make_graphs(dataset, run, pixels, matcher), run / PARSES)
+
+
+def _held_out(
+    dataset: SceneGraphDataset, known: dict[str, int], images: list[str]
+) -> SceneGraphDataset:
+    """The images that a training held out; data that are no longer those of the training are
+    told."""
+    place = {id: i for i, id in enumerate(dataset.image_ids)}
+    there = [place[id] for id in images if id in place]
+    if not there:
+        raise ValueError(
+            "none of the images that the training held out is in the data: give --data"
+        )
+    gone = [id for id in images if id not in place]
+    if gone:
+        warnings.warn(
+            f"{len(gone)} of {len(images)} images that the training held out are no longer in the "
+            f"data, such as {gone[0]!r}; the others are taken",
+            stacklevel=2,
+        )
+    before = known.get("num_images", len(dataset))
+    if before != len(dataset.images):
+        warnings.warn(
+            f"the data had {before} images in training and have {len(dataset.images)} now; those "
+            "that were held out then are taken",
+            stacklevel=2,
+        )
+    return dataset.select_images(there)
 
 
 def known_split(data: str | None, split: str | None, run: Path) -> str:
     """The split that is asked for, else the one of which the training held something out."""
-    known = _held_out(run) if data is None and split is None else None
-    return known[0] if known else split or "test"
+    from pyg_sgm.training.run_dir import HELD_OUT, read_run
+
+    known = read_run(run).get(HELD_OUT) if data is None and split is None else None
+    return known["split"] if known else split or "test"
 
 
 def data_name(data: str | None, pixels: Pixels | None, run: Path) -> str:
     """The dataset that the flags name, else that of the training."""
+    from pyg_sgm.training.run_dir import SOURCE, read_run
+
     captions = None if pixels is None else pixels.captions
     if data is None:
         if captions is not None:
@@ -107,6 +167,11 @@ def make_graphs(
     They are made by the extractor of the matcher, or one that does not know of any is given it:
     that of ``--detector``, else of the graph folder.
     """
+    from pyg_sgm.retrieval import with_graphs
+    from pyg_sgm.retrieval.prepare import extractor_of, needs_graph
+    from pyg_sgm.vision import open_extractor
+    from pyg_sgm.vision.description import open_described
+
     if not any(needs_graph(image) for image in dataset.images):
         return dataset
     pixels = pixels or Pixels()
@@ -123,18 +188,14 @@ def make_graphs(
 
 def _graph_folder(run: Path) -> Path:
     """Where the graphs of the training were."""
+    from pyg_sgm.training.run_dir import GRAPHS, SHARED, read_run
+
     shared = read_run(run).get(SHARED)
     if shared is None:
         return run / GRAPHS
     if not Path(shared).is_dir():
         raise ValueError(f"{shared}: the graphs of the training have moved: give --graphs")
     return Path(shared)
-
-
-def _held_out(run: Path) -> tuple[str, int] | None:
-    """Split, and which part of it (0 for all)."""
-    known = read_run(run).get(HELD_OUT)
-    return None if known is None else (known["split"], known["dev_every"])
 
 
 def size_of(dataset: SceneGraphDataset) -> str:
@@ -144,6 +205,8 @@ def size_of(dataset: SceneGraphDataset) -> str:
 
 def find_text(text: str, *datasets: SceneGraphDataset) -> TextRecord:
     """A caption of the data with its graph there, else a parsed text."""
+    from pyg_sgm.text import parse
+
     for dataset in datasets:
         for record in dataset.texts:
             if record.caption == text and record.has_graph:

@@ -5,9 +5,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from pyg_sgm.cli._app import KnownData, Run, console, open_run, write_json
+from pyg_sgm.cli._app import JsonFile, KnownData, Run, check_out, console, is_stdout, open_run, write_json
 from pyg_sgm.cli._data import PixelFlags, open_part
-from pyg_sgm.cli._metrics import metrics_table
 
 
 def evaluate(
@@ -20,7 +19,7 @@ def evaluate(
     rerank: Literal["distraction"] | None = None,
     gamma: float = 4e-3,
     top: int = 10,
-    json: Annotated[Path | None, Parameter(name="--json")] = None,
+    json: JsonFile = None,
 ) -> None:
     """Print recall and median rank of a trained model in both directions.
 
@@ -37,10 +36,13 @@ def evaluate(
     top
         How many of every query are re-ranked.
     json
-        File for the metrics: i2t and t2i with r1, r5, r10, medr, and rsum; recalls are
-        fractions, as "unit" says.
-        Of a re-ranked result, with those of the first ranking under "first".
+        File for the metrics, - for the standard output: i2t and t2i with r1, r5, r10, medr, and
+        rsum; recalls are fractions, as "unit" says. Of a re-ranked result, with those of the first
+        ranking under "first".
     """
+    from pyg_sgm.cli._metrics import metrics_table
+
+    check_out(json)
     matcher = open_run(run)
     dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
     metrics: dict[str, Any]
@@ -50,8 +52,10 @@ def evaluate(
     else:
         first, reranked = matcher.evaluate_reranked(dataset, top, gamma)
         metrics = {**reranked, "first": first}
+    if json is not None:
+        write_json(json, {**metrics, "unit": "fraction"})
+    if is_stdout(json):
+        return
     console.print(metrics_table(first, name))
     if rerank is not None:
         console.print(metrics_table(reranked, f"{name}, re-ranked by {rerank}"))
-    if json is not None:
-        write_json(json, {**metrics, "unit": "fraction"})

@@ -1,8 +1,10 @@
 """``pyg-sgm explain``"""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.markup import escape
@@ -11,15 +13,17 @@ from rich.table import Table
 from pyg_sgm.cli._app import KnownData, Run, console, open_run
 from pyg_sgm.cli._data import (
     PixelFlags,
-    data_name,
     find_text,
     image_index,
     known_split,
     make_graphs,
+    open_records,
 )
-from pyg_sgm.data import TextRecord, text_record
-from pyg_sgm.datasets import SceneGraphDataset, open_dataset
-from pyg_sgm.retrieval import Attention, Explanation
+
+if TYPE_CHECKING:
+    from pyg_sgm.data import TextRecord
+    from pyg_sgm.datasets import SceneGraphDataset
+    from pyg_sgm.retrieval import Attention, Explanation
 
 
 def explain(
@@ -53,8 +57,14 @@ def explain(
     out
         File of the picture, such as match.png.
     """
+    from pyg_sgm.retrieval import Attention
+
+    if out is not None:
+        from pyg_sgm.viz import check_picture
+
+        check_picture(out)
     matcher = open_run(run)
-    dataset = open_dataset(data_name(data, pixels, run), known_split(data, split, run))
+    dataset = open_records(data, known_split(data, split, run), run, pixels, captioned=False)
     one = dataset.select_images([image_index(image, dataset)])
     one = make_graphs(one, run, pixels, matcher)
     explanation = matcher.explain(one, _text(text, triplet or [], one, dataset))
@@ -85,6 +95,8 @@ def _text(
         if len(parts) != 3 or not all(parts):
             raise ValueError(f'--triplet: expected "subject,predicate,object", got {triplet!r}')
         relations.append((parts[0], parts[1], parts[2]))
+    from pyg_sgm.data import text_record
+
     return text_record(text, relations=relations)
 
 

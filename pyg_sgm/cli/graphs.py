@@ -4,11 +4,6 @@ from pathlib import Path
 from typing import Literal
 
 from pyg_sgm.cli._app import console, count_up
-from pyg_sgm.datasets import count_other_files, list_images
-from pyg_sgm.vision import extract, open_extractor
-from pyg_sgm.vision.backbones.registry import DEFAULT_BACKBONE
-from pyg_sgm.vision.region_features import DEFAULT_SIZE
-from pyg_sgm.vision.store import SKIPPED
 
 
 def graphs(
@@ -19,8 +14,8 @@ def graphs(
     labels: Path | None = None,
     min_score: float | None = None,
     merge: bool = True,
-    backbone: str = DEFAULT_BACKBONE,
-    size: int = DEFAULT_SIZE,
+    backbone: str | None = None,
+    size: int | None = None,
     dtype: Literal["float32", "bfloat16"] = "float32",
     pairs: int = 0,
     batch_size: int = 8,
@@ -50,9 +45,9 @@ def graphs(
         Make one object of boxes that overlap, with several names where their labels differ.
     backbone
         Networks of the region features joined by "+": efficientnet_lite0, efficientnet_lite2,
-        timm:NAME, hf:NAME, open_clip:MODEL/PRETRAINED.
+        timm:NAME, hf:NAME, open_clip:MODEL/PRETRAINED. [default: efficientnet_lite0]
     size
-        Side in pixels of the images that the backbone sees.
+        Side in pixels of the images that the backbone sees. [default: 416]
     dtype
         What the backbone computes in; bfloat16 is slightly less exact, and faster on a card or on a
         processor with matrix instructions.
@@ -64,21 +59,36 @@ def graphs(
     prune
         Remove graphs of images that are no longer in the folder, and old ones of changed images.
     """
-    files = list_images(folder)
+    from pyg_sgm.datasets import count_other_files, list_images
+    from pyg_sgm.vision import extract, open_extractor
+    from pyg_sgm.vision.backbones.registry import DEFAULT_BACKBONE
+    from pyg_sgm.vision.region_features import DEFAULT_SIZE
+    from pyg_sgm.vision.store import SKIPPED
+
     if batch_size < 1:
-        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+        raise ValueError(f"--batch-size must be at least 1, got {batch_size}")
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file")
+    files = list_images(folder)
     extractor = open_extractor(
         detector,
         labels=labels,
         min_score=min_score,
         merge=merge,
-        backbone=backbone,
-        size=size,
+        backbone=backbone or DEFAULT_BACKBONE,
+        size=DEFAULT_SIZE if size is None else size,
         dtype=dtype,
         pairs=pairs,
     )
-    with count_up("images to graphs") as progress:
-        done = extract(files, out, extractor, batch_size=batch_size, prune=prune, progress=progress)
+    try:
+        with count_up("images to graphs") as progress:
+            done = extract(
+                files, out, extractor, batch_size=batch_size, prune=prune, progress=progress
+            )
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(
+            f"stopped; {out} keeps what is done, and the same command goes on"
+        ) from stop
     there = f", {done.kept} were there" if done.kept else ""
     _say(f"{done.extracted} graphs made{there}: {out}")
     if done.skipped:

@@ -1,17 +1,13 @@
 """``pyg-sgm parse``"""
 
 import json
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
-from rich.progress import open as progress_open
-
-from pyg_sgm.cli._app import console
-from pyg_sgm.io import atomic_write
-from pyg_sgm.text import parse as parse_caption
-from pyg_sgm.text import parse_stream
-from pyg_sgm.viz import draw_caption
+from pyg_sgm.cli._app import check_out, console, is_stdout, messages
 
 
 def parse(
@@ -31,39 +27,78 @@ def parse(
     file
         Captions, one a line, instead.
     out
-        File of the graphs of --file, one JSON object a line in the order of the captions: caption,
-        objects, attributes, relations.
+        File of the graphs, one JSON object per line in the order of the captions: caption, objects,
+        attributes, relations; "-" for the standard output.
     backend
         The network that comes with the package, or rules on spaCy's trees.
     draw
         File of a picture of the caption's graph, such as graph.png.
     """
+    from pyg_sgm.text import parse as parse_caption
+
     if (caption is None) == (file is None):
         raise ValueError("give one caption, or --file")
-    if caption is not None:
-        parsed = parse_caption(caption, backend)
-        console.print(str(parsed) or "(nothing)", markup=False, highlight=False)
-        if draw is not None:
-            draw_caption(parsed, draw)
-            console.print(f"The picture is in {draw}")
+    check_out(out)
+    if file is not None:
+        if out is None or draw is not None:
+            raise ValueError("--file goes with --out, and not with --draw")
+        _parse_file(file, out, backend)
         return
-    assert file is not None
-    if out is None or draw is not None:
-        raise ValueError("--file goes with --out, and not with --draw")
-    if not out.parent.is_dir():
-        raise ValueError(f"{out}: there is no folder {out.parent}")
+    assert caption is not None
+    if draw is not None:
+        from pyg_sgm.viz import check_picture
+
+        check_picture(draw)
+    parsed = parse_caption(caption, backend)
+    if out is not None:
+        with _open_out(out) as graphs:
+            graphs.write(json.dumps(parsed.to_dict(), ensure_ascii=False) + "\n")
+    else:
+        console.print(str(parsed) or "(nothing)", markup=False, highlight=False)
+    if draw is not None:
+        from pyg_sgm.viz import draw_caption
+
+        draw_caption(parsed, draw)
+        messages.print(f"The picture is in {draw}", markup=False, highlight=False)
+
+
+def _parse_file(file: Path, out: Path, backend: Literal["learned", "rules"]) -> None:
+    from pyg_sgm.text import parse_stream
+
     number = 0
     lines = (line.rstrip("\r\n") for line in _lines(file))
-    with atomic_write(out) as side, side.open("w", encoding="utf-8") as graphs:
+    with _open_out(out) as graphs:
         for parsed in parse_stream(lines, backend):
             number += 1
             graphs.write(json.dumps(parsed.to_dict(), ensure_ascii=False) + "\n")
-    console.print(f"{number} graphs are in {out}")
+    messages.print(f"{number} graphs are in {out}", markup=False, highlight=False)
+
+
+@contextmanager
+def _open_out(out: Path) -> Iterator[TextIO]:
+    """A file that is written whole or not at all, or the standard output."""
+    from pyg_sgm.io import atomic_write
+
+    if is_stdout(out):
+        yield sys.stdout
+        return
+    with atomic_write(out) as temporary, temporary.open("w", encoding="utf-8") as file:
+        yield file
 
 
 def _lines(path: Path) -> Iterator[str]:
     """Lines of a text file, beneath a progress bar."""
-    with progress_open(path, "r", encoding="utf-8", description="parsing", console=console) as file:
+    from rich.progress import open as progress_open
+
+    with progress_open(
+        path,
+        "r",
+        encoding="utf-8-sig",
+        newline="\n",
+        description="parsing",
+        console=messages,
+        disable=not messages.is_terminal,
+    ) as file:
         try:
             yield from file
         except UnicodeDecodeError as error:

@@ -1,15 +1,18 @@
 """``pyg-sgm probe``"""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.table import Table
 
-from pyg_sgm.cli._app import KnownData, Run, console, open_run, write_json
+from pyg_sgm.cli._app import JsonFile, KnownData, Run, check_out, console, is_stdout, open_run, write_json
 from pyg_sgm.cli._data import PixelFlags, open_part
-from pyg_sgm.evaluation import Probe, probe_relations
-from pyg_sgm.retrieval import with_parses
+
+if TYPE_CHECKING:
+    from pyg_sgm.evaluation import Probe
 
 
 def probe(
@@ -20,7 +23,7 @@ def probe(
     dev_every: int | None = None,
     pixels: PixelFlags = None,
     seed: int = 0,
-    json: Annotated[Path | None, Parameter(name="--json")] = None,
+    json: JsonFile = None,
 ) -> None:
     """Print how often a true caption scores higher with its image than the same caption with
     subject and object swapped, another predicate, or another attribute.
@@ -38,19 +41,25 @@ def probe(
     seed
         Of the edits.
     json
-        File for the results of every kind: accuracy and control (another image), as fractions, and
-        the number of cases.
+        File for the results of every kind, - for the standard output: accuracy and control
+        (another image), as fractions, and the number of cases.
     """
+    from pyg_sgm.evaluation import probe_relations
+    from pyg_sgm.retrieval import with_parses
+
+    check_out(json)
     matcher = open_run(run)
     dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
     probes = probe_relations(matcher, with_parses(dataset), seed)
+    if json is not None:
+        results = {one.kind: one.to_dict() for one in probes}
+        write_json(json, {**results, "chance": 0.5, "unit": "fraction", "seed": seed})
+    if is_stdout(json):
+        return
     console.print(_table(probes, name))
     for one in probes:
         for true, false in one.cases[:1]:
             console.print(f"{_name(one)}: {true.caption} / {false.caption}", markup=False)
-    if json is not None:
-        results = {one.kind: one.to_dict() for one in probes}
-        write_json(json, {**results, "chance": 0.5, "unit": "fraction", "seed": seed})
 
 
 def _table(probes: list[Probe], title: str) -> Table:

@@ -1,22 +1,34 @@
 """``pyg-sgm search``"""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from pyg_sgm.cli._app import JsonFile, KnownData, Run, console, open_run, write_json
+from pyg_sgm.cli._app import (
+    JsonFile,
+    KnownData,
+    Run,
+    check_out,
+    console,
+    is_stdout,
+    open_run,
+    write_json,
+)
 from pyg_sgm.cli._data import PixelFlags, find_text, image_index, known_split, open_data
-from pyg_sgm.data import ImageRecord, TextRecord, image_record
-from pyg_sgm.datasets import SceneGraphDataset
-from pyg_sgm.retrieval import Candidate, search_images, search_similar, search_texts
-from pyg_sgm.retrieval.search import graph_phrases, in_order
 
-Query = TextRecord | ImageRecord
+if TYPE_CHECKING:
+    from pyg_sgm.data import ImageRecord, TextRecord
+    from pyg_sgm.datasets import SceneGraphDataset
+    from pyg_sgm.retrieval import Candidate
+
+    Query: TypeAlias = TextRecord | ImageRecord
 
 
 def search(
@@ -56,10 +68,17 @@ def search(
     out
         File of a picture of the same, such as sheet.png.
     """
+    from pyg_sgm.retrieval import search_images, search_similar, search_texts
+
     if sum(queries is not None for queries in (text, image, similar_to)) != 1:
         raise ValueError("give --text, --image or --similar-to, and only one of them")
     if top < 1:
         raise ValueError(f"--top: must be at least 1, got {top}")
+    check_out(json)
+    if out is not None:
+        from pyg_sgm.viz import check_picture
+
+        check_picture(out)
     matcher = open_run(run)
     split = known_split(data, split, run)
     dataset = open_data(data, split, run, pixels, matcher, captioned=image is not None)
@@ -77,7 +96,7 @@ def search(
         found = search_texts(matcher, chosen, dataset, top)
     captions = None if image is None else dataset.captions
     kind, count = ("images", len(searched)) if captions is None else ("captions", len(captions))
-    if str(json) != "-":
+    if not is_stdout(json):
         for query, one in zip(queries, found, strict=True):
             console.print(_table(query, one, captions))
         console.print(f"Searched {count:,} {kind} of the split {split}", highlight=False)
@@ -91,12 +110,14 @@ def search(
             draw_found_images(queries, found, dataset, out)
         else:
             draw_found_texts(images, found, dataset, out)
-        if str(json) != "-":
+        if not is_stdout(json):
             console.print(f"The picture is in {out}", markup=False)
 
 
 def _pictured(name: str, dataset: SceneGraphDataset) -> ImageRecord:
     """An image of the data by its name, else a file."""
+    from pyg_sgm.data import image_record
+
     if name in dataset.image_ids:
         return dataset.images[image_index(name, dataset)]
     if not Path(name).is_file():
@@ -105,6 +126,8 @@ def _pictured(name: str, dataset: SceneGraphDataset) -> ImageRecord:
 
 
 def _table(query: Query, found: Sequence[Candidate], captions: Sequence[str] | None) -> Table:
+    from pyg_sgm.retrieval.search import in_order
+
     shown = in_order(found)
     own = f"its own is at {found[-1].rank:,}" if len(shown) < len(found) else None
     table = Table(title=escape(_title(query)), caption=own, title_justify="left")
@@ -125,6 +148,9 @@ def _table(query: Query, found: Sequence[Candidate], captions: Sequence[str] | N
 
 def _title(query: Query) -> str:
     """A text with its graph, the name of an image."""
+    from pyg_sgm.data import ImageRecord
+    from pyg_sgm.retrieval.search import graph_phrases
+
     if isinstance(query, ImageRecord):
         return query.id
     return "\n".join([query.caption, " | ".join(graph_phrases(query)) or "(no graph)"])
@@ -134,6 +160,9 @@ def _row(
     query: Query, found: Sequence[Candidate], captions: Sequence[str] | None
 ) -> dict[str, Any]:
     """A query with its answers, fit for JSON."""
+    from pyg_sgm.data import ImageRecord
+    from pyg_sgm.retrieval.search import graph_phrases
+
     answers = [
         asdict(one) | ({} if captions is None else {"caption": captions[one.index]})
         for one in found

@@ -1,22 +1,23 @@
 """``pyg-sgm train``"""
 
 import json
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from pyg_sgm.cli._app import Data, console
-from pyg_sgm.cli._data import PixelFlags, Pixels, data_name, open_data, size_of
-from pyg_sgm.cli._metrics import metrics_table
-from pyg_sgm.datasets.registry import with_full_paths
-from pyg_sgm.models.recipe import Schedule
-from pyg_sgm.retrieval import SceneGraphMatcher
-from pyg_sgm.training import Recipe, find_recipe
-from pyg_sgm.training.fit import is_first_process
-from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, SHARED, SOURCE, check_run_dir
+from pyg_sgm.cli._data import (
+    PixelFlags,
+    Pixels,
+    data_name,
+    give_graphs,
+    open_records,
+    size_of,
+)
 
 Model = Annotated[str, Parameter(help="Model, such as sgm.")]
 
@@ -38,7 +39,7 @@ def train(
     captions_per_image: int | None = None,
     lr: float | None = None,
     weight_decay: float | None = None,
-    schedule: Schedule | None = None,
+    schedule: Literal["constant", "cosine", "one-cycle", "step"] | None = None,
     warmup: float | None = None,
     clip: float | None = None,
     feature_dropout: float | None = None,
@@ -111,31 +112,44 @@ def train(
     overwrite
         Replace the run that is there.
     """
-    changes = {
-        name: value
-        for name, value in locals().items()
-        if name in {field.name for field in fields(Recipe)} - {"options"} and value is not None
-    }
-    settings = _options(options or [])
-    matcher = SceneGraphMatcher(model, **settings)
+    asked = dict(locals())
+    from pyg_sgm.cli._metrics import metrics_table
+    from pyg_sgm.datasets.registry import with_full_paths
+    from pyg_sgm.retrieval import SceneGraphMatcher
+    from pyg_sgm.training import RecipeFields, check_fit, find_recipe
+    from pyg_sgm.training.fit import is_first_process
+    from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, SHARED, SOURCE
+
+    names = RecipeFields.__annotations__
+    changes = {k: v for k, v in asked.items() if k in names and v is not None}
+    matcher = SceneGraphMatcher(model, **_options(options or []))
     chosen = find_recipe(model, recipe).replace(**changes)
-    if is_first_process():  # before images become graphs, which may take long
-        check_run_dir(out, resume, overwrite)
+    # Before images become graphs, which may take long.
+    check_fit(
+        chosen, out, devices=devices, accelerator=accelerator, resume=resume, overwrite=overwrite
+    )
     if dev_split is not None and dev_every:
         raise ValueError("--dev-every and --dev-split exclude each other")
+    if dev_every is not None and dev_every != 0 and dev_every < 2:
+        raise ValueError(f"--dev-every must be 0 or at least 2, got {dev_every}")
+    if word_vectors is not None and not word_vectors.is_file():
+        raise ValueError(f"{word_vectors}: there is no such file of word vectors")
     known: dict[str, Any] = {SOURCE: with_full_paths(data_name(data, pixels, out)), HELD_OUT: None}
     if pixels is not None and pixels.graphs is not None:
         known[SHARED] = str(pixels.graphs.resolve())
     elif not resume:  # a run that is overwritten may have had others
         pixels = replace(pixels or Pixels(), graphs=out / GRAPHS)
-    dataset, dev = open_data(data, split, out, pixels, matcher), None
-    if dev_split is not None:
-        dev = open_data(data, dev_split, out, pixels, matcher)
-        known[HELD_OUT] = {"split": dev_split, "dev_every": 0}
-    elif dev_every != 0:
-        dev_every = 5 if dev_every is None else dev_every
-        dataset, dev = dataset.split_every(dev_every)
-        known[HELD_OUT] = {"split": split, "dev_every": dev_every}
+    dataset, dev = open_records(data, split, out, pixels), None
+    with _run_dir(out, resume, overwrite):
+        dataset = give_graphs(dataset, out, pixels, matcher)
+        if dev_split is not None:
+            dev = open_records(data, dev_split, out, pixels)
+            known[HELD_OUT] = {"split": dev_split, "dev_every": 0, "num_images": len(dev.images)}
+            dev = give_graphs(dev, out, pixels, matcher)
+        elif dev_every != 0:
+            part = {"split": split, "dev_every": dev_every or 5}
+            known[HELD_OUT] = {**part, "num_images": len(dataset.images)}
+            dataset, dev = dataset.split_every(dev_every or 5)
     matcher.fit(
         dataset,
         dev,
@@ -153,7 +167,25 @@ def train(
     if is_first_process():
         if dev is not None:
             console.print(metrics_table(matcher.evaluate(dev), f"{size_of(dev)}, best epoch"))
-        console.print(f"The model is in {out}", markup=False)
+        console.print(f"The model is in {out}", markup=False, highlight=False)
+
+
+@contextmanager
+def _run_dir(out: Path, resume: bool, overwrite: bool) -> Iterator[None]:
+    """The folder is that of the run while graphs are made, which are kept if this is stopped."""
+    from pyg_sgm.training.fit import is_first_process
+    from pyg_sgm.training.run_dir import run_dir
+
+    if not is_first_process():
+        yield
+        return
+    try:
+        with run_dir(out, resume, overwrite):
+            yield
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(
+            "stopped before the first epoch; the same command goes on with the graphs that are made"
+        ) from stop
 
 
 def _options(pairs: Sequence[str]) -> dict[str, Any]:

@@ -138,6 +138,13 @@ def _is_recall(name: str) -> bool:
     return name.startswith("dev_") and not name.endswith("_medr")
 
 
+def _of_version_0_1(epoch: Epoch) -> Epoch:
+    """Version 0.1 counted epochs from 0 and had recalls in percent."""
+    percent = ("_r1", "_r5", "_r10", "_rsum")
+    fractions = {name: value / 100 for name, value in epoch.items() if name.endswith(percent)}
+    return {**epoch, **fractions, "epoch": epoch["epoch"] + 1}
+
+
 def _csv(rows: list[Epoch]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]))

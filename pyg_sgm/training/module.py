@@ -71,6 +71,14 @@ class MatcherTraining(pl.LightningModule):
         self.gather_negatives = gather_negatives
         self.losses: list[Tensor] = []  # of the steps of this epoch
         self._warned = False
+        self._steps_per_epoch = 0
+
+    def on_train_start(self) -> None:
+        # A resumed optimizer has the rate of its recipe; if this one has more epochs, that is
+        # another, else the same number.
+        step = self.trainer.lr_scheduler_configs[0].scheduler.last_epoch
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.recipe.lr * lr_factor(step, self._steps_per_epoch, self.recipe)
 
     def on_train_epoch_start(self) -> None:
         key = [self.seed, self.current_epoch, self.global_rank]
@@ -116,6 +124,7 @@ class MatcherTraining(pl.LightningModule):
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr)
         steps = int(self.trainer.estimated_stepping_batches) // self.recipe.epochs
+        self._steps_per_epoch = steps
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: lr_factor(step, steps, self.recipe)
         )

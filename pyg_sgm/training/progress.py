@@ -56,7 +56,7 @@ class EpochLines(Checkpoint):  # such callbacks are called when the epoch has be
 
 
 def describe(epoch: Epoch, epochs: int, best: bool) -> str:
-    """An epoch in one line.
+    """An epoch in one line, with rsum in percent.
 
     Example:
         >>> describe({"epoch": 2.0, "loss": 1.25, "dev_rsum": 3.125, "seconds": 9.0}, 20, best=True)

@@ -42,6 +42,8 @@ TENSORBOARD = ("logs/events.out.tfevents.*", "logs/hparams.yaml")
 WRITTEN = (LAST, LAST + ".tmp", CONFIG, WEIGHTS, VOCABULARIES, METRICS, *TENSORBOARD)
 _FOLDERS = ("checkpoints", "logs")
 _OWN = {RUN, CONFIG, WEIGHTS, VOCABULARIES, PARSES, GRAPHS, *_FOLDERS}
+# Version 0.1 did not write these.
+_NEW = (HELD_OUT_IMAGES, f"{HELD_OUT}.num_images")
 _TRAILER = b"\nsha256:"
 _RESUME, _OVERWRITE = "--resume, resume=True", "--overwrite, overwrite=True"
 
@@ -60,6 +62,7 @@ def run_dir(folder: Path, resume: bool = False, overwrite: bool = False) -> Iter
             if a run to be resumed is not there, or another process uses the folder.
     """
     check_run_dir(folder, resume, overwrite)
+    new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         check_run_dir(folder, resume, overwrite)  # it may have changed before the lock
@@ -69,7 +72,13 @@ def run_dir(folder: Path, resume: bool = False, overwrite: bool = False) -> Iter
             # First, so that whatever ends this process leaves a folder that is known to be a run.
             write_json(folder / RUN, MARKER)
             _clear(folder)
-        yield
+        try:
+            yield
+        except Exception:
+            if new and [path.name for path in folder.iterdir()] == [RUN]:
+                (folder / RUN).unlink()  # what failed at once leaves nothing behind
+                folder.rmdir()
+            raise
 
 
 def start_run(folder: Path, settings: Mapping[str, Any], resume: bool = False) -> None:
@@ -184,7 +193,7 @@ def _check_same(folder: Path, wanted: dict[str, Any]) -> None:
     for name in before | now:
         if name in (*MARKER, SOURCE, SHARED) or before.get(name) == now.get(name):
             continue
-        if name == HELD_OUT_IMAGES and name not in before:  # version 0.1 did not write them
+        if name in _NEW and name not in before:
             continue
         if name == "recipe.epochs" and now[name] > before[name]:
             continue

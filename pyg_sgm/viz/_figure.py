@@ -59,15 +59,28 @@ def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
     return figure
 
 
-def _save(figure: Figure, path: Path) -> None:
-    suffix = path.suffix[1:].lower()
-    known = figure.canvas.get_supported_filetypes()
-    if suffix not in known:
+def check_picture(path: str | os.PathLike[str]) -> None:
+    """Checks a file of a picture before the work that it is about.
+
+    Args:
+        path: The file; its ending says the format.
+
+    Raises:
+        ValueError: If there is no such format, or no such folder.
+        ImportError: Without Matplotlib.
+    """
+    path = Path(path)
+    known = new_figure(1, 1).canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
         raise ValueError(f"{path}: unknown format; known: {', '.join(sorted(known))}")
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    check_picture(path)
     with atomic_write(path) as side:
-        figure.savefig(side, format=suffix)
+        figure.savefig(side, format=path.suffix[1:].lower())
 
 
 def short(text: str, length: int) -> str:

@@ -55,6 +55,21 @@ def test_the_marker_comes_first(tmp_path: Path) -> None:
         assert json.loads((tmp_path / "run" / "run.json").read_text()) == MARKER
 
 
+def test_what_fails_at_once_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), run_dir(tmp_path / "run"):
+        raise KeyError
+    assert not (tmp_path / "run").exists()
+
+    def fail_with_parses() -> None:
+        with run_dir(tmp_path / "run"):
+            (tmp_path / "run" / PARSES).touch()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_with_parses()
+    assert files(tmp_path / "run") == {"run.json", PARSES}
+
+
 def test_a_run_without_an_epoch_frees_its_name(tmp_path: Path) -> None:
     start(tmp_path)
     (tmp_path / "config.json").touch()
