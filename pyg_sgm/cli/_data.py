@@ -199,8 +199,14 @@ def _graph_folder(run: Path) -> Path:
 
 
 def size_of(dataset: SceneGraphDataset) -> str:
-    """How many images and texts there are, as the title of a table."""
-    return f"{len(dataset.images):,} images, {len(dataset.texts):,} texts"
+    """How many images and texts there are, as the title of a table; those of images that cannot be
+    read do not count."""
+    from pyg_sgm.retrieval.prepare import with_known_images
+
+    known = with_known_images(dataset)
+    unread = len(dataset.images) - len(known.images)
+    left_out = f", {unread:,} images cannot be read" if unread else ""
+    return f"{len(known.images):,} images, {len(known.texts):,} texts{left_out}"
 
 
 def find_text(text: str, *datasets: SceneGraphDataset) -> TextRecord:

@@ -1,11 +1,17 @@
 """``pyg-sgm evaluate``"""
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from cyclopts import Parameter
-
-from pyg_sgm.cli._app import JsonFile, KnownData, Run, check_out, console, is_stdout, open_run, write_json
+from pyg_sgm.cli._app import (
+    JsonFile,
+    KnownData,
+    Run,
+    check_out,
+    console,
+    is_stdout,
+    open_run,
+    write_json,
+)
 from pyg_sgm.cli._data import PixelFlags, open_part
 
 

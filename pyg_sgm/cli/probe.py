@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
 from rich.table import Table
 
-from pyg_sgm.cli._app import JsonFile, KnownData, Run, check_out, console, is_stdout, open_run, write_json
+from pyg_sgm.cli._app import (
+    JsonFile,
+    KnownData,
+    Run,
+    check_out,
+    console,
+    is_stdout,
+    open_run,
+    write_json,
+)
 from pyg_sgm.cli._data import PixelFlags, open_part
 
 if TYPE_CHECKING:

@@ -83,16 +83,19 @@ def search(
     split = known_split(data, split, run)
     dataset = open_data(data, split, run, pixels, matcher, captioned=image is not None)
     searched = [one.id for one in dataset.images if one.has_graph]
-    queries: Sequence[Query]
+    queries: list[Query]
     if text is not None:
-        queries = texts = [find_text(one, dataset) for one in text]
+        texts = [find_text(one, dataset) for one in text]
+        queries = [*texts]
         found = search_images(matcher, texts, dataset, top)
     elif similar_to is not None:
-        queries = images = [_pictured(one, dataset) for one in similar_to]
+        images = [_pictured(one, dataset) for one in similar_to]
+        queries = [*images]
         found = search_similar(matcher, images, dataset, top)
     else:
         chosen = [image_index(one, dataset) for one in image or ()]
-        queries = images = [dataset.images[i] for i in chosen]
+        images = [dataset.images[i] for i in chosen]
+        queries = [*images]
         found = search_texts(matcher, chosen, dataset, top)
     captions = None if image is None else dataset.captions
     kind, count = ("images", len(searched)) if captions is None else ("captions", len(captions))

@@ -34,7 +34,7 @@ def open_small(detector: str = "grid") -> Extractor:
 
 @pytest.fixture(autouse=True)
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("pyg_sgm.retrieval.prepare", "pyg_sgm.vision.description", "pyg_sgm.cli._data"):
+    for place in ("pyg_sgm.retrieval.prepare", "pyg_sgm.vision.description", "pyg_sgm.vision"):
         monkeypatch.setattr(f"{place}.open_extractor", open_small)
 
 
