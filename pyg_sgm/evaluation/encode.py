@@ -1,14 +1,19 @@
 """Encoding collections of graphs block by block."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 import torch
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import GraphCollection
 from pyg_sgm.models import Encoding, Matcher
 
+_LOCK = threading.Lock()
+_USERS: WeakKeyDictionary[Matcher, tuple[int, bool]] = WeakKeyDictionary()
 IMAGES_PER_BLOCK = 256
 TEXTS_PER_BLOCK = 1024
 
@@ -64,10 +69,14 @@ def _encode(
 ) -> Encoding:
     if len(graphs) == 0:
         raise ValueError("there is no graph to encode")
-    device = next(model.parameters()).device
+    like = next(model.parameters())
+
+    def move(value: Tensor) -> Tensor:
+        return value.to(like if value.is_floating_point() else like.device)
+
     with evaluating(model):
         parts = [
-            encode(graphs.batch(index).to(device))
+            encode(graphs.batch(index).apply(move))
             for index in torch.arange(len(graphs)).split(block)
         ]
     return type(parts[0]).cat(parts)
@@ -75,10 +84,19 @@ def _encode(
 
 @contextmanager
 def evaluating(model: Matcher) -> Iterator[None]:
-    training = model.training
-    model.eval()
+    """Evaluation mode without the autograd graph. Threads may share a model: the mode it was in
+    comes back when the last of them is done."""
+    with _LOCK:
+        count, training = _USERS.get(model, (0, model.training))
+        _USERS[model] = (count + 1, training)
+        model.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        model.train(training)
+        with _LOCK:
+            count, training = _USERS.pop(model)
+            if count > 1:
+                _USERS[model] = (count - 1, training)
+            else:
+                model.train(training)

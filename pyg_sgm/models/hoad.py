@@ -292,8 +292,8 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
 
     def _high_order(self, image: Tensor, text: Tensor) -> Tensor:
         """Score of the matching vectors of both sides, ``[...]`` from ``[..., l]`` each."""
-        both = torch.cat([text, image], dim=-1)
-        out = self.mlp(both).squeeze(-1)
+        both = torch.cat([text, image], dim=-1)  # float32 also where the weights are not
+        out = self.mlp(both.to(self.match.weight_text.dtype)).squeeze(-1)
         return out + both.mean(-1) if self.logits else out.sigmoid()
 
     def _encoding(

@@ -19,7 +19,9 @@ def l2_normalize(x: Tensor) -> Tensor:
         tensor([[0.6000, 0.8000],
                 [0.0000, 0.0000]])
     """
-    return x * inverse_root(x.square().sum(-1, keepdim=True))
+    # Squares of small numbers are zero in half precision.
+    wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    return (wide * inverse_root(wide.square().sum(-1, keepdim=True))).to(x.dtype)
 
 
 def inverse_root(square: Tensor) -> Tensor:

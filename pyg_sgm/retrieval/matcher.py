@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, Unpack
 
+from torch import Tensor
+
 from pyg_sgm.data.vectors import add_word_vectors
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.evaluation import (
@@ -145,7 +147,8 @@ class SceneGraphMatcher(HubScorer):
             self.extractor = extractor_of(folder)
         dataset = self._prepared(dataset, folder)
         dev = None if dev is None else self._prepared(dev, folder)
-        vocabularies, vectors = dataset.vocabularies(chosen.min_count), {}
+        vocabularies = dataset.vocabularies(chosen.min_count)
+        vectors: dict[str, tuple[Tensor, Tensor]] = {}
         if word_vectors is not None:
             vocabularies, vectors = add_word_vectors(vocabularies, word_vectors)
             width = next(iter(vectors.values()))[0].size(1)

@@ -260,10 +260,10 @@ def _merged(
             merged.append(image if image.has_graph else replace(image, file=None))
     own = [i for i, image in enumerate(images) if image.has_graph]
     if not own:  # nothing is read: the storage may be a large folder
-        row = torch.tensor(rows)
-        known, row = row >= 0, row.clamp(min=0)
+        index = torch.tensor(rows)
+        known, index = index >= 0, index.clamp(min=0)
         return merged, {
-            node: Ragged(part.rows, Spans(part.spans.start[row], part.spans.count[row] * known))
+            node: Ragged(part.rows, Spans(part.spans.start[index], part.spans.count[index] * known))
             for node, part in extracted.items()
         }
     dim = extractor.features.dim

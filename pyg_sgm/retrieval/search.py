@@ -69,8 +69,8 @@ def best_of(
         raise ValueError(f"k must be at least 1, got {k}")
     if scores.isnan().any():
         raise ValueError(f"the score of {ids[int(scores.isnan().nonzero()[0])]!r} is NaN")
-    order = scores.argsort(descending=True, stable=True)
-    order = order[: int((scores > -torch.inf).sum())].tolist()
+    answers = int((scores > -torch.inf).sum())
+    order: list[int] = scores.argsort(descending=True, stable=True)[:answers].tolist()
     shown = order[:k]
     if relevant and not set(relevant) & set(shown):
         shown += [i for i in order[k:] if i in relevant][:1]
