@@ -47,6 +47,7 @@ def train(
     loss: Literal["contrastive", "hoad", "triplet"] | None = None,
     patience: int | None = None,
     precision: str | None = None,
+    text_encoder: str | None = None,
     seed: int = 0,
     devices: int = 1,
     accelerator: str = "auto",
@@ -99,6 +100,8 @@ def train(
         Epochs without a better dev rsum after which training stops; 0 for never.
     precision
         Such as 32-true or bf16-mixed.
+    text_encoder
+        Language model whose vectors words start from: minilm (extra minilm), or hf:NAME.
     seed
         Initial weights, order of the batches, dropout.
     devices

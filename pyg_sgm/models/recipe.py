@@ -38,6 +38,7 @@ class RecipeFields(TypedDict, total=False):
     precision: str
     patience: int
     min_count: int
+    text_encoder: str | None
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Recipe:
         patience: Epochs in a row without a better dev rsum after which training stops; 0 for
             never.
         min_count: Words of the training texts that occur less often become unknown.
+        text_encoder: Language model that gives the features of words, a name of
+            :func:`pyg_sgm.text.open_text_encoder`; :obj:`None` for embeddings of tokens.
         options: Arguments of the model.
 
     Raises:
@@ -92,6 +95,7 @@ class Recipe:
     precision: str = "32-true"
     patience: int = 0
     min_count: int = 1
+    text_encoder: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -35,12 +35,15 @@ class SavedModel:
         vocabularies: What its labels and words mean.
         extractor: What made the graphs of its images from pixels, fit for JSON. (default:
             :obj:`None`, they came as graphs)
+        text_encoder: What gives the features of words, fit for JSON. (default: :obj:`None`, words
+            have none)
     """
 
     name: str
     model: Matcher
     vocabularies: Vocabularies
     extractor: Mapping[str, Any] | None = None
+    text_encoder: Mapping[str, Any] | None = None
 
 
 def save_model(folder: str | os.PathLike[str], saved: SavedModel) -> None:
@@ -58,6 +61,7 @@ def save_description(folder: str | os.PathLike[str], saved: SavedModel) -> None:
         "sizes": asdict(saved.model.sizes),
         "options": saved.model.config,
         "extractor": saved.extractor,
+        "text_encoder": saved.text_encoder,
     }
     write_json(Path(folder) / CONFIG, config)
 
@@ -99,7 +103,13 @@ def load_model(folder: str | os.PathLike[str]) -> SavedModel:
     if any(buffer.is_meta for buffer in model.buffers()):  # some that are not saved
         model = build_model(config["model"], GraphSizes(**sizes), config["options"])
         model.load_state_dict(weights)
-    return SavedModel(config["model"], model.eval(), vocabularies, config.get("extractor"))
+    return SavedModel(
+        config["model"],
+        model.eval(),
+        vocabularies,
+        config.get("extractor"),
+        config.get("text_encoder"),
+    )
 
 
 def build_model(
@@ -191,8 +201,9 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(options, dict):
         raise ValueError(f"{path}: options: expected an object")
     config["options"] = {model.renamed_options.get(k, k): v for k, v in options.items()}
-    if not isinstance(config.get("extractor"), dict | None):
-        raise ValueError(f"{path}: extractor: expected an object, or null")
+    for name in ("extractor", "text_encoder"):
+        if not isinstance(config.get(name), dict | None):
+            raise ValueError(f"{path}: {name}: expected an object, or null")
     return config
 
 

@@ -1,13 +1,11 @@
 """What words and phrases of texts start from."""
 
-import math
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.utils import scatter
 
-from pyg_sgm.ops import l2_normalize, segment_mean
+from pyg_sgm.ops import segment_mean
 
 
 def word_input(num_words: int, embed: int, word_features: int) -> "TokenEmbedding | WordFeatures":
@@ -55,15 +53,15 @@ class TokenEmbedding(nn.Embedding):
 
 
 class WordFeatures(nn.Module):
-    r"""Given vectors of words, of norm :math:`\sqrt{F} / 4`, and their mean over the words that a
-    node spans; zero for a node that spans none.
+    """Given vectors of words, and their mean over the words that a node spans; zero for a node
+    that spans none.
 
     Args:
-        channels (int): Width :math:`F` of the vectors.
+        channels (int): Width of the vectors.
 
     Shapes:
-        - **input:** text graphs whose words have ``x`` :math:`(N_{word}, F)`, and a node type
-        - **output:** :math:`(N, F)`, of its nodes
+        - **input:** text graphs whose words have ``x`` ``[num_words, channels]``, and a node type
+        - **output:** ``[num_nodes, channels]``
 
     Raises:
         ValueError: If words have no features, or features of another width.
@@ -74,7 +72,7 @@ class WordFeatures(nn.Module):
         >>> graph = text_graph("a red dog", Vocabulary(["a", "red", "dog"]), ["red dog", "tail"])
         >>> graph["word"].x = torch.tensor([[1.0, 0, 0, 0], [0, 2, 0, 0], [0, 0, 0, 3]])
         >>> WordFeatures(4)(graph, "object")
-        tensor([[0.0000, 0.2500, 0.0000, 0.2500],
+        tensor([[0.0000, 1.0000, 0.0000, 1.5000],
                 [0.0000, 0.0000, 0.0000, 0.0000]])
     """
 
@@ -87,7 +85,6 @@ class WordFeatures(nn.Module):
         if x is None or x.size(1) != self.channels:
             width = 0 if x is None else x.size(1)
             raise ValueError(f"word.x: {width} features, the model has {self.channels}")
-        x = l2_normalize(x) * (math.sqrt(self.channels) / 4)
         if node == "word":
             return x
         of_node, word = batch[node, "spans", "word"].edge_index

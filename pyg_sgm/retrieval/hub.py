@@ -158,5 +158,5 @@ class HubScorer(Scorer, PyTorchModelHubMixin, library_name="pyg_sgm", model_card
     def _of(cls, saved: SavedModel) -> Self:
         matcher = cls(saved.name, **saved.model.config)
         matcher.model, matcher.vocabularies = saved.model, saved.vocabularies
-        matcher.made_by = saved.extractor
+        matcher.made_by, matcher.read_by = saved.extractor, saved.text_encoder
         return matcher

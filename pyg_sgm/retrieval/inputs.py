@@ -164,21 +164,27 @@ def image_graphs(
 def text_graphs(
     texts: SceneGraphDataset | GraphCollection | TextInput | Iterable[TextInput],
     vocabularies: Vocabularies,
+    word_features: Callable[[Sequence[TextRecord]], Ragged] | None = None,
 ) -> TextGraphs:
     """Text graphs of anything in :data:`Texts` that is not yet encoded.
 
     Args:
         texts: The texts.
         vocabularies: Those of the model.
+        word_features: Gives the features of the words of records. (default: :obj:`None`, none)
 
     Raises:
         ValueError: If they are something else, or there is none.
     """
+
+    def packed(records: Sequence[TextRecord]) -> TextGraphs:
+        features = {} if word_features is None else {"word": word_features(records)}
+        return TextGraphs(pack_texts(records, vocabularies.words, features), records)
+
     if isinstance(texts, GraphCollection):
         return TextGraphs(texts)
     if isinstance(texts, SceneGraphDataset):
-        records = with_parses(texts).texts
-        return TextGraphs(pack_texts(records, vocabularies.words), records)
+        return packed(with_parses(texts).texts)
     if isinstance(texts, (str, TextRecord, HeteroData)):
         texts = [texts]
     items = list(texts) if isinstance(texts, Iterable) else [texts]
@@ -189,8 +195,7 @@ def text_graphs(
             raise ValueError(f"{_EXPECTED_TEXTS}, got {_kinds(items)}")
     if not items:
         raise ValueError(f"{_EXPECTED_TEXTS}, got an empty list")
-    records = _parsed([item for item in items if isinstance(item, (str, TextRecord))])
-    return TextGraphs(pack_texts(records, vocabularies.words), records)
+    return packed(_parsed([item for item in items if isinstance(item, (str, TextRecord))]))
 
 
 _EXPECTED_IMAGES = (

@@ -47,8 +47,10 @@ from pyg_sgm.retrieval.prepare import (
     with_parses,
 )
 from pyg_sgm.retrieval.search import Candidate, best_of
+from pyg_sgm.text import TextEncoder, open_text_encoder
+from pyg_sgm.text.encoder import describe_text_encoder
 from pyg_sgm.training import Recipe, RecipeFields, check_fit, find_recipe, fit
-from pyg_sgm.training.run_dir import GRAPHS
+from pyg_sgm.training.run_dir import GRAPHS, VECTORS
 
 
 class SceneGraphMatcher(HubScorer):
@@ -101,7 +103,8 @@ class SceneGraphMatcher(HubScorer):
         Captions without a graph are parsed, and images that are files without a graph go through
         :func:`~pyg_sgm.retrieval.with_graphs`, with :attr:`extractor`, or one that is chosen as
         there. Images that cannot be read are left out with their texts. What can be checked is
-        checked before that.
+        checked before that. With the field ``text_encoder`` of the recipe, words are the vectors of
+        a language model, kept in ``words.vec`` of the run, and labels start from them.
 
         Args:
             dataset: What is trained on; its words and labels make the vocabularies.
@@ -142,6 +145,9 @@ class SceneGraphMatcher(HubScorer):
         )
         if word_vectors is not None and not Path(word_vectors).is_file():
             raise FileNotFoundError(f"{word_vectors}: there is no such file of word vectors")
+        encoder = self._chosen_encoder(chosen.text_encoder)
+        if encoder is not None and word_vectors is not None:
+            raise ValueError("word_vectors and text_encoder exclude each other")
         folder = None if out is None else Path(out) / GRAPHS
         if self.made_by is None and any(needs_graph(image) for image in dataset.images):
             self.extractor = extractor_of(folder)
@@ -153,16 +159,21 @@ class SceneGraphMatcher(HubScorer):
             vocabularies, vectors = add_word_vectors(vocabularies, word_vectors)
             width = next(iter(vectors.values()))[0].size(1)
             chosen = chosen.with_model_options(**{"embed": width, **chosen.options})
-        graphs = dataset.encode(vocabularies)
-        sizes = GraphSizes.of(vocabularies, feature_width(graphs.images))
+        width = 0
+        if encoder is not None:
+            vectors, width = encoder.labels(vocabularies), encoder.dim
+            chosen = chosen.with_model_options(embed=width)
+        read_words = self._word_features(None if out is None else Path(out) / VECTORS)
+        graphs = dataset.encode(vocabularies, read_words)
+        sizes = GraphSizes.of(vocabularies, feature_width(graphs.images), width)
         model = build_model(self.name, sizes, chosen.options, seed)
         model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
         vector_file = None if word_vectors is None else os.fspath(word_vectors)
         self.history = fit(
-            SavedModel(self.name, model, vocabularies, self.made_by),
+            SavedModel(self.name, model, vocabularies, self.made_by, self.read_by),
             graphs,
             chosen,
-            None if dev is None else dev.encode(vocabularies),
+            None if dev is None else dev.encode(vocabularies, read_words),
             out,
             seed=seed,
             devices=devices,
@@ -258,7 +269,8 @@ class SceneGraphMatcher(HubScorer):
             dataset: Images with captions.
         """
         saved = self._saved()
-        return evaluate(saved.model, self._prepared(dataset).encode(saved.vocabularies))
+        graphs = self._prepared(dataset).encode(saved.vocabularies, self._word_features())
+        return evaluate(saved.model, graphs)
 
     def evaluate_reranked(
         self, dataset: SceneGraphDataset, k: int = 10, gamma: float = 4e-3
@@ -272,7 +284,7 @@ class SceneGraphMatcher(HubScorer):
             gamma: Weight of the distraction score. (default: ``4e-3``)
         """
         saved = self._saved()
-        graphs = self._prepared(dataset).encode(saved.vocabularies)
+        graphs = self._prepared(dataset).encode(saved.vocabularies, self._word_features())
         return evaluate_reranked(saved.model, graphs, k, gamma)
 
     def explain(
@@ -293,8 +305,16 @@ class SceneGraphMatcher(HubScorer):
         if isinstance(image, EncodedImages) or isinstance(text, EncodedTexts):
             raise ValueError("explain: give the image and the text, not what they are encoded to")
         shown = image_graphs(image, saved.vocabularies, lambda: self.extractor)
-        told = text_graphs(text, saved.vocabularies)
+        told = text_graphs(text, saved.vocabularies, self._word_features())
         return explain_pair(saved.model, shown, told, saved.vocabularies)
+
+    def _chosen_encoder(self, name: str | None) -> TextEncoder | None:
+        """The text encoder of a training: one that was set before, else that of the recipe."""
+        if self._text_encoder is None or self.model is not None:
+            self._text_encoder = None if name is None else open_text_encoder(name)
+        encoder = self._text_encoder
+        self.read_by = None if encoder is None else describe_text_encoder(encoder)
+        return encoder
 
     def _prepared(
         self, dataset: SceneGraphDataset, folder: Path | None = None

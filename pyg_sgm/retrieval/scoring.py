@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pyg_sgm._deprecated import renamed
-from pyg_sgm.data import Vocabularies
+from pyg_sgm.data import Ragged, TextRecord, Vocabularies
 from pyg_sgm.evaluation import encode_images, encode_texts, score, score_pairs
 from pyg_sgm.models import Matcher, find_model, model_name
 from pyg_sgm.models.serialization import SavedModel, check_options
@@ -24,6 +26,13 @@ from pyg_sgm.retrieval.inputs import (
     check_same_model,
     image_graphs,
     text_graphs,
+)
+from pyg_sgm.text import TextEncoder, word_features
+from pyg_sgm.text.encoder import (
+    MINILM,
+    check_text_encoder,
+    describe_text_encoder,
+    reopen_text_encoder,
 )
 from pyg_sgm.vision import Extractor
 from pyg_sgm.vision.description import describe, open_described
@@ -53,6 +62,8 @@ class Scorer(nn.Module):
         self.history: list[dict[str, float]] = []
         self.made_by: Mapping[str, Any] | None = None  # describes the extractor
         self._extractor: Extractor | None = None
+        self.read_by: Mapping[str, Any] | None = None  # describes the text encoder
+        self._text_encoder: TextEncoder | None = None
         self._fingerprint = Fingerprint()
 
     @property
@@ -79,6 +90,36 @@ class Scorer(nn.Module):
         if self.model is not None and self.made_by is not None:
             check_same(migrated(self.made_by).get("fingerprint"), extractor, "the matcher")
         self._extractor, self.made_by = extractor, describe(extractor)
+
+    @property
+    def text_encoder(self) -> TextEncoder | None:
+        """What gives the features of words, in training and afterwards; :obj:`None` if the model
+        reads words by its own embeddings. It may be set before :meth:`fit`; and afterwards to the
+        same one, if it is not one that is shipped.
+
+        Raises:
+            ValueError: If it is set to another one, or is not opened because only a file names it.
+            ImportError: If what it needs is not installed.
+        """
+        if self._text_encoder is None and self.read_by is not None:
+            self._text_encoder = reopen_text_encoder(self.read_by, "the matcher")
+        return self._text_encoder
+
+    @text_encoder.setter
+    def text_encoder(self, encoder: TextEncoder | None) -> None:
+        if self.model is not None:
+            if encoder is None or self.read_by is None:
+                raise ValueError("a trained matcher keeps the text encoder that it was trained on")
+            check_text_encoder(self.read_by, encoder, "the matcher")
+        self._text_encoder = encoder
+        self.read_by = None if encoder is None else describe_text_encoder(encoder)
+
+    def _word_features(
+        self, folder: Path | None = None
+    ) -> Callable[[Sequence[TextRecord]], Ragged] | None:
+        """What gives the features of the words of texts, kept in a folder."""
+        encoder = self.text_encoder
+        return None if encoder is None else partial(word_features, encoder=encoder, folder=folder)
 
     def encode_images(self, images: Images) -> EncodedImages:
         """Encodes a dataset, a collection, or image files, pixels, records or graphs.
@@ -119,7 +160,7 @@ class Scorer(nn.Module):
         if isinstance(texts, EncodedTexts):
             check_same_model(texts, self._fingerprint.of(saved))
             return texts
-        graphs = text_graphs(texts, saved.vocabularies).graphs
+        graphs = text_graphs(texts, saved.vocabularies, self._word_features()).graphs
         return EncodedTexts(
             graphs.ids, encode_texts(saved.model, graphs), self._fingerprint.of(saved)
         )
@@ -160,14 +201,16 @@ class Scorer(nn.Module):
     def _saved(self) -> SavedModel:
         if self.model is None or self.vocabularies is None:
             raise ValueError("the matcher is not trained: call fit, or from_pretrained")
-        return SavedModel(self.name, self.model, self.vocabularies, self.made_by)
+        return SavedModel(self.name, self.model, self.vocabularies, self.made_by, self.read_by)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles open the extractor again when they need it: its networks hold
-        sessions, which cannot be copied."""
+        """Copies and pickles open extractor and text encoder again when they need them: the
+        networks of the first hold sessions, which cannot be copied."""
         state = self.__dict__.copy()
         if self.made_by is not None and self.made_by.get("options") is not None:
             state["_extractor"] = None
+        if self.read_by is not None and self.read_by.get("name") == MINILM:
+            state["_text_encoder"] = None
         return state
 
     def extra_repr(self) -> str:

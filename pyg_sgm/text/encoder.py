@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
@@ -16,6 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.utils import segment
 
+from pyg_sgm.data import Vocabularies
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -25,9 +28,10 @@ PIECES_PER_BATCH = 4096
 
 
 class TextEncoder:
-    """A frozen language model as the ears of a matcher.
+    r"""A frozen language model as the ears of a matcher.
 
-    The vector of a word, in its context, is the mean of the last hidden states of its pieces.
+    The vector of a word, in its context, is the mean of the last hidden states of its pieces. All
+    vectors have the norm :math:`\sqrt{dim} / 4`, a size from which layers learn well.
 
     Args:
         name (str): What :func:`open_text_encoder` opens it by.
@@ -87,14 +91,22 @@ class TextEncoder:
             inside = row >= 0
             vectors.index_add_(0, row[inside], states[inside])
             count.index_add_(0, row[inside], torch.ones(int(inside.sum())))
-        return vectors / count.clamp(min=1)[:, None]
+        return _scaled(vectors / count.clamp(min=1)[:, None])
 
     def phrases(self, phrases: Sequence[str]) -> Tensor:
         """Vectors of labels, each read by itself: the mean of its words, ``[num_phrases, dim]``."""
         words = [phrase.split() for phrase in phrases]
         length = torch.tensor([len(phrase) for phrase in words], dtype=torch.long)
-        means: Tensor = segment(self(words), F.pad(length.cumsum(0), (1, 0)), reduce="mean")
-        return means
+        return _scaled(segment(self(words), F.pad(length.cumsum(0), (1, 0)), reduce="mean"))
+
+    def labels(self, vocabularies: Vocabularies) -> dict[str, tuple[Tensor, Tensor]]:
+        """Vectors of the labels of image graphs, in the form that
+        :meth:`pyg_sgm.models.Matcher.init_embeddings` takes; not of the unknown label."""
+        found = {}
+        for name in ("objects", "predicates", "attributes"):
+            labels = getattr(vocabularies, name).words
+            found[name] = self.phrases(labels), torch.arange(len(labels)) > 0
+        return found
 
 
 def open_text_encoder(name: str) -> TextEncoder:
@@ -114,6 +126,47 @@ def open_text_encoder(name: str) -> TextEncoder:
     if name.startswith("hf:") and name[3:]:
         return _transformers(name)
     raise ValueError(f"text encoder {name!r}; known: {MINILM}, hf:NAME")
+
+
+def describe_text_encoder(encoder: TextEncoder) -> dict[str, str]:
+    """What :func:`reopen_text_encoder` needs, fit for JSON."""
+    return {"name": encoder.name, "fingerprint": encoder.fingerprint}
+
+
+def reopen_text_encoder(description: Mapping[str, Any], where: str) -> TextEncoder:
+    """The text encoder of a saved matcher. Only the one that is shipped is opened: what somebody
+    else's file names is neither read nor downloaded.
+
+    Args:
+        description (mapping): See :func:`describe_text_encoder`.
+        where (str): What has it, for messages.
+
+    Raises:
+        ValueError: If it is another one, or has other weights now.
+        ImportError: If what it needs is not installed.
+    """
+    name = description.get("name")
+    if name != MINILM:
+        raise ValueError(
+            f"{where} reads texts by {name!r}, which is not opened because a file says so: set "
+            "its text_encoder to open_text_encoder(...)"
+        )
+    encoder = open_text_encoder(MINILM)
+    check_text_encoder(description, encoder, where)
+    return encoder
+
+
+def check_text_encoder(description: Mapping[str, Any], encoder: TextEncoder, where: str) -> None:
+    """Raises a ValueError unless an encoder is the described one."""
+    if description.get("fingerprint") != encoder.fingerprint:
+        raise ValueError(
+            f"{where} was trained on the vectors of {description.get('name')!r} with other weights "
+            f"than {encoder.name!r} has here"
+        )
+
+
+def _scaled(vectors: Tensor) -> Tensor:
+    return F.normalize(vectors, dim=-1) * (math.sqrt(vectors.size(-1)) / 4)
 
 
 def _minilm() -> TextEncoder:

@@ -8,6 +8,7 @@
     logs/metrics.csv, logs/events.*     one row per epoch, and TensorBoard
     parses.jsonl                        parses of captions that came without a graph
     graphs.sg/                          graphs of images that came as files
+    words.vec/                          vectors of words from a text encoder
 
 ``run.json`` comes first and says no more than that the folder is a run, until the data are ready.
 A run that stopped before the end of its first epoch has nothing to lose: the same call starts it
@@ -34,14 +35,14 @@ MARKER = {"format": "pyg_sgm run", "version": 1}
 # of the data that the best weights were chosen on, and the names of its images.
 SOURCE, SHARED, HELD_OUT, HELD_OUT_IMAGES = "source", "graphs", "held_out", "held_out_images"
 # True of any run on the same captions and images, so these outlive an overwritten one.
-PARSES, GRAPHS = "parses.jsonl", "graphs.sg"
+PARSES, GRAPHS, VECTORS = "parses.jsonl", "graphs.sg", "words.vec"
 LAST = "checkpoints/last.ckpt"
 METRICS = "logs/metrics.csv"
 TENSORBOARD = ("logs/events.out.tfevents.*", "logs/hparams.yaml")
 # The second is a temporary file of version 0.1.
 WRITTEN = (LAST, LAST + ".tmp", CONFIG, WEIGHTS, VOCABULARIES, METRICS, *TENSORBOARD)
 _FOLDERS = ("checkpoints", "logs")
-_OWN = {RUN, CONFIG, WEIGHTS, VOCABULARIES, PARSES, GRAPHS, *_FOLDERS}
+_OWN = {RUN, CONFIG, WEIGHTS, VOCABULARIES, PARSES, GRAPHS, VECTORS, *_FOLDERS}
 # Version 0.1 did not write these.
 _NEW = (HELD_OUT_IMAGES, f"{HELD_OUT}.num_images")
 _TRAILER = b"\nsha256:"

@@ -74,7 +74,6 @@ def test_triplets_are_two_layers_on_the_means_of_their_words() -> None:
     found = model.encode_text(batch).relations.x
     weights = {k: v for k, v in model.state_dict().items() if k.startswith("path_encoder")}
     words = batch["word"].x
-    words = words / words.norm(dim=1, keepdim=True) * WIDTH**0.5 / 4
     spans = {
         node: batch[node, "spans", "word"].edge_index.t().tolist()
         for node in ("object", "relation")

@@ -6,63 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-tokenizers = pytest.importorskip("tokenizers", reason="needs the extra minilm")
-from pyg_sgm.data import text_record  # noqa: E402
-from pyg_sgm.text.encoder import TextEncoder, _Bert, open_text_encoder  # noqa: E402
-from pyg_sgm.text.vector_cache import word_features  # noqa: E402
-
-CONFIG = {
-    "hidden_size": 8,
-    "num_attention_heads": 2,
-    "intermediate_size": 12,
-    "num_hidden_layers": 2,
-    "vocab_size": 12,
-    "max_position_embeddings": 200,
-    "layer_norm_eps": 1e-12,
-}
-PIECES = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "a", "dog", "cat", "ski", "##ing", "man", "horse"]
-
-
-def bert_weights(seed: int = 0) -> dict[str, torch.Tensor]:
-    """Random weights by the names of published BERT files."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(*shape: int) -> torch.Tensor:
-        return 0.5 * torch.randn(*shape, generator=generator, dtype=torch.double)
-
-    d, inner = CONFIG["hidden_size"], CONFIG["intermediate_size"]
-    weights = {
-        "embeddings.word_embeddings.weight": draw(CONFIG["vocab_size"], d),
-        "embeddings.position_embeddings.weight": draw(CONFIG["max_position_embeddings"], d),
-        "embeddings.token_type_embeddings.weight": draw(2, d),
-        "embeddings.LayerNorm.weight": draw(d),
-        "embeddings.LayerNorm.bias": draw(d),
-        "pooler.dense.weight": draw(d, d),  # in published files, and not used
-    }
-    for i in range(CONFIG["num_hidden_layers"]):
-        for name, shape in {
-            "attention.self.query": (d, d),
-            "attention.self.key": (d, d),
-            "attention.self.value": (d, d),
-            "attention.output.dense": (d, d),
-            "attention.output.LayerNorm": (d,),
-            "intermediate.dense": (inner, d),
-            "output.dense": (d, inner),
-            "output.LayerNorm": (d,),
-        }.items():
-            weights[f"encoder.layer.{i}.{name}.weight"] = draw(*shape)
-            weights[f"encoder.layer.{i}.{name}.bias"] = draw(shape[0])
-    return weights
-
-
-def tiny_encoder(seed: int = 0, name: str = "tiny") -> TextEncoder:
-    tokenizer = tokenizers.Tokenizer(
-        tokenizers.models.WordPiece({p: i for i, p in enumerate(PIECES)}, unk_token="[UNK]")
-    )
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    tokenizer.post_processor = tokenizers.processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
-    weights = {k: v.float() for k, v in bert_weights(seed).items()}
-    return TextEncoder(name, _Bert(CONFIG, weights), tokenizer, 8, 200)
+from pyg_sgm.data import text_record
+from pyg_sgm.text.encoder import _Bert, open_text_encoder
+from pyg_sgm.text.vector_cache import word_features
+from tests.helpers.language_model import CONFIG, bert_weights, tiny_encoder
 
 
 def reference_states(ids: list[int], w: dict[str, np.ndarray]) -> np.ndarray:
@@ -120,6 +67,7 @@ def test_a_word_is_the_mean_of_its_pieces() -> None:
     weights = {k: v.float().double().numpy() for k, v in bert_weights().items()}
     states = reference_states([1, 9, 7, 8, 2], weights)  # [CLS] man ski ##ing [SEP]
     expected = np.stack([states[1], states[2:4].mean(axis=0)])
+    expected *= math.sqrt(8) / 4 / np.linalg.norm(expected, axis=1, keepdims=True)
     found = encoder([("man", "skiing")])
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-4)
 
@@ -143,8 +91,9 @@ def test_long_texts_are_read_in_windows() -> None:
 def test_no_text_and_phrases() -> None:
     encoder = tiny_encoder()
     assert encoder([]).shape == encoder([()]).shape == (0, 8)
-    both = encoder([("dog", "horse")])
-    torch.testing.assert_close(encoder.phrases(["dog horse", ""])[0], both.mean(dim=0))
+    mean = encoder([("dog", "horse")]).mean(dim=0)
+    expected = mean / mean.norm() * math.sqrt(8) / 4
+    torch.testing.assert_close(encoder.phrases(["dog horse", ""])[0], expected)
     assert not encoder.phrases(["dog horse", ""])[1].any()
 
 

@@ -1,0 +1,75 @@
+"""Matchers that read texts by a language model."""
+
+import copy
+import json
+import pickle
+
+import pytest
+import torch
+
+from pyg_sgm import SceneGraphMatcher
+from pyg_sgm.datasets import SceneWorld
+from tests.helpers.language_model import tiny_encoder
+
+OPTIONS = {"dim": 8, "hidden": 8, "shared_label_projection": True, "recurrent": False}
+
+
+@pytest.fixture(scope="module")
+def world() -> SceneWorld:
+    return SceneWorld("train", num_images=8, captions_per_image=2)
+
+
+def trained(world: SceneWorld, **fields) -> SceneGraphMatcher:
+    matcher = SceneGraphMatcher("sgm", **OPTIONS)
+    matcher.text_encoder = tiny_encoder()
+    return matcher.fit(world, epochs=1, progress=False, **fields)
+
+
+def test_saved_matchers_read_by_the_same_encoder(world, tmp_path) -> None:
+    out = tmp_path / "run"
+    matcher = trained(world, out=out)
+    texts = ["a dog chasing a cat", "a young unicorn"]
+    scores = matcher.score(world, texts)
+    assert sorted(p.name for p in (out / "words.vec").iterdir()) == [
+        "00000.json", "00000.npy", "vectors.json",
+    ]  # fmt: skip
+    opened = SceneGraphMatcher.from_pretrained(out)
+    with pytest.raises(ValueError, match="'tiny', which is not opened because a file says so"):
+        opened.score(world, texts)
+    with pytest.raises(ValueError, match="with other weights"):
+        opened.text_encoder = tiny_encoder(seed=1)
+    opened.text_encoder = tiny_encoder()
+    assert torch.equal(opened.score(world, texts), scores)
+    for again in (copy.deepcopy(opened), pickle.loads(pickle.dumps(opened))):
+        assert torch.equal(again.score(world, texts), scores)
+    assert opened.evaluate(world) == matcher.evaluate(world)
+    assert opened.explain(world.select_images([0]), texts[0]).levels
+    # Words that no training text has are heard as well.
+    assert not torch.equal(*matcher.score(world, ["a ski", "a skiing"]).unbind(1))
+
+
+def test_labels_start_from_the_encoder(world) -> None:
+    matcher = SceneGraphMatcher("sgm", **OPTIONS)
+    matcher.text_encoder = encoder = tiny_encoder()
+    matcher.fit(world, epochs=1, lr=1e-30, progress=False)
+    labels = matcher.vocabularies.objects.words
+    table = matcher.model.object_embedding.weight
+    torch.testing.assert_close(table[1:], encoder.phrases(labels[1:]))
+
+
+def test_mistakes(world, tmp_path) -> None:
+    with pytest.raises(ValueError, match="known: minilm, hf:NAME"):
+        SceneGraphMatcher("sgm").fit(world, text_encoder="word2vec")
+    matcher = SceneGraphMatcher("sgm")
+    (tmp_path / "v.txt").write_text("dog 1 2\n")
+    matcher.text_encoder = tiny_encoder()
+    with pytest.raises(ValueError, match="exclude each other"):
+        matcher.fit(world, word_vectors=tmp_path / "v.txt")
+    plain = SceneGraphMatcher("sgm", dim=8, hidden=8, embed=8)
+    plain.fit(world, epochs=1, progress=False, out=tmp_path / "run")
+    with pytest.raises(ValueError, match="keeps the text encoder"):
+        plain.text_encoder = tiny_encoder()
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    (tmp_path / "run/config.json").write_text(json.dumps(config | {"text_encoder": 3}))
+    with pytest.raises(ValueError, match=r"config\.json: text_encoder: expected an object"):
+        SceneGraphMatcher.from_pretrained(tmp_path / "run")
