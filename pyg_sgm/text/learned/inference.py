@@ -17,6 +17,7 @@ from pyg_sgm.text.words import LONGEST, split_words, verb_lemma
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 ALONE = 0.3
+BUDGET = 1 << 18  # pairs of objects times words that are scored together
 
 
 @dataclass(frozen=True)
@@ -107,38 +108,62 @@ class LearnedParser:
 
     @torch.inference_mode()
     def _parse_segments(self, segments: list[Segment], builders: list["_Builder"]) -> None:
-        network = self.network
         words = [segment.words for segment in segments]
         batch = WordBatch.collate(words, [segment.gaps for segment in segments], self._index)
-        x, mask = network(batch)
-        objects = network.mark_object(x).argmax(dim=2) * mask
-        attributes = network.mark_attribute(x).argmax(dim=2) * mask
-        object_heads, attribute_heads = objects == HEAD, attributes == HEAD
+        x, mask = self.network(batch)
+        objects = self.network.mark_object(x).argmax(dim=2) * mask
+        attributes = self.network.mark_attribute(x).argmax(dim=2) * mask
+        for segment, o, a in zip(segments, objects.tolist(), attributes.tolist(), strict=True):
+            builders[segment.caption].add_nodes(segment, o, a, self.lexicon)
+        pairs = (objects == HEAD).sum(dim=1).square()
+        for rows in _chunks(pairs.tolist(), x.size(1)):
+            self._join_nodes(
+                segments[rows], x[rows], mask[rows], objects[rows], attributes[rows], builders
+            )
 
+    def _join_nodes(
+        self,
+        segments: list[Segment],
+        x: Tensor,
+        mask: Tensor,
+        objects: Tensor,
+        attributes: Tensor,
+        builders: list["_Builder"],
+    ) -> None:
+        network = self.network
+        object_heads, attribute_heads = objects == HEAD, attributes == HEAD
         of_object = Pairs.between(attribute_heads, object_heads)
         described = network.describe(x, mask, object_heads, of_object)
         between = Pairs.between(object_heads, object_heads, itself=True)
-        predicate, verb = network.relate(x, mask, object_heads, between)
+        feature, predicate = network.relate(x, mask, object_heads, between)
         found = _choose(predicate, between, x.size(1))
         related = found.nonzero().squeeze(1)
+        edges = between[related]
+        verbs = network.find_verbs(x, mask, feature[related], edges).argmax(dim=1)
 
-        for segment, o, a in zip(segments, objects.tolist(), attributes.tolist(), strict=True):
-            builders[segment.caption].add_nodes(segment, o, a, self.lexicon)
-        for (row, at), edges in groupby(
-            zip(*_columns(of_object), described.tolist(), strict=True), key=lambda edge: edge[:2]
+        for (row, at), group in groupby(
+            zip(of_object.tolist(), described.tolist(), strict=True), key=lambda edge: edge[0][:2]
         ):
-            likely = sorted(((logit, target) for *_, target, logit in edges), reverse=True)
+            likely = sorted(((logit, target) for (*_, target), logit in group), reverse=True)
             chosen = [target for logit, target in likely if logit > 0] or [likely[0][1]]
             builders[segments[row].caption].add_attribute(segments[row], at, chosen)
-        for row, source, target, name, verb_at in zip(
-            *(column[related].tolist() for column in (between.row, between.source, between.target)),
-            found[related].tolist(),
-            verb.argmax(dim=1)[related].tolist(),
-            strict=True,
+        for (row, source, target), name, verb in zip(
+            edges.tolist(), found[related].tolist(), verbs.tolist(), strict=True
         ):
             builders[segments[row].caption].add_relation(
-                segments[row], source, target, self.lexicon.predicates[name], verb_at
+                segments[row], source, target, self.lexicon.predicates[name], verb
             )
+
+
+def _chunks(pairs: Sequence[int], length: int) -> Iterator[slice]:
+    """Consecutive rows whose pairs, padded to as many per row, times words stay within BUDGET."""
+    start, most = 0, 0
+    for row, count in enumerate(pairs):
+        most = max(most, count)
+        if row > start and (row + 1 - start) * most * length > BUDGET:
+            yield slice(start, row)
+            start, most = row, count
+    yield slice(start, len(pairs))
 
 
 def _choose(predicate: Tensor, pairs: Pairs, length: int) -> Tensor:
@@ -158,10 +183,6 @@ def _choose(predicate: Tensor, pairs: Pairs, length: int) -> Tensor:
     best_of_word = words.scatter_reduce(0, ends, best.repeat(2), "amax")
     added = alone[ends] & (best.repeat(2) == best_of_word[ends])
     return torch.where(added.view(2, -1).any(dim=0), best_class + 1, found)
-
-
-def _columns(pairs: Pairs) -> tuple[list[int], list[int], list[int]]:
-    return pairs.row.tolist(), pairs.source.tolist(), pairs.target.tolist()
 
 
 def _segments(caption: int, words: list[str], gaps: list[int]) -> Iterator[Segment]:

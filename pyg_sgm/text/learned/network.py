@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch_geometric.utils import to_dense_batch
 
 # Marks of a word: outside, inside a phrase before its head, head (last word of the phrase).
 OUTSIDE, INSIDE, HEAD = 0, 1, 2
@@ -75,6 +76,14 @@ class Pairs:
             both.diagonal(dim1=1, dim2=2).fill_(False)
         return cls(*both.nonzero(as_tuple=True))
 
+    def __getitem__(self, chosen: Tensor) -> "Pairs":
+        return Pairs(self.row[chosen], self.source[chosen], self.target[chosen])
+
+    def tolist(self) -> list[tuple[int, int, int]]:
+        """Row, source and target of every pair."""
+        columns = (self.row.tolist(), self.source.tolist(), self.target.tolist())
+        return list(zip(*columns, strict=True))
+
 
 class PairEncoder(nn.Module):
     """A feature for a pair of words.
@@ -108,14 +117,17 @@ class PairEncoder(nn.Module):
         )
         query = self.dropout(torch.relu(query))  # [pairs, channels]
         key = (self.key(x) + self.is_object(objects.long())).unflatten(2, (self.heads, -1))
-        value = self.value(x).unflatten(2, (self.heads, -1))[row]
-        score = torch.einsum("phc,plhc->plh", query.unflatten(1, (self.heads, -1)), key[row])
+        value = self.value(x).unflatten(2, (self.heads, -1))
+        # Pairs side by side per caption: no pair needs a copy of its caption's words.
+        side, there = to_dense_batch(query, row, batch_size=len(x))
+        score = torch.einsum("bphc,blhc->bplh", side.unflatten(2, (self.heads, -1)), key)[there]
         score = score / math.sqrt(key.size(3))
         at = torch.arange(x.size(1), device=x.device)
         for bias, end in zip(self.position.weight.chunk(2, dim=1), (source, target), strict=True):
             score = score + bias[_bounded(at - end.unsqueeze(1), MAX_DISTANCE)]
         weight = score.masked_fill(~mask[row].unsqueeze(2), -1e9).softmax(dim=1)
-        context = torch.einsum("plh,plhc->phc", weight, value).flatten(1)
+        weight, _ = to_dense_batch(weight, row, batch_size=len(x))
+        context = torch.einsum("bplh,blhc->bphc", weight, value).flatten(2)[there]
         return self.dropout(torch.relu(self.join(torch.cat([query, context], dim=1))))
 
 
@@ -190,8 +202,14 @@ class CaptionNetwork(nn.Module):
     def relate(
         self, x: Tensor, mask: Tensor, objects: Tensor, pairs: Pairs
     ) -> tuple[Tensor, Tensor]:
-        """Logits of the predicate ``[pairs, predicates]`` and of its verb ``[pairs, length]``."""
+        """Features of pairs ``[pairs, channels]`` and logits of their predicate
+        ``[pairs, predicates]``."""
         feature = self.relation(x, mask, objects, pairs)
+        return feature, self.predicate(feature)
+
+    def find_verbs(self, x: Tensor, mask: Tensor, feature: Tensor, pairs: Pairs) -> Tensor:
+        """Logits of the word that is the verb of each pair's predicate ``[pairs, length]``."""
         query = self.verb_query(feature) / math.sqrt(feature.size(1))
-        verb = torch.einsum("pc,plc->pl", query, self.verb_key(x)[pairs.row])
-        return self.predicate(feature), verb.masked_fill(~mask[pairs.row], -1e9)
+        side, there = to_dense_batch(query, pairs.row, batch_size=len(x))
+        verb = torch.einsum("bpc,blc->bpl", side, self.verb_key(x))[there]
+        return verb.masked_fill(~mask[pairs.row], -1e9)

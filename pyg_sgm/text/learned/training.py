@@ -154,23 +154,20 @@ def parser_loss(
     )
     pairs = Pairs.between(attributes == HEAD, objects == HEAD)
     if len(pairs.row):
-        truth = torch.tensor([float((a, o) in examples[r].describes) for r, a, o in triples(pairs)])
+        truth = torch.tensor([float((a, o) in examples[r].describes) for r, a, o in pairs.tolist()])
         total = total + F.binary_cross_entropy_with_logits(
             network.describe(x, mask, objects == HEAD, pairs), truth, reduction="sum"
         )
     pairs = Pairs.between(objects == HEAD, objects == HEAD, itself=True)
     if len(pairs.row):
-        found = [examples[r].relations.get((s, t)) for r, s, t in triples(pairs)]
+        found = [examples[r].relations.get((s, t)) for r, s, t in pairs.tolist()]
         truth = torch.tensor([classes.get(f[0], -100) if f else 0 for f in found])
         verb_truth = torch.tensor([f[1] if f and f[1] >= 0 else -100 for f in found])
-        predicate, verb = network.relate(x, mask, objects == HEAD, pairs)
+        feature, predicate = network.relate(x, mask, objects == HEAD, pairs)
+        verb = network.find_verbs(x, mask, feature, pairs)
         total = total + F.cross_entropy(predicate, truth, reduction="sum", label_smoothing=0.02)
         total = total + F.cross_entropy(verb, verb_truth, reduction="sum", ignore_index=-100)
     return total / len(examples)
-
-
-def triples(pairs: Pairs) -> list[tuple[int, int, int]]:
-    return list(zip(pairs.row.tolist(), pairs.source.tolist(), pairs.target.tolist(), strict=True))
 
 
 def batches(
