@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pyg_sgm.data.words import is_unicode
 from pyg_sgm.io import read_json, write_text
+from pyg_sgm.data.words import tokenize as tokenize  # its old place
 
 UNKNOWN = "<unk>"
 

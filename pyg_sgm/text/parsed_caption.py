@@ -34,6 +34,9 @@ class ParsedCaption:
         object_spans: Word indices of each object, ascending.
         attribute_spans: Word indices of each attribute.
         relation_spans: Word indices of each relation's predicate.
+        exclusions: What the caption denies, in names: an object ``("people",)``, an attribute
+            ``("dog", "black")`` or a relation ``("man", "wear", "hat")``. Nothing of it is among
+            the objects, attributes and relations.
 
     Example:
         >>> parsed = ParsedCaption(
@@ -55,6 +58,7 @@ class ParsedCaption:
     object_spans: tuple[Span, ...] = ()
     attribute_spans: tuple[Span, ...] = ()
     relation_spans: tuple[Span, ...] = ()
+    exclusions: tuple[tuple[str, ...], ...] = ()
 
     def names(self) -> list[str]:
         """Names of the objects as the caption writes them, plurals kept."""
@@ -71,8 +75,9 @@ class ParsedCaption:
         along, and lemmatising twice is not lemmatising once ("weeds", "weed", "wee").
 
         Returns:
-            The keys ``caption``, ``objects`` (names), ``attributes`` (pairs object, attribute) and
-            ``relations`` (triplets subject, predicate, object).
+            The keys ``caption``, ``objects`` (names), ``attributes`` (pairs object, attribute),
+            ``relations`` (triplets subject, predicate, object) and ``exclusions`` (what the caption
+            denies: one name, a pair or a triplet).
         """
         names = self.names()
         return {
@@ -80,6 +85,7 @@ class ParsedCaption:
             "objects": names,
             "attributes": [[names[at], attribute] for at, attribute in self.attributes],
             "relations": [[names[s], predicate, names[o]] for s, predicate, o in self.relations],
+            "exclusions": [list(exclusion) for exclusion in self.exclusions],
         }
 
     def to_record(self, id: str = "") -> TextRecord:
@@ -128,4 +134,5 @@ class ParsedCaption:
             described = ", ".join(attribute for o, attribute in self.attributes if o == at)
             lines.append(f"{name} ({described})" if described else name)
         lines += [f"{shown[s]} -- {predicate} -> {shown[o]}" for s, predicate, o in self.relations]
+        lines += [f"not: {', '.join(exclusion)}" for exclusion in self.exclusions]
         return "\n".join(lines)

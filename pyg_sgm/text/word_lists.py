@@ -47,6 +47,39 @@ IRREGULAR_VERBS = pairs(
     "read:read spread:spread set:set put:put cut:cut hit:hit does:do did:do done:do"
 )
 
+AUXILIARIES = words(
+    "is are was were be been being am has have had do does did can could will would may might must"
+)
+# Whom "he" and "she" may be, and who may be either.
+MALE = words(
+    "man boy guy father dad brother son husband king prince groom waiter policeman fireman cowboy "
+    "gentleman grandfather uncle bull rooster fisherman businessman salesman snowman sportsman"
+)
+FEMALE = words(
+    "woman girl lady mother mom sister daughter wife queen princess bride waitress policewoman "
+    "grandmother aunt cow hen actress ballerina businesswoman nun"
+)
+PEOPLE = words(
+    "person child kid baby toddler infant player rider driver skier surfer snowboarder "
+    "skateboarder cyclist biker adult teenager student teacher worker cook chef doctor nurse "
+    "dancer singer musician artist farmer officer soldier guard clown friend runner swimmer "
+    "climber hiker tourist pedestrian customer shopper clerk vendor pitcher batter catcher umpire "
+    "referee coach athlete boxer wrestler performer guest passenger pilot sailor photographer "
+    "painter parent owner someone somebody individual youth bicyclist golfer gymnast people judge "
+    "patron crowd men women children"
+)
+ANIMALS = words("dog cat horse puppy kitten elephant bear cow monkey sheep bird zebra giraffe lion")
+# Verbs of captions whose forms are seldom nouns.
+VERBS = words(
+    "wear sit hold stand walk hang lie play carry cover fly ride lean fill eat surround look swing "
+    "drive reflect hit grow watch run make touch come talk go catch graze pull use lead contain "
+    "sleep face cross jump throw serve travel wait take write show fall sell separate sniff pet "
+    "wash swim point enjoy move pose leave gather build get reach grab kick perch draw bite follow "
+    "see chase lift prepare lick approach climb depict hide enter kneel pour crouch open pick "
+    "smile cook stare drag sail spread perform roll smell soar feed wave hug kiss push read speak "
+    "listen dance laugh give help try keep say surf bark dig work shake turn stop look"
+)
+
 # Reading a dependency tree
 
 # Nouns that place one thing relative to another: "on top of", "in the corner of the room".

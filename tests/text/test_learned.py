@@ -147,3 +147,22 @@ def test_words_share_the_buckets_of_their_endings():
 
 def test_nothing_recognised_is_an_empty_graph():
     assert parse("", "learned") == ParsedCaption("")
+
+
+def test_pairs_are_scored_in_parts_of_bounded_size(monkeypatch):
+    from pyg_sgm.text.learned import inference
+
+    captions = ["dogs and cats and " * 5 + "birds", "a dog", "", "a man on a horse near a tree"] * 3
+    whole = parse_batch(captions)
+    sizes = []
+    describe = CaptionNetwork.relate
+
+    def seen(self, x, mask, objects, pairs):
+        sizes.append(len(pairs.row) * x.size(1))
+        return describe(self, x, mask, objects, pairs)
+
+    monkeypatch.setattr(CaptionNetwork, "relate", seen)
+    monkeypatch.setattr(inference, "BUDGET", 4096)
+    assert parse_batch(captions) == whole
+    assert len(sizes) > 3
+    assert max(sizes) <= 4096  # one caption of 11 nouns takes 2,541

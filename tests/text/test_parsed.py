@@ -33,6 +33,7 @@ def test_lists_keep_the_words_of_the_caption():
         "objects": ["men", "bus", "man"],
         "attributes": [["men", "2"], ["bus", "red"]],
         "relations": [["men", "on", "bus"], ["men", "see", "man"]],
+        "exclusions": [],
     }
 
 
@@ -58,3 +59,13 @@ def test_networkx():
     graph = PARSED.to_networkx()
     assert graph.nodes[1] == {"label": "bus", "attributes": ["red"]}
     assert sorted(graph.edges(data="label")) == [(0, 1, "on"), (0, 2, "see")]
+
+
+def test_exclusions_are_told_and_no_part_of_the_graph():
+    parsed = ParsedCaption(
+        "a man without a hat", ("a", "man", "without", "a", "hat"), ("man",),
+        object_spans=((1,),), exclusions=(("man", "wear", "hat"), ("dog",)),
+    )  # fmt: skip
+    assert str(parsed).split("\n") == ["man", "not: man, wear, hat", "not: dog"]
+    assert parsed.to_dict()["exclusions"] == [["man", "wear", "hat"], ["dog"]]
+    assert parsed.to_record().objects == ("man",)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from pyg_sgm.data import TextRecord
 from pyg_sgm.data.records import node_phrases, phrase_words
-from pyg_sgm.text.edits.synonyms import BEFORE_NOUNS, DETERMINERS, POSSESSIVES
 from pyg_sgm.text.parsed_caption import Span
+from pyg_sgm.text.synonyms import BEFORE_NOUNS, DETERMINERS, POSSESSIVES
 from pyg_sgm.text.word_lists import NUMBERS
 from pyg_sgm.text.words import noun_lemma, verb_lemma
 

@@ -8,14 +8,14 @@ from typing import Literal
 
 from pyg_sgm.data import TextRecord
 from pyg_sgm.text.edits.located import Located, is_run, written
-from pyg_sgm.text.edits.synonyms import (
+from pyg_sgm.text.parsed_caption import Span
+from pyg_sgm.text.synonyms import (
     DETERMINERS,
     same_attribute,
     same_predicate,
     sorts,
     verb_form,
 )
-from pyg_sgm.text.parsed_caption import Span
 
 FREQUENT = 2  # times at least that the texts have a replacement with the noun that it gets
 

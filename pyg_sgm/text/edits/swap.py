@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyg_sgm.data import TextRecord
 from pyg_sgm.text.edits.located import Located, noun_phrase, written
-from pyg_sgm.text.edits.synonyms import AGREEING, is_mutual, is_plural, verb_form
+from pyg_sgm.text.synonyms import AGREEING, is_mutual, is_plural, verb_form
 from pyg_sgm.text.words import noun_lemma
 
 

@@ -11,12 +11,19 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pyg_sgm.text.learned.anaphora import resolved_clauses
 from pyg_sgm.text.learned.network import HEAD, INSIDE, CaptionNetwork, Pairs, WordBatch
+from pyg_sgm.text.learned.passive import with_doers
+from pyg_sgm.text.learned.wording import Clause, plain_clauses
+from pyg_sgm.text.negation import take_out_denied
 from pyg_sgm.text.parsed_caption import ParsedCaption, object_label
+from pyg_sgm.text.synonyms import DETERMINERS, POSSESSIVES, PREPOSITIONS, is_plural
+from pyg_sgm.text.word_lists import AUXILIARIES
 from pyg_sgm.text.words import LONGEST, split_words, verb_lemma
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 ALONE = 0.3
+SHOTS = ("picture", "pictures", "photo", "photos", "photograph")
 BUDGET = 1 << 18  # pairs of objects times words that are scored together
 
 
@@ -39,12 +46,13 @@ class Lexicon:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a caption that is parsed by itself, and where it begins."""
+    """Words that are parsed by themselves, and where each of them is in its caption."""
 
     caption: int
-    start: int
     words: list[str]
     gaps: list[int]
+    positions: list[int]
+    mutual: frozenset[int]  # words read for "each other"
 
 
 class LearnedParser:
@@ -95,10 +103,36 @@ class LearnedParser:
     def parse_batch(self, captions: Sequence[str], batch_size: int = 256) -> list[ParsedCaption]:
         """Parses captions; equal length side by side, answers in the order given."""
         split = [split_words(caption) for caption in captions]
+        clauses = [plain_clauses(words, gaps) for words, gaps in split]
+        parses = self._read(captions, split, clauses, batch_size)
+        # What pronouns stand for is chosen among the objects of the first reading.
+        again = {
+            at: resolved
+            for at, (words, gaps) in enumerate(split)
+            if (resolved := resolved_clauses(words, gaps, parses[at])) is not None
+        }
+        some = self._read(
+            [captions[at] for at in again],
+            [split[at] for at in again],
+            list(again.values()),
+            batch_size,
+        )
+        for at, parsed in zip(again, some, strict=True):
+            parses[at] = parsed
+        return [take_out_denied(with_doers(parsed)) for parsed in parses]
+
+    def _read(
+        self,
+        captions: Sequence[str],
+        split: Sequence[tuple[list[str], list[int]]],
+        clauses: Sequence[list[Clause]],
+        batch_size: int,
+    ) -> list[ParsedCaption]:
         segments = [
             segment
-            for at, (words, gaps) in enumerate(split)
-            for segment in _segments(at, words, gaps)
+            for at, parts in enumerate(clauses)
+            for clause in parts
+            for segment in _segments(at, clause)
         ]
         segments.sort(key=lambda segment: len(segment.words))
         builders = [_Builder(words) for words, _ in split]
@@ -112,6 +146,10 @@ class LearnedParser:
         batch = WordBatch.collate(words, [segment.gaps for segment in segments], self._index)
         x, mask = self.network(batch)
         objects = self.network.mark_object(x).argmax(dim=2) * mask
+        bare = ~(objects == HEAD).any(dim=1, keepdim=True)
+        for row, at in ((batch.word == 0) & mask & bare).nonzero().tolist():
+            if _ends_noun_phrase(words[row], at):  # nouns that are unknown or misspelt
+                objects[row, at] = HEAD
         attributes = self.network.mark_attribute(x).argmax(dim=2) * mask
         for segment, o, a in zip(segments, objects.tolist(), attributes.tolist(), strict=True):
             builders[segment.caption].add_nodes(segment, o, a, self.lexicon)
@@ -155,6 +193,13 @@ class LearnedParser:
             )
 
 
+def _ends_noun_phrase(words: Sequence[str], at: int) -> bool:
+    """Whether an unknown word follows an article and comes before the end of a noun phrase."""
+    after = words[at + 1] if at + 1 < len(words) else "and"
+    ends = after in PREPOSITIONS | AUXILIARIES | {"and"} or verb_lemma(after) != after
+    return at > 0 and words[at - 1] in DETERMINERS | POSSESSIVES and ends
+
+
 def _chunks(pairs: Sequence[int], length: int) -> Iterator[slice]:
     """Consecutive rows whose pairs, padded to as many per row, times words stay within BUDGET."""
     start, most = 0, 0
@@ -185,13 +230,17 @@ def _choose(predicate: Tensor, pairs: Pairs, length: int) -> Tensor:
     return torch.where(added.view(2, -1).any(dim=0), best_class + 1, found)
 
 
-def _segments(caption: int, words: list[str], gaps: list[int]) -> Iterator[Segment]:
-    """Cuts a caption at ends of sentences, and sentences that are very long into pieces."""
-    start = 0
-    for end in range(1, len(words) + 1):
-        if end == len(words) or gaps[end] == 2 or end - start == LONGEST:
-            yield Segment(caption, start, words[start:end], [0, *gaps[start + 1 : end]])
-            start = end
+def _segments(caption: int, clause: Clause) -> Iterator[Segment]:
+    """Cuts clauses that are very long into pieces."""
+    for start in range(0, len(clause), LONGEST):
+        part = clause[start : start + LONGEST]
+        yield Segment(
+            caption,
+            [token.word for token in part],
+            [0, *(token.gap for token in part[1:])],
+            [token.at for token in part],
+            frozenset(at for at, token in enumerate(part) if token.mutual),
+        )
 
 
 def _phrases(marks: list[int]) -> Iterator[tuple[int, ...]]:
@@ -211,7 +260,7 @@ class _Builder:
         self.words = words
         self.objects: dict[int, tuple[str, tuple[int, ...]]] = {}  # by head word
         self.attribute_phrases: dict[int, tuple[str, tuple[int, ...]]] = {}
-        self.attributes: list[tuple[int, int]] = []  # (head word of object, of attribute)
+        self.attributes: set[tuple[int, int]] = set()  # (head word of object, of attribute)
         self.relations: list[tuple[int, str, int, tuple[int, ...]]] = []
 
     def add_nodes(
@@ -220,16 +269,18 @@ class _Builder:
         for span in _phrases(objects):
             words = [segment.words[at] for at in span]
             name = lexicon.object_names.get(" ".join(words)) or object_label(words)
-            span = tuple(segment.start + at for at in span)
-            self.objects[span[-1]] = name, span
+            span = tuple(sorted({segment.positions[at] for at in span}))
+            if span[-1] not in self.objects or len(span) > len(self.objects[span[-1]][1]):
+                self.objects[span[-1]] = name, span
         for span in _phrases(attributes):
             phrase = " ".join(segment.words[at] for at in span)
-            span = tuple(segment.start + at for at in span)
+            span = tuple(segment.positions[at] for at in span)
             name = lexicon.attribute_names.get(phrase, phrase)
             self.attribute_phrases[span[-1]] = name, span
 
     def add_attribute(self, segment: Segment, head: int, objects: list[int]) -> None:
-        self.attributes += [(segment.start + at, segment.start + head) for at in objects]
+        where = segment.positions
+        self.attributes |= {(where[at], where[head]) for at in objects}
 
     def add_relation(
         self, segment: Segment, source: int, target: int, predicate: str, verb: int
@@ -239,28 +290,29 @@ class _Builder:
         span = []
         if words[0] == "V":
             words[0] = verb_lemma(verb_word)
-            span.append(segment.start + verb)
+            span.append(segment.positions[verb])
+            shot = [word for word in segment.words[verb + 1 : target] if word in SHOTS]
+            if words == ["take"] and shot:  # "takes a picture of"
+                words = ["take", shot[0], "of"]
         # Prepositions stand where the caption has them, nearest before the object.
         at = target
         for word in reversed(words[len(span) :]):
             place = next((k for k in range(at - 1, -1, -1) if segment.words[k] == word), None)
             if place is not None:
                 at = place
-                span.append(segment.start + place)
-        self.relations.append(
-            (
-                segment.start + source,
-                " ".join(words),
-                segment.start + target,
-                tuple(sorted(set(span))),
-            )
-        )
+                span.append(segment.positions[place])
+        where = segment.positions
+        # Else a pronoun of its own noun; only several can do something to one another.
+        mutual = {source, target} & segment.mutual and is_plural(segment.words[source])
+        if source == target or mutual or where[source] != where[target]:
+            relation = where[source], " ".join(words), where[target], tuple(sorted(set(span)))
+            self.relations.append(relation)
 
     def build(self, caption: str) -> ParsedCaption:
         heads = sorted(self.objects)
         number = {head: at for at, head in enumerate(heads)}
         attributes = sorted(self.attributes)
-        relations = sorted(self.relations)
+        relations = sorted(set(self.relations))
         return ParsedCaption(
             caption,
             tuple(self.words),

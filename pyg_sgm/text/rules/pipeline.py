@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from pyg_sgm.text.negation import take_out_denied
 from pyg_sgm.text.parsed_caption import ParsedCaption
 from pyg_sgm.text.rules.tree import TreeReading
 from pyg_sgm.text.words import LONGEST, split_words
@@ -43,7 +44,7 @@ def parse_batch(captions: Sequence[str], batch_size: int = 256) -> list[ParsedCa
     split = [split_words(caption) for caption in captions]
     docs = nlp.pipe((_doc(nlp, words, gaps) for words, gaps in split), batch_size=batch_size)
     return [
-        TreeReading(doc, words, gaps).parsed(caption)
+        take_out_denied(TreeReading(doc, words, gaps).parsed(caption))
         for caption, (words, gaps), doc in zip(captions, split, docs, strict=True)
     ]
 

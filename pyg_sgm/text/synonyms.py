@@ -58,6 +58,7 @@ EXCLUSIVE = tuple(
         "1|one 2|two|both 3|three 4|four 5|five 6|six 7|seven 8|eight 9|nine 10|ten",
     )
 )
+COLORS = frozenset[str]().union(*EXCLUSIVE[0])
 
 
 def is_mutual(predicate: str) -> bool:
