@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 
 SENTENCE = (
-    "a young man in a red shirt and a woman with a small white dog are sitting on a bench in front of "
-    "a brick building while two children play with a ball on the green grass near a tree"
+    "a young man in a red shirt and a woman with a small white dog are sitting on a bench in front "
+    "of a brick building while two little children play with a ball on the green grass near a tree"
 )
 NOUNS = " and ".join(["dogs", "cats", "horses"] * 7)  # as many pairs as 41 words can have
 LONG = " ".join(SENTENCE.split() * 488)

@@ -35,6 +35,36 @@ def test_a_file_keeps_its_order(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["captions.txt", "graphs.jsonl"]
 
 
+def test_one_caption_to_a_file_and_to_standard_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "graph.jsonl"
+    main(["parse", "a man without a hat rides a horse", "--out", str(out)])
+    capsys.readouterr()
+    main(["parse", "a man without a hat rides a horse", "--out", "-"])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == json.loads(out.read_text())
+    graph = json.loads(line)
+    assert graph["relations"] == [["man", "ride", "horse"]]
+    assert graph["exclusions"] == [["man", "with", "hat"]]
+
+
+def test_a_file_to_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "captions.txt"
+    source.write_text("a dog\na cat on a mat\n")
+    main(["parse", "--file", str(source), "--out", "-"])
+    lines = capsys.readouterr().out.splitlines()  # nothing but graphs
+    assert [json.loads(line)["objects"] for line in lines] == [["dog"], ["cat", "mat"]]
+
+
+def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
+    source, out = tmp_path / "captions.txt", tmp_path / "graphs.jsonl"
+    source.write_bytes("\ufeffa dog\u2028on a mat\r\na \x0ccat\x85\na\rcow".encode())
+    main(["parse", "--file", str(source), "--out", str(out)])
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert [row["caption"] for row in rows] == ["a dog\u2028on a mat", "a \x0ccat\x85", "a\rcow"]
+
+
 def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "one caption, or --file" in fails(capsys, "parse")
     source, out = tmp_path / "captions.txt", tmp_path / "graphs.jsonl"

@@ -5,9 +5,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from pyg_sgm.cli._app import check_out, console, is_stdout, messages
+
+if TYPE_CHECKING:
+    from pyg_sgm.text import ParsedCaption
 
 
 def parse(
@@ -28,7 +31,7 @@ def parse(
         Captions, one a line, instead.
     out
         File of the graphs, one JSON object per line in the order of the captions: caption, objects,
-        attributes, relations; "-" for the standard output.
+        attributes, relations, exclusions; "-" for the standard output.
     backend
         The network that comes with the package, or rules on spaCy's trees.
     draw
@@ -52,7 +55,7 @@ def parse(
     parsed = parse_caption(caption, backend)
     if out is not None:
         with _open_out(out) as graphs:
-            graphs.write(json.dumps(parsed.to_dict(), ensure_ascii=False) + "\n")
+            graphs.write(_json(parsed) + "\n")
     else:
         console.print(str(parsed) or "(nothing)", markup=False, highlight=False)
     if draw is not None:
@@ -66,11 +69,10 @@ def _parse_file(file: Path, out: Path, backend: Literal["learned", "rules"]) -> 
     from pyg_sgm.text import parse_stream
 
     number = 0
-    lines = (line.rstrip("\r\n") for line in _lines(file))
     with _open_out(out) as graphs:
-        for parsed in parse_stream(lines, backend):
+        for parsed in parse_stream(_lines(file), backend):
             number += 1
-            graphs.write(json.dumps(parsed.to_dict(), ensure_ascii=False) + "\n")
+            graphs.write(_json(parsed) + "\n")
     messages.print(f"{number} graphs are in {out}", markup=False, highlight=False)
 
 
@@ -84,6 +86,12 @@ def _open_out(out: Path) -> Iterator[TextIO]:
         return
     with atomic_write(out) as temporary, temporary.open("w", encoding="utf-8") as file:
         yield file
+
+
+def _json(parsed: "ParsedCaption") -> str:
+    """The graph on one line for every reader: characters that some take for its end are escaped."""
+    text = json.dumps(parsed.to_dict(), ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(parsed.to_dict())
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.data.words import is_unicode
-from pyg_sgm.io import read_json, write_text
 from pyg_sgm.data.words import tokenize as tokenize  # its old place
+from pyg_sgm.io import read_json, write_text
 
 UNKNOWN = "<unk>"
 
