@@ -53,7 +53,7 @@ def main() -> None:
             runs.append(100 * matcher.evaluate(dev)["rsum"])
             print(name, "seed", seed, round(runs[-1], 1), flush=True)
         results[name] = {
-            "triplets_per_caption": round(triplets / len(dataset), 2),
+            "triplets_per_caption": round(triplets / dataset.num_texts, 2),
             "captions_without_triplets": without,
             "rsum": [round(rsum, 1) for rsum in runs],
             "mean": round(mean(runs), 1),

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
         Vocabularies,
         Vocabulary,
         image_graph,
+        image_record,
         text_graph,
+        text_record,
     )
     from pyg_sgm.datasets import SceneGraphDataset, open_dataset
     from pyg_sgm.models import HOAD, SGM
@@ -28,9 +30,11 @@ _ROOMS = {
     "Vocabularies": "data",
     "Vocabulary": "data",
     "image_graph": "data",
+    "image_record": "data",
     "open_dataset": "datasets",
     "parse": "text",
     "text_graph": "data",
+    "text_record": "data",
 }
 
 __all__ = [
@@ -42,9 +46,11 @@ __all__ = [
     "Vocabularies",
     "Vocabulary",
     "image_graph",
+    "image_record",
     "open_dataset",
     "parse",
     "text_graph",
+    "text_record",
 ]
 
 

@@ -1,6 +1,7 @@
 """Checks of what comes from outside, where it becomes a record."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,16 @@ from pyg_sgm.data.words import is_unicode, nfc
 def text(value: Any, where: str) -> str:
     """A string in NFC, in which equal labels are equal strings."""
     if not isinstance(value, str):
-        raise ValueError(f"{where}: expected a string, got {value!r:.80}")
+        raise ValueError(f"{where}: expected a string, got {short(value)}")
     if not is_unicode(value):
-        raise ValueError(f"{where}: {value!r:.80} is not Unicode text")
+        raise ValueError(f"{where}: {short(value)} is not Unicode text")
     return nfc(value)
 
 
 def texts(values: Any, where: str) -> list[str]:
     """Strings in NFC."""
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise ValueError(f"{where}: expected strings, got {values!r:.80}")
+        raise ValueError(f"{where}: expected strings, got {short(values)}")
     return [text(value, where) for value in values]
 
 
@@ -55,11 +56,23 @@ def numbers(values: ArrayLike, where: str) -> np.ndarray:
         raise ValueError(f"{where}: expected numbers ({error})") from error
 
 
+def box_array(boxes: ArrayLike, count: int, where: str) -> np.ndarray:
+    """Boxes as float64 ``[count, 4]``."""
+    box = numbers(boxes, where)
+    if not box.size:
+        box = np.zeros((0, 4))
+    if box.ndim != 2 or box.shape[1] != 4:
+        raise ValueError(f"{where}: expected [{count}, 4] numbers, got {list(box.shape)}")
+    if len(box) != count:
+        raise ValueError(f"{where}: {len(box)} boxes for {count} objects")
+    return box
+
+
 def positive(size: Sequence[float], where: str) -> tuple[float, float]:
     """A width and a height."""
     values = numbers(size, where)
     if values.shape != (2,) or not (np.isfinite(values) & (values > 0)).all():
-        raise ValueError(f"{where}: expected a positive width and height, got {size!r:.80}")
+        raise ValueError(f"{where}: expected a positive width and height, got {short(size)}")
     return size[0], size[1]
 
 
@@ -83,11 +96,7 @@ def normalized_boxes(
     boxes: ArrayLike, count: int, size: tuple[float, float] | None, name: str
 ) -> np.ndarray:
     """Boxes in ``[0, 1]``; what reaches beyond by rounding is clipped."""
-    box = numbers(boxes, f"{name}: box") if count or np.size(boxes) else np.zeros((0, 4))
-    if box.ndim != 2 or box.shape[1] != 4:
-        raise ValueError(f"{name}: box: expected [{count}, 4] numbers, got {list(box.shape)}")
-    if len(box) != count:
-        raise ValueError(f"{name}: box: {len(box)} boxes for {count} objects")
+    box = box_array(boxes, count, f"{name}: box")
     if not np.isfinite(box).all():
         raise ValueError(f"{name}: box: NaN or infinity in row {_first(~np.isfinite(box))}")
     slack = 1e-3
@@ -107,10 +116,10 @@ def normalized_boxes(
 def _parts(values: Any, count: int, where: str) -> Iterator[tuple[str, Sequence[Any]]]:
     """What each attribute or relation is called in messages, and its parts."""
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise ValueError(f"{where}s: expected a list, got {values!r:.80}")
+        raise ValueError(f"{where}s: expected a list, got {short(values)}")
     for i, value in enumerate(values):
         if not isinstance(value, (list, tuple)) or len(value) != count:
-            raise ValueError(f"{where} {i}: expected {count} parts, got {value!r:.80}")
+            raise ValueError(f"{where} {i}: expected {count} parts, got {short(value)}")
         yield f"{where} {i}", value
 
 
@@ -118,7 +127,7 @@ def _end(value: Any, kind: Any, where: str) -> Any:
     if isinstance(value, str) and kind is not int:
         return text(value, where)
     if not is_index(value):
-        raise ValueError(f"{where}: expected the index of an object, got {value!r:.80}")
+        raise ValueError(f"{where}: expected the index of an object, got {short(value)}")
     return int(value)
 
 

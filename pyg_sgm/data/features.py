@@ -1,8 +1,10 @@
 """Region features on disk: memory-mapped, read row by row, never unpickled."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 
 import numpy as np
 import torch
@@ -67,7 +69,10 @@ class FolderRows:
         out = torch.empty(len(index), self._dim)
         for file, places in zip(files.tolist(), order.split(counts.tolist()), strict=True):
             path, rows = self._paths[file], index[places] - self._ptr[file]
-            value = torch.from_numpy(open_npy(path)[rows.numpy()].astype(np.float32))
+            array = open_npy(path)
+            if array.shape != (int(self._ptr[file + 1] - self._ptr[file]), self._dim):
+                raise ValueError(f"{path}: has changed since it was opened")
+            value = torch.from_numpy(array[rows.numpy()].astype(np.float32))
             bad = first_bad_row(value)
             if bad is not None:
                 raise ValueError(f"{path}: NaN or infinity in row {int(rows[bad])}")
@@ -80,52 +85,117 @@ def open_npy(path: str | os.PathLike[str]) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If the file is absent.
-        ValueError: Naming the file, if it is cut short, not ``.npy``, or holds pickled objects.
+        ValueError: Naming the file, if it is cut short, not ``.npy``, holds pickled objects, or
+            has rows without numbers, of which a header may declare any number.
     """
     try:
         # Read-only: a writable map, even copy-on-write, must fit into memory as a whole.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # parsers of headers raise whatever damaged bytes lead them to
         raise ValueError(
             f"{path}: cut short, not .npy, or pickled, which is never read ({error})"
         ) from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise ValueError(f"{path}: expected one array of numbers")
+    if array.ndim == 0 or (len(array) and not array.size):
+        raise ValueError(f"{path}: expected rows of numbers, got the shape {list(array.shape)}")
     return array
 
 
+@dataclass(frozen=True)
+class FeatureFile:
+    """A file of the region features of one image.
+
+    Args:
+        path: The file.
+        rows: Number of regions.
+        dim: Width of the features.
+    """
+
+    path: Path
+    rows: int
+    dim: int
+
+
+def feature_file(
+    folder: str | os.PathLike[str], name: str, like: FeatureFile | None = None
+) -> FeatureFile:
+    """The features of one image, ``1018148011.jpg.npy`` or ``1018148011.npy``; reads the header.
+
+    Args:
+        folder: Holds one ``[num_rows, dim]`` array per image.
+        name: Name of the image, such as ``1018148011.jpg``.
+        like: Another file of the same width. (default: :obj:`None`, any width)
+
+    Raises:
+        FileNotFoundError: If it is absent.
+        ValueError: Naming the file, if it is no such array or of another width, or if the name
+            leads out of the folder.
+    """
+    if not is_inside(name):
+        raise ValueError(f"image {name!r} leads out of the folder of features {folder}")
+    path = Path(folder, f"{name}.npy")
+    if not os.path.isfile(path):
+        path = Path(folder, f"{PurePath(name).with_suffix('')}.npy")
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: no features of image {name!r}")
+    shape = open_npy(path).shape
+    if len(shape) != 2 or (like is not None and shape[1] != like.dim):
+        expected = "dim" if like is None else like.dim
+        raise ValueError(f"{path}: expected [rows, {expected}], got {list(shape)}")
+    return FeatureFile(path, *shape)
+
+
+def join_features(files: Sequence[FeatureFile]) -> Ragged:
+    """The features of many images, of equal width.
+
+    Raises:
+        ValueError: If two images have the same file.
+    """
+    if len({file.path for file in files}) < len(files):
+        twice = Counter(file.path for file in files).most_common(1)[0][0]
+        raise ValueError(f"{twice}: two images have the same file of features")
+    count = torch.tensor([file.rows for file in files], dtype=torch.long)
+    ptr = torch.cat([count.new_zeros(1), count.cumsum(0)])
+    dim = files[0].dim if files else 0
+    return Ragged(FolderRows([file.path for file in files], ptr, dim), Spans.packed(count))
+
+
 def open_feature_folder(folder: str | os.PathLike[str], ids: Sequence[str]) -> Ragged:
-    """Region features in one file an image: ``1018148011.npy`` (or ``1018148011.jpg.npy``).
+    """Region features in one file per image: ``1018148011.npy`` (or ``1018148011.jpg.npy``).
 
     Only the headers are read here, the rows of a batch when it is made.
 
     Args:
-        folder: Holds one ``[num_rows, dim]`` array an image.
+        folder: Holds one ``[num_rows, dim]`` array per image.
         ids: Names of the images, such as ``1018148011.jpg``.
 
     Raises:
         FileNotFoundError: If the folder or the file of an image is absent.
-        ValueError: Naming the file, if it is no such array or of another width than the first.
+        ValueError: Naming the file, if it is no such array, of another width than the first, or
+            that of two images.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder of features")
-    paths: list[Path] = []
-    counts: list[int] = []
-    dim = 0
+    check_feature_folder(folder)
+    files: list[FeatureFile] = []
     for name in ids:
-        path = folder / f"{name}.npy"
-        if not path.exists():
-            path = folder / f"{Path(name).stem}.npy"
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: no features of image {name!r}")
-        shape = open_npy(path).shape
-        if len(shape) != 2 or (paths and shape[1] != dim):
-            raise ValueError(f"{path}: expected [rows, {dim or 'dim'}], got {list(shape)}")
-        dim = shape[1]
-        paths.append(path)
-        counts.append(shape[0])
-    count = torch.tensor(counts, dtype=torch.long)
-    spans = Spans.packed(count)
-    ptr = torch.cat([count.new_zeros(1), count.cumsum(0)])
-    return Ragged(FolderRows(paths, ptr, dim), spans)
+        files.append(feature_file(folder, name, files[0] if files else None))
+    return join_features(files)
+
+
+def check_feature_folder(folder: str | os.PathLike[str]) -> None:
+    """Raises a FileNotFoundError unless the folder is there."""
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder of features")
+
+
+def is_inside(name: str) -> bool:
+    """Whether a path that a data file names stays within the folder that it belongs to.
+
+    Example:
+        >>> is_inside("val2017/1.jpg"), is_inside("../1.jpg"), is_inside("/etc/passwd")
+        (True, False, False)
+    """
+    path = PurePath(name)
+    return not path.anchor and ".." not in path.parts

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
@@ -236,5 +237,5 @@ def phrase_words(phrase: str) -> tuple[str, ...]:
 def _name(id: Any) -> str:
     # It may be the name of a file, which need not be Unicode.
     if not isinstance(id, str):
-        raise ValueError(f"id: expected a string, got {id!r:.80}")
+        raise ValueError(f"id: expected a string, got {short(id)}")
     return id

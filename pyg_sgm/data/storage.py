@@ -36,7 +36,7 @@ def write_fields(
     graph), ``size/NAME``. An edge type is written ``object,subject_of,relation``.
     """
     # Names of files need not be Unicode.
-    ids = [name.encode(errors="surrogateescape") for name in names]
+    ids = [name.encode(errors="surrogatepass") for name in names]
     tensors = {
         "ids": torch.tensor(list(b"".join(ids)), dtype=torch.uint8),
         "id_lengths": torch.tensor([len(name) for name in ids], dtype=torch.long),
@@ -109,6 +109,4 @@ def _ids(tensors: dict[str, Tensor]) -> list[str]:
     raw, ends = bytes(tensors["ids"].tolist()), tensors["id_lengths"].cumsum(0).tolist()
     if (ends[-1] if ends else 0) != len(raw):
         raise ValueError("ids: lengths do not fit")
-    return [
-        raw[a:b].decode(errors="surrogateescape") for a, b in zip([0, *ends], ends, strict=False)
-    ]
+    return [raw[a:b].decode(errors="surrogatepass") for a, b in zip([0, *ends], ends, strict=False)]

@@ -1,9 +1,12 @@
-"""Readers, one file a format, and a synthetic world."""
+"""Readers, one file per format, and a synthetic world."""
 
 from pyg_sgm.datasets._files.images import count_other_files, list_images
+from pyg_sgm.datasets._files.pickles import convert_joblib
+from pyg_sgm.datasets._files.skipped import SkippedRecord
 from pyg_sgm.datasets.base import Labels, SceneGraphDataset
 from pyg_sgm.datasets.bottom_up import BottomUp
-from pyg_sgm.datasets.factual import Factual
+from pyg_sgm.datasets.captions import read_captions
+from pyg_sgm.datasets.factual import CaptionFile, Factual
 from pyg_sgm.datasets.flickr8k import Flickr8k
 from pyg_sgm.datasets.flickr30k_sgm import Flickr30kSGM
 from pyg_sgm.datasets.image_folder import ImageFolder
@@ -17,6 +20,7 @@ from pyg_sgm.datasets.visual_genome import VisualGenome
 
 __all__ = [
     "BottomUp",
+    "CaptionFile",
     "Factual",
     "Flickr8k",
     "Flickr30kSGM",
@@ -29,8 +33,11 @@ __all__ = [
     "SceneGraphBenchmark",
     "SceneGraphDataset",
     "SceneWorld",
+    "SkippedRecord",
     "VisualGenome",
+    "convert_joblib",
     "count_other_files",
     "list_images",
     "open_dataset",
+    "read_captions",
 ]

@@ -1,9 +1,11 @@
 """What every dataset is: images and texts as strings, and which belongs to which."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +21,7 @@ from pyg_sgm.data import (
     pack_texts,
 )
 from pyg_sgm.data.records import node_phrases, phrase_words
+from pyg_sgm.datasets._files.skipped import SkippedRecord
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,16 @@ class Labels:
 class SceneGraphDataset:
     """Images and texts with their graphs in strings, before any vocabulary.
 
+    Its length is the number of images; an item is an image with its texts.
+
     Args:
-        images: One record an image, with distinct ids.
-        texts: One record a text.
+        images: One record per image, with distinct ids.
+        texts: One record per text.
         image_of_text: Index of each text's image, ``[num_texts]``.
         labels: Labels that vocabularies must contain whether they occur or not. (default: none)
         features: Region features of the images by node type, ``{"object" | "relation": Ragged}``.
             (default: none)
+        skipped: What a reader left out, see :class:`SkippedRecord`. (default: none)
 
     Raises:
         ValueError: If two images have the same id or a text has no image.
@@ -62,8 +68,11 @@ class SceneGraphDataset:
         >>> vocabularies = data.vocabularies()
         >>> vocabularies.words.words
         ('<unk>', 'a', 'an', 'animal', 'dog')
-        >>> len(data.encode(vocabularies))
-        2
+        >>> data.num_images, data.num_texts, len(data.encode(vocabularies))
+        (1, 2, 2)
+        >>> image, texts = data[0]
+        >>> image.id, [text.caption for text in texts]
+        ('1.jpg', ['a dog', 'an animal'])
     """
 
     def __init__(
@@ -73,12 +82,15 @@ class SceneGraphDataset:
         image_of_text: Tensor | Sequence[int],
         labels: Labels | None = None,
         features: Mapping[str, Ragged] | None = None,
+        *,
+        skipped: Sequence[SkippedRecord] = (),
     ) -> None:
         self.images = list(images)
         self.texts = list(texts)
         self.image_of_text = torch.as_tensor(image_of_text, dtype=torch.long)
         self.labels = labels or Labels()
         self.features = dict(features or {})
+        self.skipped = list(skipped)
         if len(set(self.image_ids)) < len(self.images):
             raise ValueError("two images have the same id")
         if self.image_of_text.shape != (len(self.texts),):
@@ -104,8 +116,50 @@ class SceneGraphDataset:
         """Each text as written."""
         return [text.caption for text in self.texts]
 
-    def __len__(self) -> int:
+    @property
+    def num_images(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+    @property
+    def num_texts(self) -> int:
+        """Number of texts."""
         return len(self.texts)
+
+    def __len__(self) -> int:
+        return self.num_images
+
+    def __getitem__(self, index: int) -> tuple[ImageRecord, list[TextRecord]]:
+        texts = self._texts_of_images[index]
+        return self.images[index], [self.texts[i] for i in texts]
+
+    def __iter__(self) -> Iterator[tuple[ImageRecord, list[TextRecord]]]:
+        return (self[i] for i in range(len(self)))
+
+    @cached_property
+    def _texts_of_images(self) -> list[list[int]]:
+        texts: list[list[int]] = [[] for _ in self.images]
+        for text, image in enumerate(self.image_of_text.tolist()):
+            texts[image].append(text)
+        return texts
+
+    def replace(self, **changes: Any) -> "SceneGraphDataset":
+        """The dataset with some of the arguments of its class changed.
+
+        Args:
+            **changes: ``images``, ``texts``, ``image_of_text``, ``labels`` or ``features``.
+
+        Raises:
+            ValueError: As the class itself.
+
+        Example:
+            >>> from pyg_sgm.data import image_record
+            >>> data = SceneGraphDataset([image_record(id="1.jpg")], [], [])
+            >>> data.replace(images=[image_record(["dog"], id="1.jpg")]).images[0].objects
+            ['dog']
+        """
+        same = ("images", "texts", "image_of_text", "labels", "features", "skipped")
+        return SceneGraphDataset(**{name: getattr(self, name) for name in same} | changes)
 
     def vocabularies(self, min_count: int = 1) -> Vocabularies:
         """The vocabularies of this dataset.
@@ -163,12 +217,11 @@ class SceneGraphDataset:
         new = torch.full((len(self.images),), -1)
         new[index] = torch.arange(len(index))
         kept = new[self.image_of_text] >= 0
-        return SceneGraphDataset(
-            [self.images[i] for i in index.tolist()],
-            [text for text, keep in zip(self.texts, kept.tolist(), strict=True) if keep],
-            new[self.image_of_text][kept],
-            self.labels,
-            {node: ragged.select(index) for node, ragged in self.features.items()},
+        return self.replace(
+            images=[self.images[i] for i in index.tolist()],
+            texts=[text for text, keep in zip(self.texts, kept.tolist(), strict=True) if keep],
+            image_of_text=new[self.image_of_text][kept],
+            features={node: ragged.select(index) for node, ragged in self.features.items()},
         )
 
     def split_every(self, n: int) -> tuple["SceneGraphDataset", "SceneGraphDataset"]:
@@ -188,7 +241,7 @@ class SceneGraphDataset:
 
     def __repr__(self) -> str:
         name = type(self).__name__
-        return f"{name}({len(self.images)} images, {len(self.texts)} texts)"
+        return f"{name}({self.num_images} images, {self.num_texts} texts)"
 
 
 def _words(text: TextRecord) -> Iterable[str]:

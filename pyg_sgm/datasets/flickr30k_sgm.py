@@ -1,12 +1,17 @@
 """The Flickr30k scene graphs that the authors of SGM published."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
-import numpy as np
-
-from pyg_sgm.data import ImageRecord, TextRecord, image_record, open_feature_folder, text_record
+from pyg_sgm.data import ImageRecord, TextRecord, image_record, text_record
+from pyg_sgm.data._checks import box_array
+from pyg_sgm.data.features import FeatureFile, check_feature_folder, feature_file, join_features
+from pyg_sgm.data.words import nfc
+from pyg_sgm.datasets._files.fields import field, names
+from pyg_sgm.datasets._files.skipped import SkippedRecords
 from pyg_sgm.datasets.base import Labels, SceneGraphDataset
 from pyg_sgm.io import read_json
 
@@ -27,51 +32,97 @@ class Flickr30kSGM(SceneGraphDataset):
 
     The files hold no image sizes: the furthest right and lower edge of an image's boxes stand for
     its width and height, and boxes are normalised by them. The original pickles (``.joblib``) are
-    refused.
+    refused; :func:`convert_joblib` makes JSON of them.
 
     Args:
-        root: Folder of the files.
-        split: ``"train"``, ``"val"`` or ``"test"``.
-        features: Folder of region features: ``objects/`` and ``predicates/`` (of the union boxes)
-            hold one ``.npy`` ``[36, dim]`` or ``[25, dim]`` an image, see
+        root (str or PathLike): Folder of the files.
+        split (str): ``"train"``, ``"val"`` (or ``"dev"``) or ``"test"``.
+        features (str or PathLike): Folder of region features: ``objects/`` and ``predicates/`` (of
+            the union boxes) hold one ``.npy`` ``[36, dim]`` or ``[25, dim]`` per image, see
             :func:`open_feature_folder`. (default: :obj:`None`)
+        strict (bool): Whether an image or caption that cannot be used is an error; else it is left
+            out, and one warning lists all of them. (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file is absent.
-        ValueError: Naming file, record and field, for a file that is cut short or of the wrong
-            shape, a relation of an object that the image lacks, an empty box or one that begins
-            more than a pixel outside the image, a caption without its image.
+        ValueError: Naming the file, if it is cut short or of another shape, or nothing in it can be
+            used.
     """
 
     def __init__(
         self,
         root: str | os.PathLike[str],
         split: str,
+        *,
         features: str | os.PathLike[str] | None = None,
+        strict: bool = False,
     ) -> None:
         root = Path(root)
+        split = "val" if split == "dev" else split
+        skipped = SkippedRecords(strict)
+        folders = {}
+        if features is not None:
+            folders = {node: Path(features, name) for node, name in _FOLDERS.items()}
+            for folder in folders.values():
+                check_feature_folder(folder)
         path = find(root, f"flickr30k_{split}_lowered_images_data")
-        images = [_image(path, name, value) for name, value in read_json(path, dict).items()]
-        position = {image.id: i for i, image in enumerate(images)}
+        images: list[ImageRecord] = []
+        files: dict[str, list[FeatureFile]] = {node: [] for node in folders}
+        unused = set()
+        for name, value in read_json(path, dict).items():
+            with skipped.record(name):
+                unused.add(name)
+                image = _image(path, name, value)
+                for node, file in _features(f"{path}: {name}", image, folders, files).items():
+                    files[node].append(file)
+                images.append(image)
+                unused.remove(name)
+        if not images:
+            skipped.report(path, 0)
 
+        position = {image.id: i for i, image in enumerate(images)}
         matching_path = find(root, f"caption_image_matching_flickr_{split}")
         matching = read_json(matching_path, dict)
         path = find(root, f"flickr30k_{split}_lowered_caps_data")
         texts, image_of_text = [], []
         for name, value in read_json(path, dict).items():
-            texts.append(_text(path, name, value))
-            if name not in matching:
-                raise ValueError(f"{matching_path}: caption {name!r} has no image")
-            if matching[name] not in position:
-                raise ValueError(
-                    f"{matching_path}: caption {name!r}: no image {matching[name]!r} in the data"
-                )
-            image_of_text.append(position[matching[name]])
-        regions = {}
-        if features is not None:
-            for node, folder in (("object", "objects"), ("relation", "predicates")):
-                regions[node] = open_feature_folder(Path(features) / folder, list(position))
-        super().__init__(images, texts, image_of_text, _labels(root), regions)
+            with skipped.record(name):
+                image_id = matching.get(name)
+                if not isinstance(image_id, str):
+                    raise ValueError(f"{matching_path}: caption {name!r} has no image")
+                if image_id in unused:
+                    continue  # its image has been reported
+                if image_id not in position:
+                    raise ValueError(
+                        f"{matching_path}: caption {name!r}: no image {image_id!r} in the data"
+                    )
+                texts.append(_text(path, name, value))
+                image_of_text.append(position[image_id])
+        skipped.report(root, len(texts))
+        regions = {node: join_features(part) for node, part in files.items()}
+        super().__init__(
+            images, texts, image_of_text, _labels(root), regions, skipped=skipped.records
+        )
+
+
+_FOLDERS = {"object": "objects", "relation": "predicates"}  # of region features
+
+
+def _features(
+    where: str,
+    image: ImageRecord,
+    folders: Mapping[str, Path],
+    before: Mapping[str, Sequence[FeatureFile]],
+) -> dict[str, FeatureFile]:
+    """The files of region features of an image."""
+    counts = {"object": len(image.objects), "relation": len(image.relations)}
+    found = {}
+    for node, folder in folders.items():
+        file = feature_file(folder, image.id, before[node][0] if before[node] else None)
+        if file.rows != counts[node]:
+            raise ValueError(f"{where}: {file.rows} rows of features for {counts[node]} {node}s")
+        found[node] = file
+    return found
 
 
 def find(root: Path, stem: str) -> Path:
@@ -80,64 +131,56 @@ def find(root: Path, stem: str) -> Path:
         if (path := root / (stem + suffix)).exists():
             return path
     if (pickle := root / (stem + ".joblib")).exists():
-        raise ValueError(f"{pickle}: pickles are never read, they can run code; convert it to JSON")
+        raise ValueError(
+            f"{pickle}: pickles are never opened as data, they can run code; make JSON of it with "
+            "pyg_sgm.datasets.convert_joblib"
+        )
     raise FileNotFoundError(f"{root / stem}.json.gz (or .json) is not there")
 
 
 def _image(path: Path, name: str, value: Any) -> ImageRecord:
     where = f"{path}: {name}"
-    labels, boxes, rels = _fields(where, value, "labels", "bbox", "rels")
-    if not all(isinstance(label, str) for label in labels):
-        raise ValueError(f"{where}: labels: expected strings")
+    labels = names(where, value, "labels")
+    boxes, rels = field(where, value, "bbox", list), field(where, value, "rels", list)
     relations = []
     for i, rel in enumerate(rels):
         s, predicate, o = _triplet(f"{where}: rels[{i}]", rel)
         ends = [_object(f"{where}: rels[{i}]", end, labels) for end in (s, o)]
         relations.append((ends[0], predicate, ends[1]))
     try:
-        corners = np.array(boxes, dtype=np.float64).reshape(-1, 4)[:, 2:]
+        corners = box_array(boxes, len(labels), "box")[:, 2:]
         size = tuple(corners.max(axis=0).tolist()) if len(corners) else None
         if size is not None and not all(0 < s < float("inf") for s in size):
             size = None  # no box can be right: the record's own check says which is wrong
         return image_record(labels, boxes, relations, size=size, id=name)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"{where}: bbox: {error}") from error
 
 
 def _text(path: Path, name: str, value: Any) -> TextRecord:
     where = f"{path}: caption {name}"
-    if not isinstance(value, dict) or not isinstance(value.get("sent"), str):
-        raise ValueError(f"{where}: sent: expected a string")
-    (rels,) = _fields(where, value, "rels")
+    sent = field(where, value, "sent", str)
+    rels = field(where, value, "rels", list)
     relations = [_triplet(f"{where}: rels[{i}]", rel) for i, rel in enumerate(rels)]
     try:
-        return text_record(value["sent"], relations=relations, id=name)
+        return text_record(sent, relations=relations, id=name)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _fields(where: str, value: Any, *names: str) -> list[list]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where}: expected an object, got {type(value).__name__}")
-    for name in names:
-        if not isinstance(value.get(name), list):
-            raise ValueError(f"{where}: {name}: expected a list")
-    return [value[name] for name in names]
-
-
 def _triplet(where: str, value: Any) -> tuple[str, str, str]:
     if not isinstance(value, list) or len(value) != 3 or not all(isinstance(v, str) for v in value):
-        raise ValueError(f"{where}: expected [subject, predicate, object], got {value!r}")
+        raise ValueError(f"{where}: expected [subject, predicate, object], got {short(value)}")
     return value[0], value[1], value[2]
 
 
 def _object(where: str, end: str, labels: list[str]) -> int:
     """The index in ``person:6``."""
     label, _, number = end.rpartition(":")
-    index = int(number) if number.isdecimal() else -1
+    index = int(number) if number.isdecimal() and len(number) < 10 else -1
     if not 0 <= index < len(labels):
         raise ValueError(f"{where}: {end!r} is not there ({len(labels)} objects)")
-    if labels[index] != label:
+    if labels[index] != nfc(label):
         raise ValueError(f"{where}: {end!r}, but object {index} is a {labels[index]!r}")
     return index
 

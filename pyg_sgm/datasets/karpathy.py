@@ -1,13 +1,15 @@
 """Captions in Karpathy's JSON, with a folder of images or of region features."""
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pyg_sgm.data import TextRecord, image_record, open_feature_folder, text_record
+from pyg_sgm.data import ImageRecord, TextRecord, image_record, text_record
+from pyg_sgm.data.features import FeatureFile, check_feature_folder, feature_file, join_features
 from pyg_sgm.data.vocabulary import UNKNOWN
-from pyg_sgm.datasets._files.images import find_image
-from pyg_sgm.datasets._files.json import field
+from pyg_sgm.datasets._files.fields import field, filled
+from pyg_sgm.datasets._files.images import check_folder, find_image
+from pyg_sgm.datasets._files.skipped import SkippedRecords
 from pyg_sgm.datasets.base import SceneGraphDataset
 from pyg_sgm.io import read_json
 
@@ -21,62 +23,95 @@ class KarpathyCaptions(SceneGraphDataset):
     box, text graphs have words and nothing else.
 
     Args:
-        path: The JSON file, gzipped if its name ends in ``.gz``.
-        split: ``"train"``, ``"val"`` (or ``"dev"``) or ``"test"``.
-        features: Folder of one ``.npy`` ``[regions, dim]`` an image, see
+        path (str or PathLike): The JSON file, unpacked if its name ends in ``.gz``.
+        split (str): ``"train"``, ``"val"`` (or ``"dev"``) or ``"test"``.
+        images (str or PathLike): Folder of the images, each at ``filepath/filename`` (COCO) or
+            ``filename``. (default: :obj:`None`)
+        features (str or PathLike): Folder of one ``.npy`` ``[regions, dim]`` per image, see
             :func:`open_feature_folder`. (default: :obj:`None`, images without objects)
-        images: Folder of the images, each at ``filepath/filename`` (COCO) or ``filename``.
-            (default: :obj:`None`)
+        strict (bool): Whether an image or sentence that cannot be used is an error; else it is
+            left out, and one warning lists all of them. (default: :obj:`False`)
 
     Raises:
-        FileNotFoundError: If a file is absent.
-        ValueError: Naming file, record and field, if the file is cut short or of another shape,
-            has no image of that split, or names an image that the folder lacks.
+        FileNotFoundError: If a file or folder is absent.
+        ValueError: Naming file, record and field, if the file is cut short or of another shape, a
+            file name occurs twice, or no image of that split can be used.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         split: str,
-        features: str | os.PathLike[str] | None = None,
+        *,
         images: str | os.PathLike[str] | None = None,
+        features: str | os.PathLike[str] | None = None,
+        strict: bool = False,
     ) -> None:
         path = Path(path)
+        check_folder(images)
+        if features is not None:
+            check_feature_folder(features)
         split = "val" if split == "dev" else split
-        entries = read_json(path, dict).get("images")
-        if not isinstance(entries, list):
-            raise ValueError(f"{path}: images: expected a list")
-        ids: list[str] = []
-        files: list[Path | None] = []
+        splits = ("train", "restval") if split == "train" else (split,)
+        content = read_json(path, dict)
+        if "annotations" in content and "images" in content:
+            raise ValueError(f"{path}: these are COCO's own captions, which coco:FILE reads")
+        skipped = SkippedRecords(strict)
+        records: dict[str, ImageRecord] = {}
+        files: list[FeatureFile] = []
         texts: list[TextRecord] = []
         image_of_text: list[int] = []
-        splits = ("train", "restval") if split == "train" else (split,)
-        for i, entry in enumerate(entries):
+        for i, entry in enumerate(field(f"{path}", content, "images", list)):
             where = f"{path}: images[{i}]"
-            if field(where, entry, "split", str) in splits:
-                for j, sentence in enumerate(field(where, entry, "sentences", list)):
-                    texts.append(_text(f"{where}: sentences[{j}]", sentence))
-                    image_of_text.append(len(ids))
-                name = field(where, entry, "filename", str)
-                below = f"{field(where, entry, 'filepath', str)}/" if "filepath" in entry else ""
-                here = f"{where}: filename"
-                files.append(
-                    None if images is None else find_image(images, [below + name, name], here)
-                )
-                ids.append(name)
-        if not ids:
+            name = entry.get("filename") if isinstance(entry, dict) else None
+            if isinstance(name, str) and name in records:
+                raise ValueError(f"{where}: filename: {name!r} occurs twice")
+            with skipped.record(name if isinstance(name, str) else f"images[{i}]"):
+                if field(where, entry, "split", str) not in splits:
+                    continue
+                record, file = _image(where, entry, images, features, files[0] if files else None)
+                sentences = field(where, entry, "sentences", list)
+                files += [] if file is None else [file]
+                for j, sentence in enumerate(sentences):
+                    with skipped.record(f"{record.id} sentences[{j}]"):
+                        texts.append(_text(f"{where}: sentences[{j}]", sentence))
+                        image_of_text.append(len(records))
+                records[record.id] = record
+        skipped.report(path, len(records))
+        if not records:
             raise ValueError(f"{path}: no image of the split {split!r}")
-        if len(set(ids)) < len(ids):
-            raise ValueError(f"{path}: a filename occurs twice")
-        regions = {} if features is None else {"object": open_feature_folder(features, ids)}
-        counts = regions["object"].spans.count.tolist() if regions else [None] * len(ids)
-        records = [
-            image_record(None if count is None else [UNKNOWN] * count, id=name, file=file)
-            for name, count, file in zip(ids, counts, files, strict=True)
-        ]
-        super().__init__(records, texts, image_of_text, features=regions)
+        regions = {} if features is None else {"object": join_features(files)}
+        super().__init__(
+            list(records.values()),
+            texts,
+            image_of_text,
+            features=regions,
+            skipped=skipped.records,
+        )
+
+
+def _image(
+    where: str,
+    entry: Any,
+    images: str | os.PathLike[str] | None,
+    features: str | os.PathLike[str] | None,
+    like: FeatureFile | None,
+) -> tuple[ImageRecord, FeatureFile | None]:
+    name = filled(where, entry, "filename")
+    below = field(where, entry, "filepath", str) if "filepath" in entry else ""
+    paths = [str(PurePosixPath(below, name)), name]
+    file = None if images is None else find_image(images, paths, f"{where}: filename")
+    regions = None if features is None else feature_file(features, name, like)
+    objects = None if regions is None else [UNKNOWN] * regions.rows
+    try:
+        return image_record(objects, id=name, file=file), regions
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _text(where: str, sentence: Any) -> TextRecord:
     raw = field(where, sentence, "raw", str)
-    return text_record(raw, id=str(field(where, sentence, "sentid", int)))
+    try:
+        return text_record(raw, id=str(field(where, sentence, "sentid", int)))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pyg_sgm.datasets.base import SceneGraphDataset
 from pyg_sgm.datasets.bottom_up import BottomUp
-from pyg_sgm.datasets.factual import Factual
+from pyg_sgm.datasets.factual import CaptionFile, Factual
 from pyg_sgm.datasets.flickr8k import Flickr8k
 from pyg_sgm.datasets.flickr30k_sgm import Flickr30kSGM
 from pyg_sgm.datasets.image_folder import ImageFolder
@@ -32,6 +32,8 @@ _WORLD_OPTIONS: dict[str, Callable[[str], object]] = {
 _READERS: dict[str, tuple[str, Callable[..., SceneGraphDataset]]] = {
     "flickr8k": ("ROOT", Flickr8k),
     "images": ("FOLDER[,captions=FILE]", lambda path, split, **o: ImageFolder(path, **o)),
+    "coco": ("FILE[,images=FOLDER]", lambda path, split, **o: CaptionFile(path, **o)),
+    "captions": ("FILE[,images=FOLDER]", lambda path, split, **o: CaptionFile(path, **o)),
     "karpathy": ("FILE[,images=FOLDER][,features=FOLDER]", KarpathyCaptions),
     "flickr30k-sgm": ("ROOT[,features=FOLDER]", Flickr30kSGM),
     "precomputed-regions": ("ROOT", PrecomputedRegions),
@@ -49,14 +51,16 @@ _READERS: dict[str, tuple[str, Callable[..., SceneGraphDataset]]] = {
 }
 
 
-def open_dataset(spec: str, split: str) -> SceneGraphDataset:
+def open_dataset(spec: str, split: str, *, strict: bool = False) -> SceneGraphDataset:
     """Opens a dataset by name.
 
     Args:
-        spec: One of
+        spec (str): One of
 
             * ``flickr8k:ROOT``,
             * ``images:FOLDER``, a folder of images, with ``,captions=FILE``,
+            * ``coco:FILE``, COCO's ``captions_*.json``, or ``captions:FILE``, any file that
+              :func:`~pyg_sgm.datasets.read_captions` reads, optionally with ``,images=FOLDER``,
             * ``karpathy:FILE`` with ``,images=FOLDER`` or ``,features=FOLDER``,
             * ``flickr30k-sgm:ROOT``, optionally with ``,features=FOLDER``,
             * ``precomputed-regions:ROOT``,
@@ -67,9 +71,12 @@ def open_dataset(spec: str, split: str) -> SceneGraphDataset:
             * ``factual:FILE``, optionally with ``,images=FOLDER``,
             * ``scene-world``, optionally with arguments of :class:`SceneWorld` as in
               ``scene-world:num_images=200,seed=3,distractors=2-5``.
-        split: ``"train"``, ``"val"``, ``"test"`` ..., as the dataset has them. Those without
-            splits (``images``, ``bottom-up``, ``scene-graph-benchmark``, ``visual-genome``,
-            ``factual``) have all their images in any.
+        split (str): ``"train"``, ``"val"``, ``"test"`` ..., as the dataset has them; ``"dev"`` and
+            ``"val"`` are one. Those without splits (``images``, ``coco``, ``captions``,
+            ``bottom-up``, ``scene-graph-benchmark``, ``visual-genome``, ``factual``) have all
+            their images in any.
+        strict (bool): Whether a record that cannot be used is an error; else it is left out, one
+            warning lists all of them, and they are in ``skipped``. (default: :obj:`False`)
 
     Raises:
         ValueError: If there is no dataset of that name or it has no such argument.
@@ -93,7 +100,7 @@ def open_dataset(spec: str, split: str) -> SceneGraphDataset:
     needed = set(re.findall(r"(\w+)=", re.sub(r"\[.*?\]", "", form)))
     if len(options) < len(parts) or not needed <= options.keys() <= known:
         raise ValueError(f"{spec!r}: expected {name}:{form}")
-    return reader(path, split, **options)
+    return reader(path, split, **options, strict=strict)
 
 
 def with_full_paths(spec: str) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from pyg_sgm.data import ImageRecord, image_record
-from pyg_sgm.datasets._files.images import find_image, image_size
-from pyg_sgm.datasets._files.json import field, names, read_json_list
+from pyg_sgm.data._checks import box_array, positive
+from pyg_sgm.datasets._files.fields import field, names, read_json_list
+from pyg_sgm.datasets._files.images import check_folder, find_image, read_frame
+from pyg_sgm.datasets._files.skipped import SkippedRecords
 from pyg_sgm.datasets.base import SceneGraphDataset
 from pyg_sgm.datasets.captions import captioned
 
@@ -30,37 +32,47 @@ class VisualGenome(SceneGraphDataset):
     no splits.
 
     Args:
-        root: Folder of the files.
-        images: Folder of the images, ``2325192.jpg`` ... (default: :obj:`None`)
-        captions: CSV file of captions, such as FACTUAL's, see
+        root (str or PathLike): Folder of the files.
+        images (str or PathLike): Folder of the images, ``2325192.jpg`` ..., whose headers are read
+            with Pillow: boxes are turned as they are. (default: :obj:`None`)
+        captions (str or PathLike): File of captions, such as FACTUAL's, see
             :func:`~pyg_sgm.datasets.captions.captioned`. (default: :obj:`None`, images alone)
+        strict (bool): Whether an image or caption that cannot be used is an error; else it is left
+            out, and one warning lists all of them. (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file is absent.
         ValueError: Naming file, record and field, for a file that is cut short or of another
-            shape.
+            shape, an image that occurs twice, or no image that can be used.
     """
 
     def __init__(
         self,
         root: str | os.PathLike[str],
+        *,
         images: str | os.PathLike[str] | None = None,
         captions: str | os.PathLike[str] | None = None,
+        strict: bool = False,
     ) -> None:
         root = Path(root)
-        attributes = _attributes(root / "attributes.json")
-        sizes = _sizes(root / "image_data.json")
+        check_folder(images)
+        skipped = SkippedRecords(strict)
+        attributes = _attributes(root / "attributes.json", skipped)
+        sizes = _sizes(root / "image_data.json", skipped)
         path = root / "scene_graphs.json"
-        records = []
+        records: dict[str, ImageRecord] = {}
         for i, entry in enumerate(read_json_list(path)):
             where = f"{path}: [{i}]"
-            name = str(field(where, entry, "image_id", int))
-            file = None if images is None else find_image(images, [f"{name}.jpg"], where)
-            size = sizes.get(name)
-            if size is None and file is not None:
-                size, _ = image_size(file)
-            records.append(_record(where, entry, attributes, size, file))
-        super().__init__(**captioned(records, captions))
+            name = str(entry.get("image_id"))
+            if name in records:
+                raise ValueError(f"{where}: image {name} occurs twice")
+            with skipped.record(name):
+                name = str(field(where, entry, "image_id", int))
+                file = None if images is None else find_image(images, [f"{name}.jpg"], where)
+                records[name] = _record(where, entry, attributes, sizes.get(name), file)
+        arguments = captioned(list(records.values()), captions, skipped)
+        skipped.report(path, len(arguments["images"]))
+        super().__init__(**arguments)
 
 
 def _record(
@@ -71,6 +83,15 @@ def _record(
     file: Path | None,
 ) -> ImageRecord:
     name = str(entry["image_id"])
+    frame = None
+    if file is not None:
+        try:
+            frame = read_frame(file)
+        except ValueError:
+            if size is None:
+                raise
+    if frame is not None and size is None:
+        size = frame.stored
     labels, ids, corners = [], [], []
     for i, thing in enumerate(field(where, entry, "objects", list)):
         here = f"{where}: objects[{i}]"
@@ -80,7 +101,9 @@ def _record(
             labels.append(words[0].strip().lower())
             ids.append(field(here, thing, "object_id", int))
             corners.append((x, y, x + w, y + h))
-    boxes = np.array(corners, dtype=np.float64).reshape(-1, 4)
+    boxes = box_array(corners, len(corners), f"{where}: x, y, w, h")
+    if not np.isfinite(boxes).all():
+        raise ValueError(f"{where}: x, y, w, h: NaN or infinity")
     if size is None and len(boxes) and (boxes[:, 2:].max(axis=0) > 0).all():
         size = (float(boxes[:, 2].max()), float(boxes[:, 3].max()))
     if size is not None:
@@ -97,10 +120,13 @@ def _record(
     described = [
         (row, word) for id, row in row_of.items() for word in attributes.get((name, id), ())
     ]
+    boxes = boxes[whole]
+    if frame is not None and size is not None:
+        boxes, size = frame.turn(boxes, size)
     try:
         return image_record(
             [labels[i] for i in whole],
-            boxes[whole],
+            boxes,
             relations,
             described,
             size=size,
@@ -111,25 +137,27 @@ def _record(
         raise ValueError(f"{where}: {error}") from error
 
 
-def _attributes(path: Path) -> dict[tuple[str, int], list[str]]:
+def _attributes(path: Path, skipped: SkippedRecords) -> dict[tuple[str, int], list[str]]:
     """Attributes of every object, by image and number."""
     found: dict[tuple[str, int], list[str]] = {}
     for i, entry in enumerate(read_json_list(path) if path.exists() else ()):
-        image = str(field(f"{path}: [{i}]", entry, "image_id", int))
-        for j, thing in enumerate(field(f"{path}: [{i}]", entry, "attributes", list)):
-            where = f"{path}: [{i}]: attributes[{j}]"
-            key = (image, field(where, thing, "object_id", int))
-            words = names(where, thing, "attributes") if "attributes" in thing else []
-            known = found.setdefault(key, [])
-            cleaned = (word.strip().lower() for word in words)
-            known += [word for word in dict.fromkeys(cleaned) if word and word not in known]
+        with skipped.record(f"{path.name} [{i}]"):
+            image = str(field(f"{path}: [{i}]", entry, "image_id", int))
+            for j, thing in enumerate(field(f"{path}: [{i}]", entry, "attributes", list)):
+                where = f"{path}: [{i}]: attributes[{j}]"
+                key = (image, field(where, thing, "object_id", int))
+                words = names(where, thing, "attributes") if "attributes" in thing else []
+                known = found.setdefault(key, [])
+                cleaned = (word.strip().lower() for word in words)
+                known += [word for word in dict.fromkeys(cleaned) if word and word not in known]
     return found
 
 
-def _sizes(path: Path) -> dict[str, Size]:
+def _sizes(path: Path, skipped: SkippedRecords) -> dict[str, Size]:
     sizes = {}
     for i, entry in enumerate(read_json_list(path) if path.exists() else ()):
         where = f"{path}: [{i}]"
-        width, height = (field(where, entry, side, float) for side in ("width", "height"))
-        sizes[str(field(where, entry, "image_id", int))] = (width, height)
+        with skipped.record(f"{path.name} [{i}]"):
+            size = [field(where, entry, side, float) for side in ("width", "height")]
+            sizes[str(field(where, entry, "image_id", int))] = positive(size, where)
     return sizes

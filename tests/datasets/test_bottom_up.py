@@ -1,4 +1,5 @@
 import base64
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -74,13 +75,12 @@ def test_captions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        (0, "0", "image '0' stands there twice"),
         (1, "wide", "image_w: expected a whole number"),
         (1, "60", "image .1.: box 1 is outside the image"),
         (3, "3", "num_boxes: 3, but"),
         (4, "AAA", "boxes: cut short or not base64"),
         (4, text(BOXES)[:8], "boxes: cut short or not base64"),
-        (5, text(FEATURES[0, :1]), "features: expected 2 rows of 5 numbers, got 20 bytes"),
+        (5, text(FEATURES[0, :1]), "features: expected 2 rows of 5 float32, got 20 bytes"),
         (5, "AAA", "features: expected 2 rows of 5"),
         (5, "A\tB", "expected 6 or 10 columns, got 7"),
     ],
@@ -88,9 +88,39 @@ def test_captions(tmp_path: Path) -> None:
 def test_bad_rows(tmp_path: Path, column: int, value: str, message: str) -> None:
     bad = plain(1)
     bad[column] = value
-    path = make(tmp_path, [plain(0), bad])
+    path = make(tmp_path, [plain(0), bad, plain(2)])
     with pytest.raises(ValueError, match=f"train.tsv: line 2: {message}"):
-        open_dataset(f"bottom-up:{path}", "train")
+        open_dataset(f"bottom-up:{path}", "train", strict=True)
+    with pytest.warns(UserWarning, match=rf"1 records .* left out: '1'; .*line 2: {message}"):
+        data = open_dataset(f"bottom-up:{path}", "train")
+    assert data.image_ids == ["0", "2"]
+    x = data.encode(data.vocabularies()).images[1]["object"].x
+    assert np.array_equal(x, FEATURES[2])
+
+
+def test_an_image_that_occurs_twice(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"train.tsv: line 2: image '0' occurs twice"):
+        open_dataset(f"bottom-up:{make(tmp_path, [plain(0), plain(0)])}", "train")
+
+
+@pytest.mark.parametrize("kind", ["float16", "float64"])
+def test_numbers_of_another_type(tmp_path: Path, kind: str) -> None:
+    # As of a network: none is negative, many are 0.
+    x = np.random.default_rng(1).standard_normal((2, 16)).clip(0).astype(np.float32)
+    open_dataset(f"bottom-up:{make(tmp_path, [[*plain(0)[:-1], text(x)]])}", "train")
+    rows = [[*plain(i)[:-1], text(x.astype(kind))] for i in range(3)]
+    with pytest.raises(ValueError, match=f"line 1: features: {kind}, but .* must be float32"):
+        open_dataset(f"bottom-up:{make(tmp_path, rows)}", "train")
+
+
+def test_declared_numbers_take_no_memory(tmp_path: Path) -> None:
+    bad = plain(1)
+    bad[3] = "900000000"
+    tracemalloc.start()
+    with pytest.warns(UserWarning, match="num_boxes: 900000000, but 8 / 4 boxes"):
+        open_dataset(f"bottom-up:{make(tmp_path, [plain(0), bad])}", "train")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
 
 
 def test_bad_numbers_are_found_when_they_are_read(tmp_path: Path) -> None:
@@ -108,5 +138,5 @@ def test_bad_numbers_are_found_when_they_are_read(tmp_path: Path) -> None:
 
 
 def test_an_empty_file(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"train.tsv: there is no image"):
+    with pytest.raises(ValueError, match=r"train.tsv: empty"):
         open_dataset(f"bottom-up:{make(tmp_path, [])}", "train")

@@ -33,11 +33,17 @@ def test_graphs(tmp_path: Path, zipped: bool) -> None:
 def test_bad_input(tmp_path: Path) -> None:
     path = tmp_path / "dev.csv"
     path.write_text(ROWS + '9,4,a dog,"( dog , is , ! )"\n')
-    with pytest.raises(ValueError, match=r"dev.csv: line 5: scene_graph: .* has no word"):
-        open_dataset(f"factual:{path}", "dev")
+    with pytest.raises(ValueError, match=r"dev.csv: line 5: .* attribute: .* has no word"):
+        open_dataset(f"factual:{path}", "dev", strict=True)
+    with pytest.warns(UserWarning, match="left out: '9#1'; .*has no word"):
+        assert open_dataset(f"factual:{path}", "dev").text_ids == ["7#0", "9#0", "7#1"]
     path.write_text(ROWS)
+    (tmp_path / "9.jpg").touch()
+    spec = f"factual:{path},images={tmp_path}"
     with pytest.raises(ValueError, match=r"dev.csv: line 2: there is no image .*7.jpg"):
-        open_dataset(f"factual:{path},images={tmp_path}", "dev")
+        open_dataset(spec, "dev", strict=True)
+    with pytest.warns(UserWarning, match="2 records .*left out: '7#0', '7#1'"):
+        assert open_dataset(spec, "dev").image_ids == ["9"]
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(ROWS.encode())[:40])
     with pytest.raises(ValueError, match=r"cut.csv.gz: cut short"):
         open_dataset(f"factual:{tmp_path / 'cut.csv.gz'}", "dev")

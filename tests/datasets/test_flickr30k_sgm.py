@@ -92,7 +92,7 @@ def test_json_without_gzip_and_known_labels(root: Path) -> None:
         (("rels", 1), "man:0", r"rels\[1\]: expected \[subject"),
         (("rels",), None, "rels: expected a list"),
         (("labels",), {"a": 1}, "labels: expected a list"),
-        (("labels", 2), 5, "labels: expected strings"),
+        (("labels", 2), 5, "labels: expected a string"),
         (("bbox", 1), [50, 0, 50, 80], "bbox: .*box 1 is empty"),
         (("bbox", 1), [50, 90, 60, 80], "bbox: .*box 1 is empty"),
         (("bbox", 1), [-5, 0, 60, 80], "bbox: .*box 1 is outside"),
@@ -113,9 +113,13 @@ def test_bad_image(root: Path, field: tuple, value: object, message: str) -> Non
     target[keys[-1]] = value  # type: ignore[index]
     write(root, IMAGE_FILE, images)
     with pytest.raises(ValueError, match=message) as error:
-        Flickr30kSGM(root, "val")
+        Flickr30kSGM(root, "val", strict=True)
     assert IMAGE_FILE in str(error.value)
     assert "1.jpg" in str(error.value)
+    with pytest.warns(UserWarning, match=rf"1 records .*left out: '1\.jpg'; .*{message}"):
+        data = Flickr30kSGM(root, "val")
+    assert (data.image_ids, data.text_ids) == (["2.jpg"], ["21"])
+    assert [record.id for record in data.skipped] == ["1.jpg"]
 
 
 def test_box_within_a_pixel_is_clipped(root: Path) -> None:
@@ -130,7 +134,7 @@ def test_box_within_a_pixel_is_clipped(root: Path) -> None:
 @pytest.mark.parametrize(
     ("stem", "change", "message"),
     [
-        (CAPTION_FILE, lambda c: c["12"].pop("sent"), "caption 12: sent: expected a string"),
+        (CAPTION_FILE, lambda c: c["12"].pop("sent"), "caption 12: sent is missing"),
         (CAPTION_FILE, lambda c: c["12"].update(rels=3), "caption 12: rels: expected a list"),
         (CAPTION_FILE, lambda c: c["12"].update(rels=[["a", "b"]]), r"12: rels\[0\]: expected \["),
         (CAPTION_FILE, lambda c: c["12"].update(rels=[["a", "..", "b"]]), "'12'.*has no word"),
@@ -143,8 +147,11 @@ def test_bad_captions(root: Path, stem: str, change: Callable, message: str) -> 
     change(value)
     write(root, stem, value)
     with pytest.raises(ValueError, match=message) as error:
-        Flickr30kSGM(root, "val")
+        Flickr30kSGM(root, "val", strict=True)
     assert stem in str(error.value)
+    with pytest.warns(UserWarning, match=f"1 records .*left out: '12'; .*{message}"):
+        data = Flickr30kSGM(root, "val")
+    assert (data.num_images, data.text_ids) == (2, ["11", "21"])
 
 
 @pytest.mark.parametrize("stem", [IMAGE_FILE, CAPTION_FILE, MATCHING_FILE])
@@ -168,7 +175,7 @@ def test_bad_files(root: Path, stem: str) -> None:
     with pytest.raises(FileNotFoundError, match=stem):
         Flickr30kSGM(root, "val")
     (root / (stem + ".joblib")).write_bytes(pickle.dumps({}))
-    with pytest.raises(ValueError, match="pickles are never read"):
+    with pytest.raises(ValueError, match="pickles are never opened"):
         Flickr30kSGM(root, "val")
 
 
@@ -188,23 +195,27 @@ def test_region_features(root: Path) -> None:
     assert part.images.batch([1, 0, 1])["object"].x.shape == (6, 4)
 
     np.save(folder / "objects" / "1.npy", x[:2])
-    with pytest.raises(ValueError, match=r"1\.jpg.*object\.x: 2 rows of features for 3 nodes"):
-        Flickr30kSGM(root, "val", folder).encode(vocabularies)
+    with pytest.raises(ValueError, match=r"1\.jpg: 2 rows of features for 3 objects"):
+        Flickr30kSGM(root, "val", features=folder, strict=True)
+    with pytest.warns(UserWarning, match=r"left out: '1\.jpg'"):
+        data = Flickr30kSGM(root, "dev", features=folder)
+    assert data.image_ids == ["2.jpg"]
+    assert data.encode(vocabularies).images[0]["object"].x.shape == (0, 4)
     np.save(folder / "objects" / "1.npy", np.array([[np.nan] * 4] * 3))
     with pytest.raises(ValueError, match=r"1\.npy: NaN or infinity in row 0"):
-        Flickr30kSGM(root, "val", folder).encode(vocabularies).images[0]
+        Flickr30kSGM(root, "val", features=folder, strict=True).encode(vocabularies).images[0]
     np.save(folder / "objects" / "2.jpg.npy", x[:0, :3])
     with pytest.raises(ValueError, match=r"2\.jpg\.npy: expected \[rows, 4\]"):
-        Flickr30kSGM(root, "val", folder)
+        Flickr30kSGM(root, "val", features=folder, strict=True)
     np.save(folder / "objects" / "1.npy", np.array([{}], dtype=object))
     with pytest.raises(ValueError, match=r"1\.npy.*never read"):
-        Flickr30kSGM(root, "val", folder)
+        Flickr30kSGM(root, "val", features=folder, strict=True)
     (folder / "objects" / "1.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(ValueError, match=r"1\.npy.*cut short"):
-        Flickr30kSGM(root, "val", folder)
+        Flickr30kSGM(root, "val", features=folder, strict=True)
     os.remove(folder / "objects" / "1.npy")
     with pytest.raises(FileNotFoundError, match=r"1\.jpg"):
-        Flickr30kSGM(root, "val", folder)
+        Flickr30kSGM(root, "val", features=folder, strict=True)
 
 
 def test_select_and_split(root: Path) -> None:
@@ -229,7 +240,7 @@ def test_real_graphs() -> None:
     start = time.perf_counter()
     data = Flickr30kSGM(REAL, "val")
     assert time.perf_counter() - start < 5
-    assert (len(data.images), len(data)) == (1014, 5070)
+    assert (data.num_images, data.num_texts) == (1014, 5070)
     vocabularies = data.vocabularies()
     pairs = data.encode(vocabularies)
     assert (pairs.texts.num_nodes["relation"] == 0).sum() == 292

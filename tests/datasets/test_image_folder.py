@@ -23,7 +23,9 @@ def test_images_alone(tmp_path: Path) -> None:
     data = open_dataset(f"images:{make(tmp_path)}", "any")
     assert data.image_ids == ["a.png", "b.JPG", "far/c.webp"]
     assert data.images[2].file == tmp_path / "photos" / "far" / "c.webp"
-    assert len(data) == 0
+    assert (len(data), data.num_images, data.num_texts) == (3, 3, 0)
+    assert data[1] == (data.images[1], [])
+    assert [image.id for image, _ in data] == data.image_ids
 
 
 def test_captions(tmp_path: Path) -> None:
@@ -58,10 +60,15 @@ def test_an_image_without_a_caption_is_left_out_and_reported(tmp_path: Path) -> 
 
 def test_bad_input(tmp_path: Path) -> None:
     folder = make(tmp_path)
-    with pytest.raises(
-        ValueError, match=r"captions.csv: line 3: image: there is no image 'c.webp'"
+    message = r"captions.csv: line 3: image: there is no image 'c.webp'"
+    path = captions(tmp_path, "a.png,A dog .", "c.webp,A hill .")
+    with pytest.raises(ValueError, match=message):
+        ImageFolder(folder, path, strict=True)
+    with (
+        pytest.warns(UserWarning, match=f"left out: 'c.webp#0'; .*{message}"),
+        pytest.warns(UserWarning, match="2 of 3 images have no caption"),
     ):
-        ImageFolder(folder, captions(tmp_path, "a.png,A dog .", "c.webp,A hill ."))
+        assert ImageFolder(folder, path).text_ids == ["a.png#0"]
     with pytest.raises(ValueError, match=r"captions.csv: there is no caption"):
         ImageFolder(folder, captions(tmp_path))
     with pytest.raises(FileNotFoundError, match="nowhere"):

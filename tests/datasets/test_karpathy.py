@@ -53,14 +53,10 @@ def test_features(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.pop("images"), "images: expected a list"),
-        (lambda c: c["images"][1].pop("split"), r"images\[1\]: split: expected str"),
-        (lambda c: c["images"][1].pop("filename"), r"images\[1\]: filename"),
-        (lambda c: c["images"][1].update(sentences=0), r"images\[1\]: sentences: expected list"),
-        (lambda c: c["images"][1]["sentences"][1].pop("raw"), r"sentences\[1\]: raw"),
-        (lambda c: c["images"].__setitem__(1, 3), r"images\[1\]: split"),
-        (lambda c: c["images"].pop(1), "no image of the split 'val'"),
-        (lambda c: c["images"].append(c["images"][1]), "filename occurs twice"),
+        (lambda c: c.pop("images"), "images is missing"),
+        (lambda c: c["images"].pop(1), "no image of the split 'val'|empty"),
+        (lambda c: c["images"].append(c["images"][1]), r"images\[4\]: .*'b.jpg' occurs twice"),
+        (lambda c: c.update(annotations=[]), "COCO's own captions, which coco:FILE reads"),
     ],
 )
 def test_bad_files(tmp_path: Path, change: Callable, message: str) -> None:
@@ -69,6 +65,70 @@ def test_bad_files(tmp_path: Path, change: Callable, message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
         KarpathyCaptions(write(tmp_path, content), "val")
     assert "dataset.json" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "message"),
+    [
+        (lambda e: e.pop("split"), "b.jpg", "split is missing"),
+        (lambda e: e.pop("filename"), r"images\[1\]", "filename is missing"),
+        (lambda e: e.update(filename=" "), " ", "filename: empty"),
+        (lambda e: e.update(filename=3), r"images\[1\]", "filename: expected a string"),
+        (lambda e: e.update(filename="../b.jpg"), "../b.jpg", "filename: .* leads out"),
+        (lambda e: e.update(filepath="/tmp"), "b.jpg", "filename: .* leads out"),
+        (lambda e: e.update(filepath=0), "b.jpg", "filepath: expected a string"),
+        (lambda e: e.update(sentences=0), "b.jpg", "sentences: expected a list"),
+        (lambda e: e.clear(), r"images\[1\]", "split is missing"),
+    ],
+)
+def test_an_image_that_cannot_be_used(
+    tmp_path: Path, change: Callable, name: str, message: str
+) -> None:
+    content = copy.deepcopy(CONTENT)
+    content["images"].append(entry("e.jpg", "val", 8))
+    change(content["images"][1])
+    path = write(tmp_path, content)
+    for image in ("b.jpg", "e.jpg"):
+        (tmp_path / image).touch()
+    with pytest.raises(ValueError, match=rf"dataset.json: images\[1\]: {message}"):
+        KarpathyCaptions(path, "val", images=tmp_path, strict=True)
+    with pytest.warns(UserWarning, match=rf"1 records .*: '{name}'; .*images\[1\]: {message}"):
+        data = KarpathyCaptions(path, "val", images=tmp_path)
+    assert (data.image_ids, data.text_ids) == (["e.jpg"], ["8", "9"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("raw"), "raw is missing"),
+        (lambda s: s.update(raw=["a"]), "raw: expected a string"),
+        (lambda s: s.update(raw="\ud800"), "caption: .* is not Unicode"),
+        (lambda s: s.update(sentid="7"), "sentid: expected a whole number"),
+    ],
+)
+def test_a_sentence_that_cannot_be_used(tmp_path: Path, change: Callable, message: str) -> None:
+    content = copy.deepcopy(CONTENT)
+    change(content["images"][1]["sentences"][0])
+    path = write(tmp_path, content)
+    with pytest.raises(ValueError, match=rf"images\[1\]: sentences\[0\]: .*{message}"):
+        KarpathyCaptions(path, "val", strict=True)
+    with pytest.warns(UserWarning, match=rf"left out: 'b.jpg sentences\[0\]'; .*{message}"):
+        data = KarpathyCaptions(path, "val")
+    assert (data.image_ids, data.text_ids) == (["b.jpg"], ["3"])
+
+
+def test_features_that_cannot_be_used(tmp_path: Path) -> None:
+    path = write(tmp_path, CONTENT)
+    (tmp_path / "x").mkdir()
+    np.save(tmp_path / "x" / "a.npy", np.ones((3, 2)))
+    with pytest.warns(UserWarning, match=r"left out: 'c.jpg'; .*c.npy: no features"):
+        data = KarpathyCaptions(path, "train", features=tmp_path / "x")
+    assert data.encode(data.vocabularies()).images[0]["object"].x.shape == (3, 2)
+    np.save(tmp_path / "x" / "c.npy", np.ones((3, 4)))
+    with pytest.raises(ValueError, match=r"c.npy: expected \[rows, 2\], got \[3, 4\]"):
+        KarpathyCaptions(path, "train", features=tmp_path / "x", strict=True)
+    with pytest.raises(FileNotFoundError, match="no such folder of features"):
+        KarpathyCaptions(path, "train", features=tmp_path / "y")
 
 
 def test_images(tmp_path: Path) -> None:
@@ -84,4 +144,4 @@ def test_images(tmp_path: Path) -> None:
     (tmp_path / "val2014" / "b.jpg").rename(tmp_path / "b.jpg")
     assert open_dataset(f"karpathy:{path},images={tmp_path}", "val").images[0].file is not None
     with pytest.raises(ValueError, match=r"images\[2\]: filename: there is no image .*c.jpg"):
-        open_dataset(f"karpathy:{path},images={tmp_path}", "train")
+        open_dataset(f"karpathy:{path},images={tmp_path}", "train", strict=True)

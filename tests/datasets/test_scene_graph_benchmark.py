@@ -97,7 +97,9 @@ def test_frame() -> None:
     ("change", "message"),
     [
         (lambda p: p.update({"2": p["0"]}), "2: custom_data_info.json has no such file"),
-        (lambda p: p["1"].pop("bbox"), "1: bbox: expected list"),
+        (lambda p: p.update({"x": p.pop("1")}), "x: custom_data_info.json has no such file"),
+        (lambda p: p.update({"1": 3}), "1: expected an object"),
+        (lambda p: p["1"].pop("bbox"), "1: bbox is missing"),
         (lambda p: p["1"]["bbox_labels"].pop(), "1: bbox_labels: 2 for 3 of bbox"),
         (lambda p: p["1"]["bbox_labels"].__setitem__(0, 3), "1: bbox_labels: no label 3 of 3"),
         (lambda p: p["1"]["bbox_scores"].__setitem__(0, "x"), "1: .*"),
@@ -112,21 +114,87 @@ def test_frame() -> None:
 def test_bad_predictions(tmp_path: Path, change: Callable, message: str) -> None:
     predictions = copy.deepcopy(PREDICTIONS)
     change(predictions)
-    with pytest.raises(ValueError, match=message) as error:
-        SceneGraphBenchmark(make(tmp_path, predictions), tmp_path)
-    assert "custom_prediction.json" in str(error.value)
+    make(tmp_path, predictions)
+    with pytest.raises(ValueError, match=f"custom_prediction.json: .*{message}"):
+        SceneGraphBenchmark(tmp_path, tmp_path, strict=True)
+    with pytest.warns(UserWarning, match=f"1 records .*custom_prediction.json: .*{message}"):
+        data = SceneGraphBenchmark(tmp_path, tmp_path)
+    assert set(data.image_ids) <= {"1.jpg", "2.jpg"}
+    assert data.image_ids[0] == "1.jpg"
+    assert len(data.skipped) == 1
 
 
 def test_bad_files(tmp_path: Path) -> None:
     make(tmp_path, info={**INFO, "ind_to_classes": [1]})
-    with pytest.raises(ValueError, match=r"custom_data_info.json: ind_to_classes: expected str"):
+    with pytest.raises(ValueError, match=r"custom_data_info.json: ind_to_classes: expected a str"):
         SceneGraphBenchmark(tmp_path, tmp_path)
     make(tmp_path)
     (tmp_path / "2.jpg").write_text("no image")
     with pytest.raises(ValueError, match=r"2.jpg: cut short or no image"):
-        SceneGraphBenchmark(tmp_path, tmp_path)
+        SceneGraphBenchmark(tmp_path, tmp_path, strict=True)
     (tmp_path / "2.jpg").unlink()
     with pytest.raises(ValueError, match=r"custom_prediction.json: 1: there is no image .*2.jpg"):
-        SceneGraphBenchmark(tmp_path, tmp_path)
+        SceneGraphBenchmark(tmp_path, tmp_path, strict=True)
+    with pytest.warns(UserWarning, match=r"left out: '2.jpg'"):
+        assert SceneGraphBenchmark(tmp_path, tmp_path).image_ids == ["1.jpg"]
     with pytest.raises(ValueError, match="expected scene-graph-benchmark:ROOT,images=FOLDER"):
         open_dataset(f"scene-graph-benchmark:{tmp_path}", "test")
+
+
+def test_equal_names_in_two_folders(tmp_path: Path) -> None:
+    for folder, size in (("x", (500, 375)), ("y", (375, 500))):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", size).save(tmp_path / folder / "7.jpg")
+    files = ["/elsewhere/x/7.jpg", "/elsewhere/y/7.jpg"]
+    predictions = {"0": prediction(800, 600), "1": prediction(600, 800)}
+    make(tmp_path, predictions, {**INFO, "idx_to_files": files})
+    data = SceneGraphBenchmark(tmp_path, tmp_path)
+    assert data.image_ids == ["x/7.jpg", "y/7.jpg"]
+    assert [image.size for image in data.images] == [(500, 375), (375, 500)]
+    (tmp_path / "x" / "7.jpg").rename(tmp_path / "7.jpg")
+    (tmp_path / "y" / "7.jpg").unlink()
+    make(tmp_path, {key: prediction(800, 600) for key in "01"}, {**INFO, "idx_to_files": files})
+    with pytest.raises(ValueError, match=r"custom_prediction.json: 1: 7.jpg occurs twice"):
+        SceneGraphBenchmark(tmp_path, tmp_path)
+
+
+def test_paths_stay_in_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    make(tmp_path, info={**INFO, "idx_to_files": ["photos/../1.jpg", "../2.jpg"]})
+    with pytest.raises(ValueError, match="there is no image"):
+        SceneGraphBenchmark(tmp_path, tmp_path / "photos")
+
+
+@pytest.mark.parametrize(
+    ("orientation", "expected"),
+    [
+        (1, [0, 0, 0.2, 0.1]),
+        (2, [0.8, 0, 1, 0.1]),
+        (3, [0.8, 0.9, 1, 1]),
+        (4, [0, 0.9, 0.2, 1]),
+        (5, [0, 0, 0.1, 0.2]),
+        (6, [0.9, 0, 1, 0.2]),
+        (7, [0.9, 0.8, 1, 1]),
+        (8, [0, 0.8, 0.1, 1]),
+    ],
+)
+def test_boxes_are_turned_as_the_photo_is(
+    tmp_path: Path, orientation: int, expected: list[float]
+) -> None:
+    """Where Pillow shows the box's pixels there is the box."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = Image.new("RGB", (500, 375))
+    photo.paste((255, 0, 0), (0, 0, 100, 38))
+    (tmp_path / "p").mkdir()
+    photo.save(tmp_path / "p" / "1.jpg", exif=exif, quality=95)
+    one = prediction(800, 600) | {"bbox": [[0, 0, 160, 60]] * 3}
+    make(tmp_path, {"0": one})
+    (image,) = SceneGraphBenchmark(tmp_path, tmp_path / "p").images
+    assert image.boxes is not None
+    assert image.boxes[0] == pytest.approx(expected)
+    shown = pytest.importorskip("PIL.ImageOps").exif_transpose(Image.open(tmp_path / "p" / "1.jpg"))
+    assert image.size == shown.size
+    box = (image.boxes[0] * [*shown.size, *shown.size]).round().astype(int)
+    red = np.asarray(shown)[box[1] : box[3], box[0] : box[2]]
+    assert red.reshape(-1, 3).mean(axis=0) == pytest.approx([254, 0, 0], abs=6)

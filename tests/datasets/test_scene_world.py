@@ -19,7 +19,7 @@ def world() -> SceneWorld:
 
 def test_counts_and_vocabularies_of_splits(world: SceneWorld) -> None:
     assert len(world.images) == 400
-    assert len(world) == 1200
+    assert world.num_texts == 1200
     test = SceneWorld("test", num_images=10, seed=1)
     assert test.vocabularies() == world.vocabularies()
     assert not set(test.captions) & set(world.captions[:30])
@@ -103,7 +103,7 @@ def test_hard_negatives(world: SceneWorld, kind: str) -> None:
 
 def test_accuracy_counts_ties_half(world: SceneWorld) -> None:
     negatives = world.hard_negatives("swapped_relation")
-    scores = torch.zeros(len(negatives.dataset))
+    scores = torch.zeros(negatives.dataset.num_texts)
     assert negatives.accuracy(scores) == 0.5
     scores[::2] = 1
     assert negatives.accuracy(scores) == 1.0
@@ -149,7 +149,7 @@ def test_distractors_and_no_features() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"split": "val"}, {"num_images": -1}, {"missed": 2.0}, {"distractors": (3, 1)}],
+    [{"split": "tests"}, {"num_images": -1}, {"missed": 2.0}, {"distractors": (3, 1)}],
 )
 def test_bad_arguments(arguments: dict) -> None:
     with pytest.raises(ValueError, match="SceneWorld"):

@@ -79,10 +79,11 @@ def test_pairs_are_entries_of_all_scores(world: SceneWorld) -> None:
 
     matcher = SceneGraphMatcher("sgm", dim=8, hidden=8, embed=6)
     matcher.fit(world, recipe=Recipe(epochs=1), progress=False)
-    image_of_text = torch.randint(40, (len(world),), generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    image_of_text = torch.randint(40, (world.num_texts,), generator=generator)
     pairs = matcher.score_pairs(world, world, image_of_text)
     scores = matcher.score(world, world)
-    torch.testing.assert_close(pairs, scores[image_of_text, torch.arange(len(world))])
+    torch.testing.assert_close(pairs, scores[image_of_text, torch.arange(world.num_texts)])
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

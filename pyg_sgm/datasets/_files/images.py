@@ -1,10 +1,17 @@
-"""Files of pixels by their names in a dataset; they are not opened here."""
+"""Files of pixels by their names in a dataset; at most their headers are read here."""
 
+import mimetypes
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from pyg_sgm.data import turned_boxes
+from pyg_sgm.data.features import is_inside
 from pyg_sgm.io import IMAGE_SUFFIXES, image_orientation, open_image
 
 
@@ -18,8 +25,7 @@ def list_images(folder: str | os.PathLike[str]) -> dict[str, Path]:
         ValueError: If it has no image.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: there is no such folder of images")
+    check_folder(folder)
     found = {path.relative_to(folder).as_posix(): path for path in _files(folder, images=True)}
     if not found:
         raise ValueError(f"{folder}: there is no image ({', '.join(IMAGE_SUFFIXES)})")
@@ -36,6 +42,21 @@ def count_other_files(folder: str | os.PathLike[str]) -> dict[str, int]:
     return dict(sorted(endings.items()))
 
 
+def warn_of_other_files(folder: str | os.PathLike[str]) -> None:
+    """Warns of files that :func:`list_images` passes over and that may be photos."""
+    others = {
+        ending: count
+        for ending, count in count_other_files(folder).items()
+        if not (mimetypes.guess_type(f"a{ending}")[0] or "").startswith(("text/", "application/"))
+    }
+    if others:
+        warnings.warn(
+            f"{folder}: {sum(others.values())} files of other endings ({', '.join(others)}) are "
+            f"passed over; images are {', '.join(IMAGE_SUFFIXES)}",
+            stacklevel=3,
+        )
+
+
 def _files(folder: Path, images: bool) -> Iterator[Path]:
     """The images, or the other files, in a folder and those below it."""
     for place, folders, names in os.walk(folder):
@@ -43,6 +64,12 @@ def _files(folder: Path, images: bool) -> Iterator[Path]:
         for name in names:
             if not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES) == images:
                 yield Path(place, name)
+
+
+def check_folder(folder: str | os.PathLike[str] | None) -> None:
+    """Raises a FileNotFoundError unless a folder, if one is given, is there."""
+    if folder is not None and not Path(folder).is_dir():
+        raise FileNotFoundError(f"{folder}: there is no such folder of images")
 
 
 def find_image(folder: str | os.PathLike[str], names: Sequence[str], where: str) -> Path:
@@ -54,29 +81,69 @@ def find_image(folder: str | os.PathLike[str], names: Sequence[str], where: str)
         where: File and record that name the image, for messages.
 
     Raises:
-        FileNotFoundError: If the folder is absent.
-        ValueError: If it has no such file.
+        ValueError: If a name leads out of the folder, or there is no such file.
     """
-    folder = Path(folder)
     for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: there is no such folder of images")
-    raise ValueError(f"{where}: there is no image {folder / names[0]}")
+        if not is_inside(name):
+            raise ValueError(f"{where}: {name!r} leads out of the folder of images")
+        if os.path.isfile(os.path.join(folder, name)):
+            return Path(folder, name)
+    raise ValueError(f"{where}: there is no image {Path(folder, names[0])}")
 
 
-def image_size(path: Path) -> tuple[tuple[int, int], int]:
-    """Width and height of the stored pixels, and their EXIF orientation, from the file's header.
+@dataclass(frozen=True)
+class Frame:
+    """How the pixels of a file are stored, and how they are shown.
+
+    Args:
+        stored: Width and height in pixels as stored.
+        orientation: EXIF orientation, 1 to 8.
+    """
+
+    stored: tuple[int, int]
+    orientation: int
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Width and height of the image as it is shown."""
+        width, height = self.stored
+        return (height, width) if self.orientation >= 5 else (width, height)
+
+    def turn(
+        self, boxes: np.ndarray, size: tuple[float, float]
+    ) -> tuple[np.ndarray, tuple[float, float]]:
+        """Boxes in pixels of the image as stored, at any scale, and their image as it is shown.
+
+        Args:
+            boxes: ``[num_boxes, 4]``.
+            size: Width and height of the image that the boxes are measured in.
+
+        Returns:
+            Boxes and size to give to :func:`~pyg_sgm.data.image_record`. If the size is that of the
+            image as shown, they stay as they are.
+        """
+        across, upright = size[0] > size[1], self.shown[0] > self.shown[1]
+        if self.orientation == 1 or (self.shown != self.stored and across == upright):
+            return boxes, size
+        turned = turned_boxes(boxes / [*size, *size], self.orientation)
+        if self.orientation >= 5:
+            size = size[1], size[0]
+        return turned * [*size, *size], size
+
+
+def read_frame(path: Path) -> Frame:
+    """Size and orientation of an image, from the header of its file.
 
     Raises:
         ValueError: Naming the file, if it is no image.
         ImportError: If Pillow is not installed.
     """
     try:
-        with open_image(path) as image:
-            return image.size, image_orientation(image)
-    except (FileNotFoundError, ImportError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged EXIF and of many pixels
+            with open_image(path) as image:
+                return Frame(image.size, image_orientation(image))
+    except ImportError:
         raise
     except Exception as error:  # Pillow's parsers raise whatever broken bytes lead them to
         raise ValueError(f"{path}: cut short or no image ({error})") from error

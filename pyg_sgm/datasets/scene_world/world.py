@@ -42,8 +42,8 @@ class SceneWorld(SceneGraphDataset):
     and in how much they mention, and come with their triplets and attributes.
 
     Args:
-        split: ``"train"``, ``"dev"`` or ``"test"``: different scenes of the same world, with the
-            same vocabularies. (default: ``"train"``)
+        split: ``"train"``, ``"dev"`` (or ``"val"``) or ``"test"``: different scenes of the same
+            world, with the same vocabularies. (default: ``"train"``)
         num_images: Number of images. (default: ``1000``)
         captions_per_image: Captions of each. (default: ``5``)
         seed: Seed of the world and of its scenes. (default: ``0``)
@@ -74,6 +74,7 @@ class SceneWorld(SceneGraphDataset):
     def __init__(
         self,
         split: str = "train",
+        *,
         num_images: int = 1000,
         captions_per_image: int = 5,
         seed: int = 0,
@@ -84,6 +85,7 @@ class SceneWorld(SceneGraphDataset):
         invented: int = 2,
         distractors: tuple[int, int] = (0, 3),
     ) -> None:
+        split = "dev" if split == "val" else split
         if split not in SPLITS:
             raise ValueError(f"SceneWorld: split must be one of {SPLITS}, got {split!r}")
         if min(num_images, captions_per_image, feature_dim, feature_noise, invented) < 0:
@@ -156,7 +158,7 @@ class HardNegatives:
 
     def __len__(self) -> int:
         """Number of pairs."""
-        return len(self.dataset) // 2
+        return self.dataset.num_texts // 2
 
     def accuracy(self, scores: Tensor) -> float:
         """Share of pairs whose true caption scores higher with the image; a tie counts half.
@@ -168,7 +170,7 @@ class HardNegatives:
         Raises:
             ValueError: If a score is NaN or their shape does not fit.
         """
-        count = len(self.dataset)
+        count = self.dataset.num_texts
         if scores.shape == (len(self.dataset.images), count):
             scores = scores[self.dataset.image_of_text.to(scores.device), torch.arange(count)]
         if scores.shape != (count,):

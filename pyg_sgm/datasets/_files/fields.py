@@ -1,14 +1,18 @@
-"""JSON from outside: read once, and every mistake named by file and record."""
+"""JSON from outside: lists of any length, and fields whose mistakes are named."""
 
 import json
 import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
+from pyg_sgm.data._checks import texts
+
 _CHUNK = 1 << 20  # characters
-_NEXT = re.compile(r"[\s,]*")  # what stands between two objects of a list
+_NEXT = re.compile(r"[\s,]*")  # what separates two objects of a list
+_NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number"}
 
 
 def read_json_list(path: str | os.PathLike[str]) -> Iterator[Any]:
@@ -19,7 +23,7 @@ def read_json_list(path: str | os.PathLike[str]) -> Iterator[Any]:
         ValueError: Naming the file, if it is cut short, not JSON, or no list of objects.
     """
     decode = json.JSONDecoder().raw_decode
-    with Path(path).open(encoding="utf-8") as file:
+    with Path(path).open(encoding="utf-8-sig") as file:
         try:
             text, start = file.read(_CHUNK).lstrip(), 1
             if not text.startswith("["):
@@ -41,6 +45,8 @@ def read_json_list(path: str | os.PathLike[str]) -> Iterator[Any]:
                 yield value
         except UnicodeDecodeError as error:
             raise ValueError(f"{path}: cut short or not JSON ({error})") from error
+        except RecursionError as error:
+            raise ValueError(f"{path}: JSON that is nested too deeply") from error
 
 
 def field(where: str, entry: Any, name: str, kind: type) -> Any:
@@ -50,23 +56,34 @@ def field(where: str, entry: Any, name: str, kind: type) -> Any:
         where: File and record, for messages.
         entry: The object.
         name: The field.
-        kind: Its type; an ``int`` is a ``float`` too.
+        kind: Its type; an ``int`` is a ``float`` too, :obj:`True` and :obj:`False` are neither.
 
     Raises:
-        ValueError: If it is not there, or of another type.
+        ValueError: If it is absent, or of another type.
     """
-    value = entry.get(name) if isinstance(entry, dict) else None
-    if not isinstance(value, (int, float) if kind is float else kind):
-        raise ValueError(f"{where}: {name}: expected {kind.__name__}")
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where}: expected an object, got {short(entry)}")
+    if name not in entry:
+        raise ValueError(f"{where}: {name} is missing")
+    value = entry[name]
+    known = isinstance(value, (int, float) if kind is float else kind)
+    if not known or (kind in (int, float) and isinstance(value, bool)):
+        expected = _NAMES.get(kind, "a number")
+        raise ValueError(f"{where}: {name}: expected {expected}, got {short(value)}")
+    return value
+
+
+def filled(where: str, entry: Any, name: str) -> str:
+    """A field that is a string, and not empty."""
+    value = field(where, entry, name, str)
+    if not value.strip():
+        raise ValueError(f"{where}: {name}: empty")
     return value
 
 
 def names(where: str, entry: Any, name: str) -> list[str]:
-    """A field that is a list of strings."""
-    value = field(where, entry, name, list)
-    if not all(isinstance(part, str) for part in value):
-        raise ValueError(f"{where}: {name}: expected strings")
-    return value
+    """A field that is a list of strings, as labels are compared (in NFC)."""
+    return texts(field(where, entry, name, list), f"{where}: {name}")
 
 
 def pick(where: str, labels: Sequence[str], index: Any) -> str:
@@ -75,6 +92,6 @@ def pick(where: str, labels: Sequence[str], index: Any) -> str:
     Raises:
         ValueError: If it is no index of a label.
     """
-    if not isinstance(index, int) or not 0 <= index < len(labels):
-        raise ValueError(f"{where}: no label {index!r} of {len(labels)}")
+    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(labels):
+        raise ValueError(f"{where}: no label {short(index)} of {len(labels)}")
     return labels[index]
