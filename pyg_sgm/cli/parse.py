@@ -28,7 +28,7 @@ def parse(
     caption
         One caption, whose graph is printed.
     file
-        Captions, one a line, instead.
+        Captions, one per line, instead.
     out
         File of the graphs, one JSON object per line in the order of the captions: caption, objects,
         attributes, relations, exclusions; "-" for the standard output.
@@ -95,7 +95,7 @@ def _json(parsed: "ParsedCaption") -> str:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Lines of a text file, beneath a progress bar."""
+    """Lines of a text file, which end at line feeds alone, beneath a progress bar."""
     from rich.progress import open as progress_open
 
     with progress_open(
@@ -108,6 +108,7 @@ def _lines(path: Path) -> Iterator[str]:
         disable=not messages.is_terminal,
     ) as file:
         try:
-            yield from file
+            for line in file:
+                yield line.removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError as error:
             raise ValueError(f"{path}: not UTF-8 text ({error})") from error
