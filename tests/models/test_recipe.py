@@ -7,7 +7,6 @@ from pyg_sgm.losses import ContrastiveLoss, TripletLoss
 from pyg_sgm.models import MODELS, GraphSizes, build_model
 from pyg_sgm.models.registry import saved_recipe
 from pyg_sgm.training import RECIPES, Recipe, find_recipe
-from pyg_sgm.training.module import lr_factor
 
 
 def test_every_recipe_fits_its_model_and_loss() -> None:
@@ -26,8 +25,6 @@ def test_paper() -> None:
     assert isinstance(loss, TripletLoss)
     assert loss.hardest
     assert loss.margin == 0.2
-    assert lr_factor(14 * 7, 7, recipe) == 1
-    assert lr_factor(15 * 7, 7, recipe) == pytest.approx(0.1)
 
 
 def test_unknown_recipe() -> None:
@@ -91,26 +88,6 @@ def test_old_names_warn() -> None:
 def test_wrong_loss_option() -> None:
     with pytest.raises(ValueError, match="margins"):
         Recipe(loss="triplet", loss_options={"margins": 1}).make_loss()
-
-
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "one-cycle", "step"])
-def test_schedules_stay_in_range(schedule: str) -> None:
-    recipe = Recipe(epochs=10, schedule=schedule, warmup=0.1, step_epochs=4)  # type: ignore[arg-type]
-    factors = [lr_factor(step, 5, recipe) for step in range(51)]
-    assert all(0 <= factor <= 1 for factor in factors)
-    assert factors[0] < max(factors)
-    peak = factors.index(max(factors))
-    assert factors[:peak] == sorted(factors[:peak])
-    assert factors[peak:] == sorted(factors[peak:], reverse=True)
-
-
-def test_ends_of_schedules() -> None:
-    def last(schedule: str) -> float:
-        return lr_factor(100, 10, Recipe(epochs=10, schedule=schedule))  # type: ignore[arg-type]
-
-    assert last("constant") == 1
-    assert last("cosine") == pytest.approx(0, abs=1e-12)
-    assert last("one-cycle") == pytest.approx(1e-4)
 
 
 def test_a_mistyped_field_is_no_option_of_the_model() -> None:
