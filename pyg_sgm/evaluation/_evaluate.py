@@ -20,15 +20,24 @@ PAIRS_PER_BLOCK = 64
 
 def score(model: Matcher, image: Encoding, text: Encoding) -> Tensor:
     """All scores, ``[num_images, num_texts]`` on the CPU, computed block by block without the
-    autograd graph."""
+    autograd graph.
+
+    Args:
+        model: Any matcher.
+        image: Encoded images.
+        text: Encoded texts.
+
+    Raises:
+        ValueError: If a score is NaN.
+    """
     scores = torch.empty(len(image), len(text))
-    with evaluating(model):
+    with evaluating(model) as model:
         for i in torch.arange(len(image)).split(IMAGES_PER_BLOCK):
             rows = image.select(i)
             for j in torch.arange(len(text)).split(TEXTS_PER_BLOCK):
                 block = model.score(rows, text.select(j))
                 scores[int(i[0]) : int(i[-1]) + 1, int(j[0]) : int(j[-1]) + 1] = block.cpu()
-    return scores
+    return _checked(scores)
 
 
 def score_pairs(model: Matcher, image: Encoding, text: Encoding, image_of_text: Tensor) -> Tensor:
@@ -40,14 +49,17 @@ def score_pairs(model: Matcher, image: Encoding, text: Encoding, image_of_text: 
         image: Encoded images.
         text: Encoded texts.
         image_of_text: The image of every text, ``[num_texts]``.
+
+    Raises:
+        ValueError: If a score is NaN.
     """
     scores = torch.empty(len(text))
-    with evaluating(model):
+    with evaluating(model) as model:
         for texts in image_of_text.argsort(stable=True).split(PAIRS_PER_BLOCK):
             images, row = image_of_text[texts].unique(return_inverse=True)
             block = model.score(image.select(images), text.select(texts)).cpu()
             scores[texts] = block[row, torch.arange(len(texts))]
-    return scores
+    return _checked(scores)
 
 
 def rank(
@@ -69,7 +81,7 @@ def rank(
     def block(images: Tensor, texts: Tensor) -> Tensor:
         return model.score(image.select(images), text.select(texts))
 
-    with evaluating(model):
+    with evaluating(model) as model:
         sizes = (IMAGES_PER_BLOCK, TEXTS_PER_BLOCK)
         device = next(model.parameters()).device
         return stream_ranks(block, len(image), image_of_text.to(device), k, sizes)
@@ -88,3 +100,10 @@ def evaluate(model: Matcher, graphs: PairedGraphs) -> RetrievalMetrics:
     images, texts = encode_images(model, graphs.images), encode_texts(model, graphs.texts)
     ranking = rank(model, images, texts, graphs.image_of_text, k=1)
     return metrics_of_ranks(ranking.image_ranks, ranking.text_ranks)
+
+
+def _checked(scores: Tensor) -> Tensor:
+    if scores.isnan().any():
+        where = ", ".join(map(str, scores.isnan().nonzero()[0].tolist()))
+        raise ValueError(f"scores[{where}] is NaN: look at weights and features")
+    return scores

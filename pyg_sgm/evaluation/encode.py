@@ -1,9 +1,10 @@
 """Encoding collections of graphs block by block."""
 
-import threading
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from weakref import WeakKeyDictionary
+from itertools import chain
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,8 +13,8 @@ from torch_geometric.data import HeteroData
 from pyg_sgm.data import GraphCollection
 from pyg_sgm.models import Encoding, Matcher
 
-_LOCK = threading.Lock()
-_USERS: WeakKeyDictionary[Matcher, tuple[int, bool]] = WeakKeyDictionary()
+M = TypeVar("M", bound=Matcher)
+
 IMAGES_PER_BLOCK = 256
 TEXTS_PER_BLOCK = 1024
 
@@ -29,7 +30,8 @@ def encode_images(model: Matcher, images: GraphCollection) -> Encoding:
         ValueError: If there is no graph, or the region features are not those of the model.
     """
     check_features(model, images)
-    return _encode(model, model.encode_image, images, IMAGES_PER_BLOCK)
+    with evaluating(model) as model:
+        return _encode(model, model.encode_image, images, IMAGES_PER_BLOCK)
 
 
 def encode_texts(model: Matcher, texts: GraphCollection) -> Encoding:
@@ -40,7 +42,8 @@ def encode_texts(model: Matcher, texts: GraphCollection) -> Encoding:
     """
     if not texts.is_text:
         raise ValueError("expected text graphs, got image graphs")
-    return _encode(model, model.encode_text, texts, TEXTS_PER_BLOCK)
+    with evaluating(model) as model:
+        return _encode(model, model.encode_text, texts, TEXTS_PER_BLOCK)
 
 
 def check_features(model: Matcher, images: GraphCollection) -> None:
@@ -74,29 +77,22 @@ def _encode(
     def move(value: Tensor) -> Tensor:
         return value.to(like if value.is_floating_point() else like.device)
 
-    with evaluating(model):
-        parts = [
-            encode(graphs.batch(index).apply(move))
-            for index in torch.arange(len(graphs)).split(block)
-        ]
+    parts = [
+        encode(graphs.batch(index).apply(move)) for index in torch.arange(len(graphs)).split(block)
+    ]
     return type(parts[0]).cat(parts)
 
 
 @contextmanager
-def evaluating(model: Matcher) -> Iterator[None]:
-    """Evaluation mode without the autograd graph. Threads may share a model: the mode it was in
-    comes back when the last of them is done."""
-    with _LOCK:
-        count, training = _USERS.get(model, (0, model.training))
-        _USERS[model] = (count + 1, training)
-        model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        with _LOCK:
-            count, training = _USERS.pop(model)
-            if count > 1:
-                _USERS[model] = (count - 1, training)
-            else:
-                model.train(training)
+def evaluating(model: M) -> Iterator[M]:
+    """The model in evaluation mode, without the autograd graph.
+
+    A model in training mode stays in it: what is given is another one with the same weights, so
+    that several threads may evaluate a model, and one train it meanwhile.
+    """
+    with torch.no_grad():
+        if any(module.training for module in model.modules()):
+            weights = chain(model.parameters(), model.buffers())
+            yield copy.deepcopy(model, {id(tensor): tensor for tensor in weights}).eval()
+        else:
+            yield model

@@ -19,6 +19,8 @@ from pyg_sgm.data import ImageRecord, TextRecord, Vocabularies
 from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.ops import Packed
 
+MAX_LAYERS = 100  # no model of the field has more; a file may say anything
+
 
 @dataclass(frozen=True)
 class GraphSizes:
@@ -122,7 +124,9 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
     for the models that have something to tell.
 
     The arguments of the constructor are kept in :attr:`config`, so that
-    ``type(model)(model.sizes, **model.config)`` builds the same architecture.
+    ``type(model)(model.sizes, **model.config)`` builds the same architecture. It is also called on
+    the device ``"meta"``, where tensors have no values, to compare the architecture with the
+    weights of a file before there is memory for them.
 
     Args:
         sizes (GraphSizes): Sizes of the vocabularies and of the region features.
@@ -224,6 +228,19 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
                 )
             with torch.no_grad():
                 table[found] = vector[found].to(table)
+
+
+def check_positive(**sizes: int) -> None:
+    """Raises a ValueError unless all sizes are whole numbers of at least 1.
+
+    Example:
+        >>> check_positive(dim=8, hidden=0)
+        Traceback (most recent call last):
+        ValueError: hidden must be a whole number of at least 1, got 0
+    """
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, got {size!r}")
 
 
 def _keeping_options(init: Callable[..., None]) -> Callable[..., None]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import ImageRecord, TextRecord
-from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
+from pyg_sgm.models.base import Encoding, GraphSizes, Matcher, check_positive
 from pyg_sgm.models.explanation import Attention, graph_nodes
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.registry import register_model
@@ -168,6 +168,7 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(sizes)
+        check_positive(dim=dim, hidden=hidden, embed=embed, num_perspectives=num_perspectives)
         if node_types not in get_args(NodeTypes):
             raise ValueError(f"node_types {node_types!r}; known: {', '.join(get_args(NodeTypes))}")
         self.first_order = first_order

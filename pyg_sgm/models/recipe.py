@@ -99,16 +99,14 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in (
-            "epochs",
-            "images_per_batch",
-            "captions_per_image",
-            "step_epochs",
-            "min_count",
-        ):
+        least = {"images_per_batch": 2}  # one image has no negative
+        counts = ("epochs", "images_per_batch", "captions_per_image", "step_epochs", "min_count")
+        for name in counts:
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+            if not isinstance(value, int) or value < least.get(name, 1):
+                raise ValueError(
+                    f"{name} must be a whole number of at least {least.get(name, 1)}, got {value!r}"
+                )
         for name in ("weight_decay", "clip", "patience"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
+from pyg_sgm.models.base import Encoding, GraphSizes, Matcher, check_positive
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.nn import PackedGRU, RegionInput, word_input
 from pyg_sgm.ops import Packed, segment_mean
@@ -86,6 +86,7 @@ class RegionWordMatcher(Matcher[E, E]):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(sizes)
+        check_positive(dim=dim, embed=embed)
         self.word_embedding = word_input(sizes.words, embed, sizes.word_features)
         self.object_embedding = nn.Embedding(sizes.objects, embed)
         self.region_input = RegionInput(sizes.features, 0 if sizes.features else embed, dim)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import ImageRecord, TextRecord
-from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
+from pyg_sgm.models.base import MAX_LAYERS, Encoding, GraphSizes, Matcher, check_positive
 from pyg_sgm.models.explanation import Explanation, best_matches, named_match
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.registry import register_model
@@ -175,6 +175,9 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         recurrent: bool = True,
     ) -> None:
         super().__init__(sizes)
+        check_positive(dim=dim, hidden=hidden, embed=embed)
+        if not 0 <= num_layers <= MAX_LAYERS:
+            raise ValueError(f"num_layers must lie in 0 to {MAX_LAYERS}, got {num_layers}")
         if variant not in get_args(Variant):
             raise ValueError(f"variant {variant!r}; known: {', '.join(get_args(Variant))}")
         self.variant = variant

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from pyg_sgm.models.base import GraphSizes
+from pyg_sgm.models.base import MAX_LAYERS, GraphSizes
 from pyg_sgm.models.regions_words import (
     BASELINE,
     GlobalEncoding,
@@ -62,6 +62,8 @@ class VSRN(RegionWordMatcher[GlobalEncoding]):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(sizes, dim, embed, shared_label_projection, dropout)
+        if not 0 <= num_layers <= MAX_LAYERS:
+            raise ValueError(f"num_layers must lie in 0 to {MAX_LAYERS}, got {num_layers}")
         self.layers = nn.ModuleList(RegionReasoning(dim) for _ in range(num_layers))
 
     def encode_image(self, batch: HeteroData) -> GlobalEncoding:

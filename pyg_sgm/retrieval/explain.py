@@ -28,7 +28,7 @@ def explain_pair(
     """
     records = image_in_strings(image, vocabularies), text_in_strings(text, vocabularies)
     encoded = encode_images(model, image.graphs), encode_texts(model, text.graphs)
-    with evaluating(model):
+    with evaluating(model) as model:
         return model.explain(*encoded, *records)
 
 

@@ -113,6 +113,12 @@ def fit(
     from pyg_sgm.training.progress import EpochLines
 
     check_features(saved.model, train.images)
+    share = 1 if gather_negatives else devices
+    if recipe.images_per_batch < 2 * share or train.image_of_text.unique().numel() < 2 * share:
+        raise ValueError(
+            f"texts of two images at least are needed in each batch{' of a device' * (share > 1)}: "
+            "one image alone has no negative, and nothing is learned"
+        )
     if dev is not None:
         check_features(saved.model, dev.images)
         mute = (torch.bincount(dev.image_of_text, minlength=len(dev.images)) == 0).nonzero()

@@ -1,9 +1,14 @@
+import copy
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
+from torch import Tensor
 
 from pyg_sgm.datasets import SceneWorld
-from pyg_sgm.evaluation import encode_images, encode_texts, evaluate, score
+from pyg_sgm.evaluation import encode_images, encode_texts, evaluate, score, score_pairs
 from pyg_sgm.metrics.retrieval import retrieval_metrics
+from pyg_sgm.models import GraphSizes, Matcher, build_model
 from tests.helpers.training import saved_model, world
 
 
@@ -52,3 +57,61 @@ def test_nan_is_an_error() -> None:
         next(saved.model.parameters()).fill_(torch.nan)
     with pytest.raises(ValueError, match="NaN"):
         evaluate(saved.model, world().encode(saved.vocabularies))
+
+
+MODELS = {
+    "sgm": {"hidden": 8, "global_dim": 6, "weigh_nodes": True, "bidirectional": True},
+    "hoad": {"hidden": 8, "num_perspectives": 4, "region_labels": True},
+    "vse": {},
+    "dvsa": {"normalize": True},
+    "scan": {},
+    "vsrn": {},
+}
+
+
+@pytest.mark.parametrize("features", [0, 4])
+@pytest.mark.parametrize("name", MODELS)
+def test_half_precision(name: str, features: int) -> None:
+    data = SceneWorld("dev", num_images=6, captions_per_image=2, feature_dim=features)
+    vocabularies = data.vocabularies()
+    graphs, sizes = data.encode(vocabularies), GraphSizes.of(vocabularies, features)
+
+    def scores(model: Matcher) -> Tensor:
+        return score(model, encode_images(model, graphs.images), encode_texts(model, graphs.texts))
+
+    model = build_model(name, sizes, {"dim": 8, "embed": 6, **MODELS[name]})
+    exact = scores(model)
+    assert torch.equal(scores(copy.deepcopy(model)), exact)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(scores(model), exact, atol=0.1, rtol=0)
+    for dtype, tolerance in ((torch.float64, 1e-5), (torch.float16, 0.01), (torch.bfloat16, 0.1)):
+        cast = copy.deepcopy(model).to(dtype)
+        torch.testing.assert_close(scores(cast), exact, atol=tolerance, rtol=0)
+
+
+def test_threads_share_a_model_in_training_mode() -> None:
+    saved, data = saved_model(dropout=0.9), world("dev")
+    model, graphs = saved.model.train(), data.encode(saved.vocabularies)
+    images, texts = encode_images(model, graphs.images), encode_texts(model, graphs.texts)
+    expected = score(model, images, texts)
+
+    def work(_: int) -> tuple[Tensor, bool]:
+        again = encode_texts(model, graphs.texts)
+        return score(model, images, again), model.training
+
+    with ThreadPoolExecutor(8) as pool:
+        for scores, training in pool.map(work, range(32)):
+            assert torch.equal(scores, expected)
+            assert training
+    assert all(module.training for module in model.modules())
+
+
+def test_nan_is_never_scored() -> None:
+    saved, graphs = saved_model(), world().encode(world().vocabularies())
+    model = saved.model
+    images, texts = encode_images(model, graphs.images), encode_texts(model, graphs.texts)
+    images.objects.x[0] = torch.nan  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"scores\[0, 0\] is NaN"):
+        score(model, images, texts)
+    with pytest.raises(ValueError, match="is NaN"):
+        score_pairs(model, images, texts, graphs.image_of_text)

@@ -36,7 +36,7 @@ def test_unknown_recipe() -> None:
     "change",
     [
         {"epochs": 0},
-        {"images_per_batch": 0},
+        {"images_per_batch": 1},
         {"captions_per_image": 0},
         {"lr": 0.0},
         {"lr": math.nan},

@@ -1,9 +1,12 @@
 import json
 import pickle
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pyg_sgm.data import Vocabularies, Vocabulary
 from pyg_sgm.models.serialization import load_model, save_model
@@ -104,12 +107,63 @@ def test_another_architecture(folder: Path) -> None:
         ({"options": [1]}, "options"),
         ({"options": {"depth": 3}}, "depth"),
         ({"options": {"variant": "none"}}, "variant"),
+        ({"options": {"dim": -4}}, "config.json: options: dim must be a whole number"),
+        ({"options": {"dim": 8.5}}, "config.json: options: dim must be a whole number"),
+        ({"options": {"num_layers": 10**9}}, "config.json: options: num_layers must lie in"),
     ],
 )
 def test_wrong_config(folder: Path, values: dict, message: str) -> None:
     change(folder / "config.json", **values)
     with pytest.raises(ValueError, match=message):
         load_model(folder)
+
+
+@pytest.mark.parametrize("dim", [10**6, 10**9, 10**15, 10**18])
+def test_sizes_are_compared_with_the_header_first(folder: Path, dim: int) -> None:
+    options = json.loads((folder / "config.json").read_text())["options"]
+    change(folder / "config.json", options={**options, "hidden": dim})
+    with pytest.raises(ValueError, match=r"config\.json: options|another architecture"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite(folder: Path, value: float) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["fusion.lin.weight"][2, 1] = value
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(ValueError, match=r"model\.safetensors: fusion\.lin\.weight holds NaN"):
+        load_model(folder)
+
+
+def test_half_precision_weights_are_opened_in_float32(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    save_file({k: v.half() for k, v in weights.items()}, folder / "model.safetensors")
+    for name, value in load_model(folder).model.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, weights[name].half().float())
+
+
+def test_opening_in_threads_leaves_the_random_numbers(folder: Path) -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(load_model, [folder] * 24))
+    assert torch.equal(torch.get_rng_state(), before)
+    first = opened[0].model.state_dict()
+    for saved in opened[1:]:
+        for name, value in saved.model.state_dict().items():
+            assert torch.equal(value, first[name])
+
+
+def test_options_of_version_0_1(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    options = config["options"]
+    options["share_labels"] = options.pop("shared_label_projection")
+    options["both_ways"] = options.pop("bidirectional")
+    change(folder / "config.json", options=options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_model(folder).model.config == saved_model().model.config
 
 
 def test_other_vocabularies(folder: Path) -> None:

@@ -274,3 +274,15 @@ def test_metrics_of_version_0_1_become_fractions() -> None:
     assert checkpoint.history == [{**epoch, "epoch": 1.0, "dev_rsum": 2.5}]
     checkpoint.load_state_dict(checkpoint.state_dict())
     assert checkpoint.history[0]["dev_rsum"] == 2.5
+
+
+def test_a_batch_of_one_image_has_no_negative() -> None:
+    with pytest.raises(ValueError, match="images_per_batch must be a whole number of at least 2"):
+        RECIPE.replace(images_per_batch=1)
+    saved = saved_model()
+    alone = world().select_images([3]).encode(saved.vocabularies)
+    with pytest.raises(ValueError, match="texts of two images at least are needed"):
+        fit(saved, alone, RECIPE, progress=False)
+    graphs = world().encode(saved.vocabularies)
+    with pytest.raises(ValueError, match="in each batch of a device"):
+        fit(saved, graphs, RECIPE.replace(images_per_batch=2), devices=2, accelerator="cpu")

@@ -141,6 +141,7 @@ class LearnedParser:
         return [b.build(caption) for b, caption in zip(builders, captions, strict=True)]
 
     @torch.inference_mode()
+    @torch.autocast("cpu", enabled=False)  # captions are the same whatever a model is run in
     def _parse_segments(self, segments: list[Segment], builders: list["_Builder"]) -> None:
         words = [segment.words for segment in segments]
         batch = WordBatch.collate(words, [segment.gaps for segment in segments], self._index)
