@@ -56,7 +56,13 @@ def permute_nodes(graph: HeteroData, node: str, order: Tensor) -> HeteroData:
 
 @torch.no_grad()
 def scores_of(model: Matcher, images: GraphCollection, texts: GraphCollection) -> Tensor:
-    """Scores of all images against all texts, ``[num_images, num_texts]``."""
+    """Scores of all images against all texts, ``[num_images, num_texts]``.
+
+    Args:
+        model: The model, in evaluation mode.
+        images: Image graphs.
+        texts: Text graphs.
+    """
     return model.score(model.encode_image(images.batch()), model.encode_text(texts.batch()))
 
 
@@ -84,7 +90,17 @@ def assert_graph_order_invariant(
 def assert_batch_invariant(
     model: Matcher, images: GraphCollection, texts: GraphCollection, tol: float = 1e-5
 ) -> None:
-    """Asserts that a pair scored alone scores as it does among others."""
+    """Asserts that a pair scored alone scores as it does among others.
+
+    Args:
+        model: The model, in evaluation mode.
+        images: Image graphs.
+        texts: Text graphs.
+        tol: Largest difference of two scores. (default: ``1e-5``)
+
+    Raises:
+        AssertionError: If it does not hold.
+    """
     whole = scores_of(model, images, texts)
     for i in range(len(images)):
         image = model.encode_image(images.batch([i]))
@@ -97,7 +113,17 @@ def assert_node_order_invariant(
     model: Matcher, images: GraphCollection, texts: GraphCollection, tol: float = 1e-5
 ) -> None:
     """Asserts that another order of the nodes within each graph (not of the words of a text)
-    gives the same scores."""
+    gives the same scores.
+
+    Args:
+        model: The model, in evaluation mode.
+        images: Image graphs.
+        texts: Text graphs.
+        tol: Largest difference of two scores. (default: ``1e-5``)
+
+    Raises:
+        AssertionError: If it does not hold.
+    """
     whole = scores_of(model, images, texts)
     sides = []
     for collection in (images, texts):

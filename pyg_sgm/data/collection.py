@@ -73,7 +73,11 @@ class GraphCollection:
         return graph
 
     def select(self, index: Tensor | Sequence[int]) -> "GraphCollection":
-        """The collection of some graphs; it shares the storage and reads nothing."""
+        """The collection of some graphs; it shares the storage and reads nothing.
+
+        Args:
+            index: Positions of the graphs, in the order wanted.
+        """
         index = torch.as_tensor(index, dtype=torch.long)
         spans = {id(f.spans): f.spans.select(index) for f in self.fields.values()}
         return GraphCollection(
@@ -171,7 +175,11 @@ class GraphCollection:
         return cls(ids, num_nodes, fields, sizes)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the collection as one safetensors file; see :meth:`load`."""
+        """Writes the collection as one safetensors file; see :meth:`load`.
+
+        Args:
+            path: The file.
+        """
         write_fields(path, self.ids, self.num_nodes, self.fields, self.sizes)
 
     @classmethod
@@ -179,6 +187,9 @@ class GraphCollection:
         """Opens a file written by :meth:`save`; features are memory-mapped, nothing is unpickled.
 
         All of it is checked here, except region features, which are checked when they are read.
+
+        Args:
+            path: The file.
 
         Raises:
             ValueError: Naming the file, if it is cut short, not a collection, or inconsistent.

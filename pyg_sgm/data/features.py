@@ -83,6 +83,9 @@ class FolderRows:
 def open_npy(path: str | os.PathLike[str]) -> np.ndarray:
     """Memory-maps a ``.npy`` file of numbers; nothing but its header is read.
 
+    Args:
+        path: The file.
+
     Raises:
         FileNotFoundError: If the file is absent.
         ValueError: Naming the file, if it is cut short, not ``.npy``, holds pickled objects, or

@@ -27,7 +27,11 @@ class PairBatch:
     image_index: Tensor
 
     def to(self, device: torch.device | str) -> "PairBatch":
-        """The same batch on another device."""
+        """The same batch on another device.
+
+        Args:
+            device: The device.
+        """
         return PairBatch(
             self.image.to(device),
             self.text.to(device),
@@ -67,7 +71,11 @@ class PairedGraphs:
         return len(self.texts)
 
     def batch(self, text_index: Tensor | Sequence[int] | None = None) -> PairBatch:
-        """The given texts (default: all) and their images, sorted by index."""
+        """The given texts (default: all) and their images, sorted by index.
+
+        Args:
+            text_index: Positions of the texts. (default: :obj:`None`, all)
+        """
         if text_index is None:
             text_index = torch.arange(len(self))
         text_index = torch.as_tensor(text_index, dtype=torch.long)

@@ -36,11 +36,19 @@ class Spans:
 
     @classmethod
     def packed(cls, count: Tensor) -> "Spans":
-        """Graphs one after another without gaps."""
+        """Graphs one after another without gaps.
+
+        Args:
+            count: Number of rows of each graph, ``[num_graphs]``.
+        """
         return cls(count.cumsum(0) - count, count)
 
     def select(self, index: Tensor) -> "Spans":
-        """The spans of some graphs."""
+        """The spans of some graphs.
+
+        Args:
+            index: Positions of the graphs, ``[num_selected]``.
+        """
         return Spans(self.start[index], self.count[index])
 
     def rows(self) -> Tensor:
@@ -62,5 +70,9 @@ class Ragged:
     spans: Spans
 
     def select(self, index: Tensor) -> "Ragged":
-        """The field of some graphs; the storage is shared, not read."""
+        """The field of some graphs; the storage is shared, not read.
+
+        Args:
+            index: Positions of the graphs, ``[num_selected]``.
+        """
         return Ragged(self.rows, self.spans.select(index))

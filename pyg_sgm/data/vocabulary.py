@@ -51,6 +51,10 @@ class Vocabulary:
         """Collects the distinct tokens that occur at least ``min_count`` times (default: ``1``).
 
         They are sorted, so that equal token counts give equal vocabularies.
+
+        Args:
+            tokens: The tokens, with repeats.
+            min_count: How often a token must occur. (default: ``1``)
         """
         counts = Counter(tokens)
         counts.pop(UNKNOWN, None)
@@ -77,20 +81,35 @@ class Vocabulary:
         return hash(tuple(self._words))
 
     def word(self, index: int) -> str:
-        """The word at an index."""
+        """The word at an index.
+
+        Args:
+            index: The index.
+        """
         return self._words[index]
 
     def encode(self, words: Sequence[str]) -> Tensor:
-        """Indices of words, ``[len(words)]``; 0 where a word is unknown."""
+        """Indices of words, ``[len(words)]``; 0 where a word is unknown.
+
+        Args:
+            words: The words.
+        """
         return torch.tensor([self[word] for word in words], dtype=torch.long)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the words as a JSON list."""
+        """Writes the words as a JSON list.
+
+        Args:
+            path: The file.
+        """
         write_text(path, json.dumps(self._words[1:], ensure_ascii=False))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Vocabulary":
         """Reads what :meth:`save` wrote.
+
+        Args:
+            path: The file.
 
         Raises:
             ValueError: If the file is not a JSON list of distinct strings.
@@ -118,7 +137,11 @@ class Vocabularies:
     attributes: Vocabulary
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes ``vocabularies.json`` into a folder, which is created if it is absent."""
+        """Writes ``vocabularies.json`` into a folder, which is created if it is absent.
+
+        Args:
+            folder: The folder.
+        """
         Path(folder).mkdir(parents=True, exist_ok=True)
         lists = {f.name: list(getattr(self, f.name).words[1:]) for f in fields(self)}
         write_text(Path(folder) / "vocabularies.json", json.dumps(lists, ensure_ascii=False))
@@ -126,6 +149,9 @@ class Vocabularies:
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "Vocabularies":
         """Reads ``vocabularies.json`` from a folder.
+
+        Args:
+            folder: The folder.
 
         Raises:
             ValueError: If the file is cut short or has another shape.

@@ -206,6 +206,9 @@ class SceneGraphDataset:
     def select_images(self, index: Iterable[int]) -> "SceneGraphDataset":
         """The given images, in that order, and their texts in the order they have here.
 
+        Args:
+            index: Positions of the images.
+
         Raises:
             ValueError: If an index occurs twice or is not there.
         """
@@ -232,6 +235,9 @@ class SceneGraphDataset:
 
         Returns:
             The train part and the dev part.
+
+        Raises:
+            ValueError: If ``n`` is less than 2.
         """
         if n < 2:
             raise ValueError(f"split_every: n must be at least 2, got {n}")

@@ -37,6 +37,10 @@ def encode_images(model: Matcher, images: GraphCollection) -> Encoding:
 def encode_texts(model: Matcher, texts: GraphCollection) -> Encoding:
     """Encodes text graphs as :func:`encode_images` does image graphs.
 
+    Args:
+        model: The model.
+        texts: Text graphs.
+
     Raises:
         ValueError: If there is no graph.
     """

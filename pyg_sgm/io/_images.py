@@ -19,6 +19,9 @@ def open_image(path: str | os.PathLike[str]) -> "Image.Image":
     """An image file as Pillow opens it, not yet decoded: AVIF, BMP, GIF, HEIC, JPEG, PNG, TIFF or
     WebP.
 
+    Args:
+        path: The file.
+
     Raises:
         FileNotFoundError: If it is absent.
         ValueError: If it is no such image, or HEIC without pillow-heif.

@@ -19,6 +19,9 @@ _LONG = re.compile(r"[0-9]{19}|[0-9][eE]\+?[0-9]{3}")
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The content of a file, unpacked if its name ends in ``.gz``.
 
+    Args:
+        path: The file.
+
     Raises:
         FileNotFoundError: If the file is absent.
         ValueError: Naming the file, if it is cut short, not gzip, or a gzip bomb.
@@ -42,6 +45,9 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 def read_text(path: str | os.PathLike[str]) -> str:
     """A UTF-8 file without its byte order mark, unpacked if its name ends in ``.gz``.
 
+    Args:
+        path: The file.
+
     Raises:
         FileNotFoundError: If the file is absent.
         ValueError: Naming file and line, if it is cut short or not UTF-8.
@@ -51,6 +57,9 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 def read_lines(path: str | os.PathLike[str]) -> list[str]:
     """The lines of a UTF-8 file, which end in ``\\n`` or ``\\r\\n`` and in nothing else.
+
+    Args:
+        path: The file.
 
     Raises:
         FileNotFoundError: If the file is absent.
@@ -100,6 +109,9 @@ def read_json(path: str | os.PathLike[str], kind: type | None = None) -> Any:
 
 def read_json_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, Any]]:
     """The values of a file with one JSON value per line, and the numbers of their lines from 1.
+
+    Args:
+        path: The file.
 
     Raises:
         FileNotFoundError: If the file is absent.

@@ -73,13 +73,29 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes UTF-8 text with :func:`atomic_write`."""
+    """Writes UTF-8 text with :func:`atomic_write`.
+
+    Args:
+        path: The file.
+        text: Its content.
+
+    Raises:
+        OSError: Naming the file, if it cannot be written.
+    """
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Writes indented JSON with :func:`atomic_write`."""
+    """Writes indented JSON with :func:`atomic_write`.
+
+    Args:
+        path: The file.
+        value: What :func:`json.dumps` takes.
+
+    Raises:
+        OSError: Naming the file, if it cannot be written.
+    """
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
@@ -89,6 +105,11 @@ def write_tensors(
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Writes a safetensors file with :func:`atomic_write`.
+
+    Args:
+        path: The file.
+        tensors: Tensors by their names.
+        metadata: Strings by their names. (default: :obj:`None`)
 
     Raises:
         OSError: Naming the file, if it cannot be written.
@@ -107,12 +128,20 @@ def write_tensors(
 
 
 def is_temporary(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is one that :func:`atomic_write` makes for a moment."""
+    """Whether a file is one that :func:`atomic_write` makes for a moment.
+
+    Args:
+        path: The file.
+    """
     return _TEMPORARY.fullmatch(Path(os.fsdecode(path)).name) is not None
 
 
 def remove_temporaries(folder: str | os.PathLike[str]) -> None:
-    """Removes the temporary files of processes that are no more."""
+    """Removes the temporary files of processes that are no more.
+
+    Args:
+        folder: The folder they are in.
+    """
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             match = _TEMPORARY.fullmatch(entry.name)

@@ -45,6 +45,9 @@ def recall_at_k(rank: Tensor, k: int) -> float:
 def median_rank(rank: Tensor) -> float:
     """Median rank; the mean of the middle two for an even number of queries.
 
+    Args:
+        rank: Rank of the truth of each query, from 1, ``[num_queries]``.
+
     Example:
         >>> import torch
         >>> median_rank(torch.tensor([1, 7, 3, 2]))

@@ -81,7 +81,11 @@ class Encoding:
         return len(value)
 
     def select(self, index: Tensor) -> Self:
-        """The graphs ``index`` (LongTensor), in that order."""
+        """The graphs ``index`` (LongTensor), in that order.
+
+        Args:
+            index: Positions of the graphs, ``[num_selected]``.
+        """
         return self._map(lambda v: v.select(index) if isinstance(v, Packed) else v[index])
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
@@ -90,7 +94,11 @@ class Encoding:
 
     @classmethod
     def cat(cls, parts: Sequence[Self]) -> Self:
-        """Encodings of several sets of graphs as one, in order."""
+        """Encodings of several sets of graphs as one, in order.
+
+        Args:
+            parts: The encodings, all of one class.
+        """
         columns = zip(*(part._values().values() for part in parts), strict=True)
         return cls(*(_cat(column) for column in columns))
 
@@ -158,24 +166,45 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
 
     @abstractmethod
     def encode_image(self, batch: HeteroData) -> ImageEncoding:
-        """Encodes a batch of image graphs."""
+        """Encodes a batch of image graphs.
+
+        Args:
+            batch: Image graphs.
+        """
 
     @abstractmethod
     def encode_text(self, batch: HeteroData) -> TextEncoding:
-        """Encodes a batch of text graphs."""
+        """Encodes a batch of text graphs.
+
+        Args:
+            batch: Text graphs.
+        """
 
     @abstractmethod
     def score(self, image: ImageEncoding, text: TextEncoding) -> Tensor:
-        """Scores every image against every text, ``[num_images, num_texts]``."""
+        """Scores every image against every text, ``[num_images, num_texts]``.
+
+        Args:
+            image: What :meth:`encode_image` gives.
+            text: What :meth:`encode_text` gives.
+        """
 
     def forward(self, image_batch: HeteroData, text_batch: HeteroData) -> Tensor:
         """Scores a batch of image graphs against a batch of text graphs,
-        ``[num_images, num_texts]``."""
+        ``[num_images, num_texts]``.
+
+        Args:
+            image_batch: Image graphs.
+            text_batch: Text graphs.
+        """
         return self.score(self.encode_image(image_batch), self.encode_text(text_batch))
 
     def attention_nodes(self, encoding: ImageEncoding | TextEncoding) -> Packed:
         """Nodes of either modality whose cosines are an attention between graphs, for re-ranking
         by distraction.
+
+        Args:
+            encoding: Encoded images, or encoded texts.
 
         Raises:
             ValueError: If the model has none, as here.

@@ -78,7 +78,14 @@ class DVSA(RegionWordMatcher[NodeEncoding]):
         image_record: ImageRecord,
         text_record: TextRecord,
     ) -> Explanation:
-        """The best match of every word of one text in one image."""
+        """The best match of every word of one text in one image.
+
+        Args:
+            image: One encoded image.
+            text: One encoded text.
+            image_record: The image's graph in strings.
+            text_record: The text's graph in strings.
+        """
         found = best_matches("object", text.nodes, image.nodes, self._weights(text))
         matches = [named_match(match, image_record, text_record) for match in found]
         levels = {"object": float(self.score(image, text))}

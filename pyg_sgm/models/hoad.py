@@ -272,7 +272,14 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
         image_record: ImageRecord,
         text_record: TextRecord,
     ) -> Attention:
-        """The attention of one text in one image (eq. 5), and the weights of all nodes (eq. 8)."""
+        """The attention of one text in one image (eq. 5), and the weights of all nodes (eq. 8).
+
+        Args:
+            image: One encoded image.
+            text: One encoded text.
+            image_record: The image's graph in strings.
+            text_record: The text's graph in strings.
+        """
         kinds = self.config["node_types"]
         return Attention(
             image_record,

@@ -113,7 +113,14 @@ class SCAN(RegionWordMatcher[NodeEncoding]):
         text_record: TextRecord,
     ) -> Attention:
         """What every word of one text attends to in one image; or every region in the text,
-        where ``direction`` is ``"image-text"``."""
+        where ``direction`` is ``"image-text"``.
+
+        Args:
+            image: One encoded image.
+            text: One encoded text.
+            image_record: The image's graph in strings.
+            text_record: The text's graph in strings.
+        """
         x, y = image.nodes.x, text.nodes.x
         if self.direction == "image-text":
             weights = stacked_weights(x, y, self.inverse_temperature).t()

@@ -47,7 +47,15 @@ class SavedModel:
 
 
 def save_model(folder: str | os.PathLike[str], saved: SavedModel) -> None:
-    """Writes a model; each file to the side and then renamed, the weights last."""
+    """Writes a model; each file to the side and then renamed, the weights last.
+
+    Args:
+        folder: Where it is written.
+        saved: The model and what belongs to it.
+
+    Raises:
+        OSError: Naming the file, if one cannot be written.
+    """
     save_description(folder, saved)
     save_weights(folder, saved.model.state_dict())
 
@@ -73,6 +81,9 @@ def save_weights(folder: str | os.PathLike[str], weights: Mapping[str, Tensor]) 
 
 def load_model(folder: str | os.PathLike[str]) -> SavedModel:
     """Reads what :func:`save_model` wrote.
+
+    Args:
+        folder: Where it was written.
 
     Raises:
         ValueError: Naming the file, if one is missing, cut short, a pickle, of a later version, or

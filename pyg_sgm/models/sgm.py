@@ -279,7 +279,12 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
     def levels(self, image: SGMEncoding, text: SGMEncoding) -> dict[str, Tensor]:
         """The terms of the score, ``"object"``, and ``"reverse"`` (of ``bidirectional``),
         ``"relation"`` and ``"global"`` where the model has them, ``[num_images, num_texts]``
-        each."""
+        each.
+
+        Args:
+            image: Encoded images.
+            text: Encoded texts.
+        """
         out = {"object": maxsim(text.objects, image.objects, _x(text.object_weights)).t()}
         if self.bidirectional:
             out["reverse"] = maxsim(image.objects, text.objects, _x(image.object_weights))
@@ -300,7 +305,14 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         text_record: TextRecord,
     ) -> Explanation:
         """The best match of every word and every triplet of one text in one image, and of every
-        object, where ``bidirectional``."""
+        object, where ``bidirectional``.
+
+        Args:
+            image: One encoded image.
+            text: One encoded text.
+            image_record: The image's graph in strings.
+            text_record: The text's graph in strings.
+        """
         levels = {name: float(value) for name, value in self.levels(image, text).items()}
         found = best_matches("object", text.objects, image.objects, _x(text.object_weights))
         if text.relations is not None and image.relations is not None:

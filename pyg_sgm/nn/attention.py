@@ -106,7 +106,16 @@ class CrossGraphMatch(nn.Module):
         image_weights: Tensor,
         text_weights: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """The matching vectors of given pairs, ``[num_pairs, num_perspectives]`` of each side."""
+        """The matching vectors of given pairs, ``[num_pairs, num_perspectives]`` of each side.
+
+        Args:
+            image: Nodes of the images.
+            text: Nodes of the texts.
+            image_index: Image of each pair, ``[num_pairs]``.
+            text_index: Text of each pair, ``[num_pairs]``.
+            image_weights: Weight of each node of the images.
+            text_weights: Weight of each node of the texts.
+        """
         side = (image_weights, text_weights, self.weight_image, self.weight_text)
         return cross_match_pairs(
             image, text, image_index, text_index, *side, attention=self.attention

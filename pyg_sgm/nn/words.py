@@ -48,7 +48,11 @@ class TokenEmbedding(nn.Embedding):
         return segment_mean(embedded, F.pad(batch[node].length.cumsum(0), (1, 0)))
 
     def of_tokens(self, token: Tensor) -> Tensor:
-        """Embeddings of tokens in any shape."""
+        """Embeddings of tokens in any shape.
+
+        Args:
+            token: Indices of words.
+        """
         return super().forward(token)
 
 

@@ -77,6 +77,9 @@ class Packed:
         """The graphs ``index`` (LongTensor; any order, repeats allowed).
 
         Consecutive graphs share the memory of the whole.
+
+        Args:
+            index: Positions of the graphs, ``[num_selected]``.
         """
         rows, ptr = select_rows(self.ptr, index)
         if index.numel() and bool((index.diff() == 1).all()):
@@ -86,6 +89,9 @@ class Packed:
 
     def join(self, other: Packed) -> Packed:
         """The nodes of both graph by graph, those of ``other`` last.
+
+        Args:
+            other: Nodes of the same graphs.
 
         Example:
             >>> import torch
@@ -101,6 +107,10 @@ class Packed:
 
         Returns the nodes ``[num_selected, width, dim]`` and which of them are real
         ``[num_selected, width]``; the width is ``size``, or else that of the largest graph.
+
+        Args:
+            index: Positions of the graphs. (default: :obj:`None`, all)
+            size: Width of the result. (default: :obj:`None`, that of the largest graph)
         """
         start, count = self.ptr[:-1], self.sizes
         if index is not None:

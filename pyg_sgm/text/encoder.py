@@ -94,14 +94,22 @@ class TextEncoder:
         return _scaled(vectors / count.clamp(min=1)[:, None])
 
     def phrases(self, phrases: Sequence[str]) -> Tensor:
-        """Vectors of labels, each read by itself: the mean of its words, ``[num_phrases, dim]``."""
+        """Vectors of labels, each read by itself: the mean of its words, ``[num_phrases, dim]``.
+
+        Args:
+            phrases: The labels.
+        """
         words = [phrase.split() for phrase in phrases]
         length = torch.tensor([len(phrase) for phrase in words], dtype=torch.long)
         return _scaled(segment(self(words), F.pad(length.cumsum(0), (1, 0)), reduce="mean"))
 
     def labels(self, vocabularies: Vocabularies) -> dict[str, tuple[Tensor, Tensor]]:
         """Vectors of the labels of image graphs, in the form that
-        :meth:`pyg_sgm.models.Matcher.init_embeddings` takes; not of the unknown label."""
+        :meth:`pyg_sgm.models.Matcher.init_embeddings` takes; not of the unknown label.
+
+        Args:
+            vocabularies: Those of the model.
+        """
         found = {}
         for name in ("objects", "predicates", "attributes"):
             labels = getattr(vocabularies, name).words

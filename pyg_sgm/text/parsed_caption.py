@@ -89,7 +89,11 @@ class ParsedCaption:
         }
 
     def to_record(self, id: str = "") -> TextRecord:
-        """The graph as the record from which collections of texts are packed."""
+        """The graph as the record from which collections of texts are packed.
+
+        Args:
+            id: Name of the text. (default: ``""``)
+        """
         spans = {
             "object": self.object_spans,
             "relation": self.relation_spans,

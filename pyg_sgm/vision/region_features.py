@@ -157,6 +157,10 @@ def pool_boxes(image: Tensor, boxes: Tensor) -> Tensor:
 def union_boxes(boxes: np.ndarray, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
     """The smallest boxes around pairs of boxes, ``[num_pairs, 4]``.
 
+    Args:
+        boxes: Boxes, ``[num_boxes, 4]``.
+        pairs: Two positions of boxes each.
+
     Example:
         >>> union_boxes(np.array([[0, 0, 0.5, 0.5], [0.25, 0.25, 1, 0.75]]), [(0, 1)])
         array([[0.  , 0.  , 1.  , 0.75]])

@@ -20,6 +20,9 @@ def list_images(folder: str | os.PathLike[str]) -> dict[str, Path]:
 
     What counts is the ending of the name. Hidden files and folders are passed over.
 
+    Args:
+        folder: The folder.
+
     Raises:
         FileNotFoundError: If there is no such folder.
         ValueError: If it has no image.

@@ -127,6 +127,9 @@ class SceneWorld(SceneGraphDataset):
             kind: ``"swapped_relation"``: the same words, subject and object exchanged;
                 ``"replaced_predicate"``: another action; ``"replaced_attribute"``: another colour
                 or size of an agent.
+
+        Raises:
+            ValueError: If there is no such kind.
         """
         if kind not in KINDS:
             raise ValueError(f"hard_negatives: kind must be one of {KINDS}, got {kind!r}")

@@ -45,6 +45,9 @@ def edit_texts(
     Returns:
         Index of the true text and the false one.
 
+    Raises:
+        ValueError: If there is no such kind.
+
     Example:
         >>> from pyg_sgm.text import parse
         >>> text = parse("a young man rides a brown horse").to_record()

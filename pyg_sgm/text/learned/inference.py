@@ -70,7 +70,11 @@ class LearnedParser:
 
     @classmethod
     def load(cls, folder: Path = WEIGHTS) -> "LearnedParser":
-        """Reads ``parser.safetensors``: the weights, and the lexicon in its metadata."""
+        """Reads ``parser.safetensors``: the weights, and the lexicon in its metadata.
+
+        Args:
+            folder: Folder of the file. (default: that of the shipped weights)
+        """
         with safe_open(folder / "parser.safetensors", framework="pt") as file:
             lexicon = Lexicon(**json.loads(file.metadata()["lexicon"]))
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -88,7 +92,11 @@ class LearnedParser:
         return cls(network.eval(), lexicon)
 
     def save(self, folder: Path) -> None:
-        """Writes the file that :meth:`load` reads: matrices in 8 bits, each row with its scale."""
+        """Writes the file that :meth:`load` reads: matrices in 8 bits, each row with its scale.
+
+        Args:
+            folder: Folder of the file.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         weights = {}
         for name, weight in self.network.state_dict().items():
@@ -101,7 +109,12 @@ class LearnedParser:
         save_file(weights, folder / "parser.safetensors", metadata)
 
     def parse_batch(self, captions: Sequence[str], batch_size: int = 256) -> list[ParsedCaption]:
-        """Parses captions; equal length side by side, answers in the order given."""
+        """Parses captions; equal length side by side, answers in the order given.
+
+        Args:
+            captions: The captions.
+            batch_size: How many are read at once. (default: ``256``)
+        """
         split = [split_words(caption) for caption in captions]
         clauses = [plain_clauses(words, gaps) for words, gaps in split]
         parses = self._read(captions, split, clauses, batch_size)

@@ -177,7 +177,11 @@ class CaptionNetwork(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, batch: WordBatch) -> tuple[Tensor, Tensor]:
-        """States of the words ``[batch, length, 2 * channels]`` and where there is a word."""
+        """States of the words ``[batch, length, 2 * channels]`` and where there is a word.
+
+        Args:
+            batch: The words of captions.
+        """
         word = batch.word
         trained = torch.where(word < self.num_trained, word, 0)
         if self.training:  # rare words are learned from their letters and vectors
@@ -195,7 +199,11 @@ class CaptionNetwork(nn.Module):
     def describe(self, x: Tensor, mask: Tensor, objects: Tensor, pairs: Pairs) -> Tensor:
         """Logit of "the source is an attribute of the target" ``[pairs]``.
 
-        ``objects`` ``[batch, length]`` says which words are heads of objects, here and below.
+        Args:
+            x: States of the words, ``[batch, length, 2 * channels]``.
+            mask: Where there is a word, ``[batch, length]``.
+            objects: Which words are heads of objects, ``[batch, length]``.
+            pairs: Sources and targets.
         """
         return self.describes_out(self.describes(x, mask, objects, pairs)).squeeze(1)
 
@@ -203,12 +211,26 @@ class CaptionNetwork(nn.Module):
         self, x: Tensor, mask: Tensor, objects: Tensor, pairs: Pairs
     ) -> tuple[Tensor, Tensor]:
         """Features of pairs ``[pairs, channels]`` and logits of their predicate
-        ``[pairs, predicates]``."""
+        ``[pairs, predicates]``.
+
+        Args:
+            x: States of the words, ``[batch, length, 2 * channels]``.
+            mask: Where there is a word, ``[batch, length]``.
+            objects: Which words are heads of objects, ``[batch, length]``.
+            pairs: Sources and targets.
+        """
         feature = self.relation(x, mask, objects, pairs)
         return feature, self.predicate(feature)
 
     def find_verbs(self, x: Tensor, mask: Tensor, feature: Tensor, pairs: Pairs) -> Tensor:
-        """Logits of the word that is the verb of each pair's predicate ``[pairs, length]``."""
+        """Logits of the word that is the verb of each pair's predicate ``[pairs, length]``.
+
+        Args:
+            x: States of the words, ``[batch, length, 2 * channels]``.
+            mask: Where there is a word, ``[batch, length]``.
+            feature: What :meth:`relate` gives, ``[pairs, channels]``.
+            pairs: Sources and targets.
+        """
         query = self.verb_query(feature) / math.sqrt(feature.size(1))
         side, there = to_dense_batch(query, pairs.row, batch_size=len(x))
         verb = torch.einsum("bpc,blc->bpl", side, self.verb_key(x))[there]

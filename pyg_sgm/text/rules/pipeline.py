@@ -39,7 +39,15 @@ def load_pipeline() -> "Language":
 
 
 def parse_batch(captions: Sequence[str], batch_size: int = 256) -> list[ParsedCaption]:
-    """Parses captions with the rules, in the order given."""
+    """Parses captions with the rules, in the order given.
+
+    Args:
+        captions: The captions.
+        batch_size: How many are read at once. (default: ``256``)
+
+    Raises:
+        ImportError: Without spaCy or its model.
+    """
     nlp = load_pipeline()
     split = [split_words(caption) for caption in captions]
     docs = nlp.pipe((_doc(nlp, words, gaps) for words, gaps in split), batch_size=batch_size)

@@ -122,6 +122,9 @@ class EfficientNetLite(nn.Module):
 class EfficientNetLite0(EfficientNetLite):
     """EfficientNet-lite0: 1472 channels, see :class:`EfficientNetLite`.
 
+    Args:
+        middle: See :class:`EfficientNetLite`. (default: :obj:`False`)
+
     Example:
         >>> EfficientNetLite0()(torch.zeros(1, 3, 64, 64)).shape
         torch.Size([1, 1472, 2, 2])
@@ -148,6 +151,9 @@ class EfficientNetLite0(EfficientNetLite):
 
 class EfficientNetLite2(EfficientNetLite):
     """EfficientNet-lite2: deeper and wider, 1488 channels, see :class:`EfficientNetLite`.
+
+    Args:
+        middle: See :class:`EfficientNetLite`. (default: :obj:`False`)
 
     Example:
         >>> EfficientNetLite2()(torch.zeros(1, 3, 64, 64)).shape

@@ -17,6 +17,9 @@ class Grid:
     Args:
         side: Cells on each side. (default: ``3``)
 
+    Raises:
+        ValueError: If ``side`` is less than 1.
+
     Example:
         >>> photo = Photo(np.zeros((6, 6, 3), np.uint8), (6, 6))
         >>> Grid(side=2)([photo])[0].boxes[:2].tolist()

@@ -101,7 +101,11 @@ class RelationHead:
             raise ValueError(f"{os.fspath(path)}: no relation head ({error})") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes weights and word vectors in half precision, the names in the metadata."""
+        """Writes weights and word vectors in half precision, the names in the metadata.
+
+        Args:
+            path: The file.
+        """
         weights = {name: w.half().contiguous() for name, w in self.network.state_dict().items()}
         weights["vectors"] = self.vectors.half().contiguous()
         lists = {"labels": self.labels, "predicates": self.predicates}
@@ -189,7 +193,16 @@ class RelationHead:
         boxes: Sequence[ArrayLike],
         features: Sequence[ArrayLike] | None = None,
     ) -> PairScores:
-        """All probabilities of all ordered pairs; arguments and errors as :meth:`relations`."""
+        """All probabilities of all ordered pairs.
+
+        Args:
+            labels: See :meth:`relations`.
+            boxes: See :meth:`relations`.
+            features: See :meth:`relations`. (default: :obj:`None`)
+
+        Raises:
+            ValueError: As :meth:`relations`.
+        """
         parts = list(self._score(labels, boxes, features))
         if not parts:
             none = torch.zeros(0, dtype=torch.long)

@@ -120,7 +120,12 @@ class RelationNetwork(nn.Module):
             self.own.weight[0] = 0
 
     def embed(self, label: Tensor, vector: Tensor) -> Tensor:
-        """Embeddings of labels: indices ``[num_objects]`` and their word vectors."""
+        """Embeddings of labels: indices ``[num_objects]`` and their word vectors.
+
+        Args:
+            label: Indices of labels, ``[num_objects]``.
+            vector: Their word vectors, ``[num_objects, dim]``.
+        """
         own = self.own(label)
         if self.training:  # so that a label without a vector of its own is not a surprise
             own = own * (torch.rand(len(own), 1, device=own.device) >= 0.3)
