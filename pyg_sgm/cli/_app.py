@@ -136,6 +136,11 @@ def count_up(name: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
 
+def print_title(text: str) -> None:
+    """What a table is about, above it: a title of the table's own would wrap at its width."""
+    console.print(text, style="italic", markup=False, highlight=False)
+
+
 def check_out(path: Path | None) -> None:
     """Checks a file to be written before the work that it is about; ``-`` is the standard output.
 

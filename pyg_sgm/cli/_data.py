@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +31,8 @@ class Pixels:
         Path | None,
         Parameter(
             help="Folder of the graphs of images that are files, as pyg-sgm graphs makes it; what "
-            "it lacks is added. [default: that of the training, graphs.sg in the run]"
+            "it lacks is added. [default: that of the training, graphs.sg in the run; of other "
+            "data a folder of their own beside it]"
         ),
     ] = None
     detector: Annotated[
@@ -54,7 +57,7 @@ def open_data(
 ) -> SceneGraphDataset:
     """A dataset with graphs of its images and parsed captions, which are kept beside the run."""
     dataset = open_records(data, split, run, pixels, captioned)
-    return give_graphs(dataset, run, pixels, matcher)
+    return give_graphs(dataset, run, pixels, matcher, data)
 
 
 def open_part(
@@ -81,7 +84,7 @@ def open_part(
         dataset = dataset.split_every(dev_every)[1] if dev_every else dataset
     else:
         dataset = _held_out(dataset, known, asked[HELD_OUT_IMAGES])
-    dataset = give_graphs(dataset, run, pixels, matcher)
+    dataset = give_graphs(dataset, run, pixels, matcher, data)
     return dataset, size_of(dataset) + title
 
 
@@ -99,13 +102,17 @@ def open_records(
 
 
 def give_graphs(
-    dataset: SceneGraphDataset, run: Path, pixels: Pixels | None, matcher: SceneGraphMatcher
+    dataset: SceneGraphDataset,
+    run: Path,
+    pixels: Pixels | None,
+    matcher: SceneGraphMatcher,
+    data: str | None = None,
 ) -> SceneGraphDataset:
     """The same with graphs of its images and parsed captions, which are kept beside the run."""
     from pyg_sgm.retrieval import with_parses
     from pyg_sgm.training.run_dir import PARSES
 
-    return with_parses(make_graphs(dataset, run, pixels, matcher), run / PARSES)
+    return with_parses(make_graphs(dataset, run, pixels, matcher, data), run / PARSES)
 
 
 def _held_out(
@@ -160,42 +167,102 @@ def data_name(data: str | None, pixels: Pixels | None, run: Path) -> str:
 
 
 def make_graphs(
-    dataset: SceneGraphDataset, run: Path, pixels: Pixels | None, matcher: SceneGraphMatcher
+    dataset: SceneGraphDataset,
+    run: Path,
+    pixels: Pixels | None,
+    matcher: SceneGraphMatcher,
+    data: str | None = None,
 ) -> SceneGraphDataset:
     """The same with graphs of its images, if they are files alone.
 
     They are made by the extractor of the matcher, or one that does not know of any is given it:
     that of ``--detector``, else of the graph folder.
+
+    Args:
+        dataset: The data.
+        run: The run, which keeps the graphs.
+        pixels: Flags.
+        matcher: The matcher of the run.
+        data: What ``--data`` names. (default: :obj:`None`, the data of the training)
     """
     from pyg_sgm.retrieval import with_graphs
     from pyg_sgm.retrieval.prepare import extractor_of, needs_graph
-    from pyg_sgm.vision import open_extractor
-    from pyg_sgm.vision.description import open_described
 
     if not any(needs_graph(image) for image in dataset.images):
         return dataset
     pixels = pixels or Pixels()
-    folder = pixels.graphs or _graph_folder(run)
-    if matcher.made_by is None:
-        asked = pixels.detector
-        matcher.extractor = extractor_of(folder) if asked is None else open_extractor(asked)
-    elif pixels.detector is not None:
-        matcher.extractor = open_described(matcher.made_by, f"{run}", pixels.detector)
+    folder = pixels.graphs or _graph_folder(run, data)
+    if pixels.detector is not None:
+        set_detector(matcher, run, pixels.detector)
+    elif matcher.made_by is None:
+        matcher.extractor = extractor_of(folder)
     extractor = matcher.extractor
     with count_up("images to graphs") as progress:
         return with_graphs(dataset, folder, extractor, progress)
 
 
-def _graph_folder(run: Path) -> Path:
-    """Where the graphs of the training were."""
+def set_detector(matcher: SceneGraphMatcher, run: Path, detector: str) -> None:
+    """Gives a matcher its extractor with another name of the detector, or any, if it has none."""
+    from pyg_sgm.vision import open_extractor
+    from pyg_sgm.vision.description import open_described
+
+    if matcher.made_by is None:
+        matcher.extractor = open_extractor(detector)
+    else:
+        matcher.extractor = open_described(matcher.made_by, f"{run}", detector)
+
+
+def _graph_folder(run: Path, data: str | None) -> Path:
+    """Where the graphs of the training are, or those of other data: files of both may have the same
+    names."""
     from pyg_sgm.training.run_dir import GRAPHS, SHARED, read_run
 
+    if data is not None and not _is_source(data, run):
+        return run / f"graphs-{hashlib.sha256(_photos(data).encode()).hexdigest()[:8]}.sg"
     shared = read_run(run).get(SHARED)
     if shared is None:
         return run / GRAPHS
     if not Path(shared).is_dir():
         raise ValueError(f"{shared}: the graphs of the training have moved: give --graphs")
     return Path(shared)
+
+
+def _is_source(data: str, run: Path) -> bool:
+    """Whether the images are those of the data that a run was trained on."""
+    from pyg_sgm.training.run_dir import SOURCE, read_run
+
+    source = read_run(run).get(SOURCE)
+    return source is not None and _photos(data) == _photos(source)
+
+
+def _photos(data: str) -> str:
+    """What names the images of a dataset, by names that hold in any folder."""
+    from pyg_sgm.datasets.registry import with_full_paths
+
+    return re.sub(r",captions=.*?(?=,\w+=|$)", "", with_full_paths(data))
+
+
+def trained_on(dataset: SceneGraphDataset, data: str | None, split: str, run: Path) -> int | None:
+    """How many images of a split a run was trained on; none of other data. :obj:`None`, if the run
+    does not say what it was trained on."""
+    from pyg_sgm.datasets import open_dataset
+    from pyg_sgm.training.run_dir import HELD_OUT, HELD_OUT_IMAGES, SOURCE, SPLIT, read_run
+
+    asked = read_run(run)
+    if data is not None and asked.get(SOURCE) is not None and not _is_source(data, run):
+        return 0
+    held = asked.get(HELD_OUT) or {}
+    # Version 0.1 named the split only where it held out a part of it.
+    trained = asked.get(SPLIT, held.get("split") if held.get("dev_every") else None)
+    if asked.get(SOURCE) is None or trained is None:
+        return None
+    whole = dataset if trained == split else open_dataset(asked[SOURCE], trained)
+    seen = set(whole.image_ids)
+    if asked.get(HELD_OUT_IMAGES) is not None:
+        seen -= set(asked[HELD_OUT_IMAGES])
+    elif held.get("dev_every"):
+        seen -= set(whole.split_every(held["dev_every"])[1].image_ids)
+    return sum(image.has_graph and image.id in seen for image in dataset.images)
 
 
 def size_of(dataset: SceneGraphDataset) -> str:

@@ -10,43 +10,57 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from pyg_sgm.cli._app import KnownData, Run, console, open_run
+from pyg_sgm.cli._app import (
+    JsonFile,
+    KnownData,
+    Run,
+    check_out,
+    console,
+    is_stdout,
+    open_run,
+    print_title,
+    write_json,
+)
 from pyg_sgm.cli._data import (
     PixelFlags,
+    Pixels,
     find_text,
     image_index,
     known_split,
     make_graphs,
     open_records,
+    set_detector,
 )
 
 if TYPE_CHECKING:
     from pyg_sgm.data import TextRecord
     from pyg_sgm.datasets import SceneGraphDataset
-    from pyg_sgm.retrieval import Attention, Explanation
+    from pyg_sgm.retrieval import Attention, Explanation, SceneGraphMatcher
 
 
 def explain(
     run: Run,
     *,
     image: str,
-    text: str,
+    text: Annotated[list[str], Parameter(negative="")],
     data: KnownData = None,
     split: str | None = None,
     pixels: PixelFlags = None,
     triplet: Annotated[list[str] | None, Parameter(negative="")] = None,
     image_file: Path | None = None,
+    json: JsonFile = None,
     out: Path | None = None,
 ) -> None:
     """Show which word matched which object, and which triplet which relation; for HOAD, which node
-    of the text attends to which of the image.
+    of the text attends to which of the image; for models that compare graphs as wholes, the score.
 
     Parameters
     ----------
     image
-        Name of the image in the data.
+        Name of the image in the data; or a file, which then needs no data.
     text
-        A caption. If it is one of the data, it has the triplets it has there, else it is parsed.
+        A caption; may be given several times, then the scores are compared first. If it is one of
+        the data, it has the triplets it has there, else it is parsed.
     split
         Split of the data. [default: test, or the one of which the training held something out]
     triplet
@@ -54,24 +68,35 @@ def explain(
         times.
     image_file
         The pixels, to draw the match on. [default: the file that the data names, if any]
+    json
+        File of the same as JSON, a list with an object for each text; "-" prints it instead of the
+        tables.
     out
         File of the picture, such as match.png.
     """
     from pyg_sgm.retrieval import Attention
 
+    if (triplet or out is not None) and len(text) > 1:
+        raise ValueError("--triplet and --out are for one text, give one --text")
+    check_out(json)
     if out is not None:
         from pyg_sgm.viz import check_picture
 
         check_picture(out)
     matcher = open_run(run)
-    dataset = open_records(data, known_split(data, split, run), run, pixels, captioned=False)
-    one = dataset.select_images([image_index(image, dataset)])
-    one = make_graphs(one, run, pixels, matcher)
-    explanation = matcher.explain(one, _text(text, triplet or [], one, dataset))
-    if isinstance(explanation, Attention):
-        _print_attention(explanation)
-    else:
-        _print_explanation(explanation)
+    one, *known = _image(image, data, split, run, pixels, matcher)
+    texts = [_text(each, triplet or [], *known) for each in text]
+    found = [matcher.explain(one, each) for each in texts]
+    if json is not None:
+        write_json(json, [explanation.to_dict() for explanation in found])
+    if not is_stdout(json):
+        if len(found) > 1:
+            _print_scores(image, found)
+        for explanation in found:
+            if isinstance(explanation, Attention):
+                _print_attention(explanation)
+            else:
+                _print_explanation(explanation, matcher.name)
     if out is not None:
         if isinstance(explanation, Attention):
             from pyg_sgm.viz import draw_attention
@@ -81,14 +106,35 @@ def explain(
             from pyg_sgm.viz import draw_match
 
             draw_match(explanation, out, image_file)
-        console.print(f"The picture is in {out}", markup=False)
+        if not is_stdout(json):
+            console.print(f"The picture is in {out}", markup=False)
 
 
-def _text(
-    text: str, triplets: Sequence[str], one: SceneGraphDataset, dataset: SceneGraphDataset
-) -> TextRecord:
+def _image(
+    image: str,
+    data: str | None,
+    split: str | None,
+    run: Path,
+    pixels: Pixels | None,
+    matcher: SceneGraphMatcher,
+) -> list[SceneGraphDataset]:
+    """A dataset of the one image, then all data whose captions are known."""
+    from pyg_sgm.data import image_record
+    from pyg_sgm.datasets import SceneGraphDataset
+
+    if data is None and Path(image).is_file():
+        if pixels is not None and pixels.detector is not None:
+            set_detector(matcher, run, pixels.detector)
+        return [SceneGraphDataset([image_record(id=image, file=image)], [], [])]
+    dataset = open_records(data, known_split(data, split, run), run, pixels, captioned=False)
+    one = dataset.select_images([image_index(image, dataset)])
+    one = make_graphs(one, run, pixels, matcher, data)
+    return [one, one, dataset]
+
+
+def _text(text: str, triplets: Sequence[str], *known: SceneGraphDataset) -> TextRecord:
     if not triplets:
-        return find_text(text, one, dataset)
+        return find_text(text, *known)
     relations = []
     for triplet in triplets:
         parts = [part.strip() for part in triplet.split(",")]
@@ -100,10 +146,27 @@ def _text(
     return text_record(text, relations=relations)
 
 
-def _print_explanation(explanation: Explanation) -> None:
-    table = Table(title=escape(explanation.text.caption), title_justify="left")
+def _print_scores(image: str, found: Sequence[Explanation | Attention]) -> None:
+    print_title(image)
+    table = Table()
+    table.add_column("text", overflow="fold")
+    table.add_column("score", justify="right")
+    for one in sorted(found, key=lambda one: -one.score):
+        table.add_row(escape(one.text.caption), f"{one.score:.3f}")
+    console.print(table)
+
+
+def _print_explanation(explanation: Explanation, model: str) -> None:
+    if not explanation.matches:
+        print_title(explanation.text.caption)
+        console.print(f"score {explanation.score:.3f}", highlight=False)
+        if set(explanation.levels) == {"global"}:
+            console.print(f"{model} compares graphs as wholes: nothing local to show")
+        return
+    print_title(explanation.text.caption)
+    table = Table()
     for column in ("word or triplet", "object or relation"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for column in ("similarity", "weight", "adds"):
         table.add_column(column, justify="right")
     level = ""
@@ -123,9 +186,10 @@ def _print_explanation(explanation: Explanation) -> None:
 
 def _print_attention(attention: Attention) -> None:
     """Where every node of the text looks first, and the nodes of the image with most votes."""
-    table = Table(title=escape(attention.text.caption), title_justify="left")
+    print_title(attention.text.caption)
+    table = Table()
     for column in ("node of the text", "looks at"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for column in ("attention", "weight"):
         table.add_column(column, justify="right")
     for node, row, weight in zip(

@@ -19,9 +19,17 @@ from pyg_sgm.cli._app import (
     console,
     is_stdout,
     open_run,
+    print_title,
     write_json,
 )
-from pyg_sgm.cli._data import PixelFlags, find_text, image_index, known_split, open_data
+from pyg_sgm.cli._data import (
+    PixelFlags,
+    find_text,
+    image_index,
+    known_split,
+    open_data,
+    trained_on,
+)
 
 if TYPE_CHECKING:
     from pyg_sgm.data import ImageRecord, TextRecord
@@ -82,7 +90,6 @@ def search(
     matcher = open_run(run)
     split = known_split(data, split, run)
     dataset = open_data(data, split, run, pixels, matcher, captioned=image is not None)
-    searched = [one.id for one in dataset.images if one.has_graph]
     queries: list[Query]
     if text is not None:
         texts = [find_text(one, dataset) for one in text]
@@ -98,14 +105,17 @@ def search(
         queries = [*images]
         found = search_texts(matcher, chosen, dataset, top)
     captions = None if image is None else dataset.captions
-    kind, count = ("images", len(searched)) if captions is None else ("captions", len(captions))
+    searched = _searched(
+        dataset, captions is not None, split, trained_on(dataset, data, split, run)
+    )
     if not is_stdout(json):
         for query, one in zip(queries, found, strict=True):
-            console.print(_table(query, one, captions))
-        console.print(f"Searched {count:,} {kind} of the split {split}", highlight=False)
+            print_title(_title(query))
+            console.print(_table(one, captions))
+        console.print(_said(searched), highlight=False, markup=False)
     if json is not None:
         rows = [_row(*one, captions) for one in zip(queries, found, strict=True)]
-        write_json(json, {"searched": count, "of": kind, "split": split, "queries": rows})
+        write_json(json, {"searched": searched, "queries": rows})
     if out is not None:
         from pyg_sgm.viz import draw_found_images, draw_found_texts
 
@@ -115,6 +125,26 @@ def search(
             draw_found_texts(images, found, dataset, out)
         if not is_stdout(json):
             console.print(f"The picture is in {out}", markup=False)
+
+
+def _searched(
+    dataset: SceneGraphDataset, captions: bool, split: str, trained: int | None
+) -> dict[str, Any]:
+    """What was searched, fit for JSON."""
+    images = sum(image.has_graph for image in dataset.images)
+    counts = {"images": images, "captions": len(dataset.texts)} if captions else {"images": images}
+    return {**counts, "split": split, "trained_on": trained}
+
+
+def _said(searched: dict[str, Any]) -> str:
+    """The same as a line."""
+    captions, trained = searched.get("captions"), searched["trained_on"]
+    what = f"{searched['images']:,} images of the split {searched['split']}"
+    what = what if captions is None else f"{captions:,} captions of {what}"
+    if trained is None:
+        return f"Searched {what}"
+    seen = "none" if trained == 0 else "all" if trained == searched["images"] else f"{trained:,}"
+    return f"Searched {what}; the model was trained on {seen} of these"
 
 
 def _pictured(name: str, dataset: SceneGraphDataset) -> ImageRecord:
@@ -128,12 +158,12 @@ def _pictured(name: str, dataset: SceneGraphDataset) -> ImageRecord:
     return image_record(id=name, file=name)
 
 
-def _table(query: Query, found: Sequence[Candidate], captions: Sequence[str] | None) -> Table:
+def _table(found: Sequence[Candidate], captions: Sequence[str] | None) -> Table:
     from pyg_sgm.retrieval.search import in_order
 
     shown = in_order(found)
     own = f"its own is at {found[-1].rank:,}" if len(shown) < len(found) else None
-    table = Table(title=escape(_title(query)), caption=own, title_justify="left")
+    table = Table(caption=own)
     table.add_column("", justify="right")
     table.add_column("image" if captions is None else "caption", overflow="fold")
     table.add_column("score", justify="right")

@@ -121,7 +121,7 @@ def train(
     from pyg_sgm.retrieval import SceneGraphMatcher
     from pyg_sgm.training import RecipeFields, check_fit, find_recipe
     from pyg_sgm.training.fit import is_first_process
-    from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, SHARED, SOURCE
+    from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, SHARED, SOURCE, SPLIT
 
     names = RecipeFields.__annotations__
     changes = {k: v for k, v in asked.items() if k in names and v is not None}
@@ -137,7 +137,8 @@ def train(
         raise ValueError(f"--dev-every must be 0 or at least 2, got {dev_every}")
     if word_vectors is not None and not word_vectors.is_file():
         raise ValueError(f"{word_vectors}: there is no such file of word vectors")
-    known: dict[str, Any] = {SOURCE: with_full_paths(data_name(data, pixels, out)), HELD_OUT: None}
+    source = with_full_paths(data_name(data, pixels, out))
+    known: dict[str, Any] = {SOURCE: source, SPLIT: split, HELD_OUT: None}
     if pixels is not None and pixels.graphs is not None:
         known[SHARED] = str(pixels.graphs.resolve())
     elif not resume:  # a run that is overwritten may have had others

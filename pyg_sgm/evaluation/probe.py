@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from pyg_sgm.data import TextRecord
@@ -95,5 +96,15 @@ def _probe(
     # Half the images away: images beside each other may be alike.
     others = (own + len(images) // 2) % len(images)
     scores = [matcher.score_pairs(images, texts, image) for image in (own, others)]
-    accuracy, control = (pair_accuracy(each[::2], each[1::2]) for each in scores)
+    # Images that cannot be read score minus infinity with any text.
+    read = scores[0][::2] > -torch.inf
+    cases = [case for case, kept in zip(cases, read.tolist(), strict=True) if kept]
+    accuracy, control = (_accuracy(each, read) for each in scores)
     return Probe(kind, accuracy, control if len(images) > 1 else None, cases)
+
+
+def _accuracy(scores: Tensor, read: Tensor) -> float | None:
+    """Share of the pairs of images that could be read, whose true caption scores higher."""
+    true, false = scores[::2], scores[1::2]
+    there = read & (true > -torch.inf)
+    return pair_accuracy(true[there], false[there]) if there.any() else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -72,6 +72,17 @@ class Explanation:
         """Score of the pair, the sum of its levels."""
         return sum(self.levels.values())
 
+    def to_dict(self) -> dict[str, Any]:
+        """All of it but the graphs, fit for JSON."""
+        matches = [{**asdict(m), "contribution": m.contribution} for m in self.matches]
+        return {
+            "image": self.image.id,
+            "text": self.text.caption,
+            "score": self.score,
+            "levels": self.levels,
+            "matches": matches,
+        }
+
 
 @dataclass(frozen=True)
 class Node:
@@ -123,6 +134,25 @@ class Attention:
     def image_distraction(self) -> float:
         """Distraction score of the image (eq. 10), in nats."""
         return float(distraction(self.image_distraction_vector))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it but the graphs, fit for JSON."""
+
+        def rows(nodes: Sequence[Node], **values: Tensor) -> list[dict[str, Any]]:
+            columns = zip(*(value.tolist() for value in values.values()), strict=True)
+            pairs = zip(nodes, columns, strict=True)
+            return [asdict(node) | dict(zip(values, row, strict=True)) for node, row in pairs]
+
+        votes = self.image_distraction_vector
+        return {
+            "image": self.image.id,
+            "text": self.text.caption,
+            "score": self.score,
+            "distraction": self.image_distraction,
+            "image_nodes": rows(self.image_nodes, weight=self.image_weights, votes=votes),
+            "text_nodes": rows(self.text_nodes, weight=self.text_weights),
+            "attention": self.weights.tolist(),
+        }
 
 
 def graph_nodes(record: ImageRecord | TextRecord, kinds: str = "ora") -> list[Node]:

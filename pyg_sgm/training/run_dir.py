@@ -32,8 +32,10 @@ from pyg_sgm.models.serialization import CONFIG, VOCABULARIES, WEIGHTS
 RUN = "run.json"
 MARKER = {"format": "pyg_sgm run", "version": 1}
 # In it: names of the data and of a shared graph folder, which may move between two calls; the part
-# of the data that the best weights were chosen on, and the names of its images.
+# of the data that the best weights were chosen on, and the names of its images; the split that was
+# trained on.
 SOURCE, SHARED, HELD_OUT, HELD_OUT_IMAGES = "source", "graphs", "held_out", "held_out_images"
+SPLIT = "split"
 # True of any run on the same captions and images, so these outlive an overwritten one.
 PARSES, GRAPHS, VECTORS = "parses.jsonl", "graphs.sg", "words.vec"
 LAST = "checkpoints/last.ckpt"
@@ -44,7 +46,7 @@ WRITTEN = (LAST, LAST + ".tmp", CONFIG, WEIGHTS, VOCABULARIES, METRICS, *TENSORB
 _FOLDERS = ("checkpoints", "logs")
 _OWN = {RUN, CONFIG, WEIGHTS, VOCABULARIES, PARSES, GRAPHS, VECTORS, *_FOLDERS}
 # Version 0.1 did not write these.
-_NEW = (HELD_OUT_IMAGES, f"{HELD_OUT}.num_images")
+_NEW = (HELD_OUT_IMAGES, f"{HELD_OUT}.num_images", SPLIT)
 _TRAILER = b"\nsha256:"
 _RESUME, _OVERWRITE = "--resume, resume=True", "--overwrite, overwrite=True"
 

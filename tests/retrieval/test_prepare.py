@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -309,6 +310,91 @@ def test_commands(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         with pytest.raises(SystemExit):
             main(["evaluate", str(run), *more])
         assert message in capsys.readouterr().err
+
+
+def test_graphs_of_other_photos_stay_apart(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Photos of another folder may have the same names as those of the training."""
+    run, captions = tmp_path / "run", f"captions={tmp_path / 'captions.csv'}"
+    data = f"images:{photos},{captions}"
+    main(["train", "sgm", "--data", data, "--out", str(run), "--dev-every", "4", *SMALL])
+    own = sorted(path.name for path in (run / "graphs.sg").iterdir())
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in NAMES[:3]:
+        pixels = np.random.default_rng(7).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(other / name)
+    capsys.readouterr()
+    search = ["search", str(run), "--text", "a dog", "--top", "2"]
+    for _ in range(2):
+        main([*search, "--data", f"images:{other}"])
+        assert "Searched 3 images of the split test; the model was trained on none of these" in (
+            capsys.readouterr().out
+        )
+    assert sorted(path.name for path in (run / "graphs.sg").iterdir()) == own
+    (apart,) = run.glob("graphs-*.sg")
+    assert len(list(apart.glob("0*.json"))) == 1  # made once
+    for name in ([], ["--data", f"images:{photos}"], ["--data", data, "--split", "train"]):
+        main([*search, *name])
+        shown = capsys.readouterr().out
+        assert "Searched 8 images" in shown
+        assert "the model was trained on 6 of these" in shown
+    assert len(list(run.glob("graphs-*.sg"))) == 1
+
+
+def test_explain_a_file(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    data = f"images:{photos},captions={tmp_path / 'captions.csv'}"
+    main(["train", "sgm", "--data", data, "--out", str(run), "--dev-every", "4", *SMALL])
+    before = sorted(run.rglob("*"))
+    file = tmp_path / "mine.png"
+    (photos / "2.png").rename(file)
+    shutil.rmtree(tmp_path / "photos")  # the data are not needed
+    capsys.readouterr()
+    explain = ["explain", str(run), "--image", str(file)]
+    main([*explain, "--text", "a dog", "--text", "snow", "--json", "-"])
+    first, second = json.loads(capsys.readouterr().out)
+    scores = SceneGraphMatcher.from_pretrained(run).score([file], ["a dog", "snow"])[0]
+    assert [first["score"], second["score"]] == pytest.approx(scores.tolist(), abs=1e-5)
+    assert first["image"] == str(file)
+    assert [match["text_name"] for match in first["matches"]][:2] == ["a", "dog"]
+    assert sum(first["levels"].values()) == pytest.approx(first["score"])
+    main([*explain, "--text", "a dog", "--text", "snow"])
+    shown = capsys.readouterr().out
+    assert str(file) in shown  # above the scores
+    picture = tmp_path / "match.png"
+    main([*explain, "--text", "a dog", "--out", str(picture)])
+    assert picture.stat().st_size > 1000
+    assert sorted(run.rglob("*")) == before  # nothing is kept of a photo
+    with pytest.raises(SystemExit):
+        main([*explain, "--text", "a", "--text", "b", "--out", str(picture)])
+    assert "give one --text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["vse", "hoad", "scan", "dvsa", "vsrn"])
+def test_every_model_explains_what_it_can(
+    model: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    small = ["--set", "dim=8", "--set", "embed=6", "--epochs", "1", "--dev-every", "0"]
+    # Features of a network without training are large.
+    small += ["--lr", "1e-6", *(["--set", "num_layers=1"] if model == "vsrn" else [])]
+    data = f"images:{photos},captions={tmp_path / 'captions.csv'}"
+    main(["train", model, "--data", data, "--out", str(run), *small])
+    capsys.readouterr()
+    pair = ["--image", str(photos / "1.png"), "--text", "a brown dog in the snow"]
+    main(["explain", str(run), *pair, "--out", str(tmp_path / "it.png")])
+    shown = capsys.readouterr().out
+    assert "a brown dog in the snow" in shown
+    assert "score" in shown
+    whole = "compares graphs as wholes: nothing local to show" in shown
+    assert whole == (model in ("vse", "vsrn"))
+    assert (tmp_path / "it.png").stat().st_size > 1000
+    main(["explain", str(run), *pair, "--json", "-"])
+    (told,) = json.loads(capsys.readouterr().out)
+    matcher = SceneGraphMatcher.from_pretrained(run)
+    assert told["score"] == pytest.approx(float(matcher.score(pair[1], pair[3])), abs=1e-5)
 
 
 def test_an_overwritten_run_has_graphs_of_its_own(photos: Path, tmp_path: Path) -> None:

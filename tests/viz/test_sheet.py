@@ -167,7 +167,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "dog chase cat" in shown
     assert "cat chase dog" in shown
     assert "first text" in shown
-    assert "Searched 12 images of the split test" in shown
+    assert "Searched 12 images of the split test; the model was trained on none of these" in shown
     assert sheet.read_bytes().startswith(b"\x89PNG")
     main([*command, "--image", "test-000003", "--top", "24"])
     assert capsys.readouterr().out.count("* ") == 2
@@ -186,7 +186,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
     main([*command, *texts, "--json", "-"])
     found = json.loads(capsys.readouterr().out)
-    assert (found["searched"], found["of"], found["split"]) == (12, "images", "test")
+    assert found["searched"] == {"images": 12, "split": "test", "trained_on": 0}
     assert [one["text"] for one in found["queries"]] == texts[1::2]
     assert found["queries"][0]["graph"] == ["dog", "cat", "dog chase cat"]
     assert [one["rank"] for one in found["queries"][1]["answers"]] == [1, 2, 3, 4, 5]
@@ -198,5 +198,5 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_nothing_is_cut_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     name = "a very long name of a photo, " * 12 + "1.jpg"
-    console.print(_table(text_record("a dog"), candidates([name]), None))
+    console.print(_table(candidates([name]), None))
     assert name in capsys.readouterr().out
