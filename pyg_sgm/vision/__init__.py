@@ -1,5 +1,8 @@
 """Images to scene graphs: detectors, region features, relations (extra ``vision``)."""
 
+from typing import TYPE_CHECKING
+
+from pyg_sgm._deprecated import moved
 from pyg_sgm.vision.backbones import EfficientNetLite0, EfficientNetLite2, open_backbone
 from pyg_sgm.vision.detectors import (
     COCO_LABELS,
@@ -19,6 +22,9 @@ from pyg_sgm.vision.region_features import RegionFeatures, pool_boxes, union_box
 from pyg_sgm.vision.registry import open_extractor
 from pyg_sgm.vision.relations import RelationHead
 from pyg_sgm.vision.store import open_graphs, read_skipped
+
+if not TYPE_CHECKING:
+    __getattr__ = moved(__name__, {"Summary": "pyg_sgm.vision.ExtractionResult"})
 
 __all__ = [
     "COCO_LABELS",

@@ -42,7 +42,7 @@ def color_index(pixels: np.ndarray) -> np.ndarray:
     )
     ends = np.array([end for end, _ in _HUES[:-1]]) / 60
     names = np.array([COLORS.index(name) for _, name in _HUES])
-    out = names[np.searchsorted(ends, hue, side="right")]
+    out: np.ndarray = names[np.searchsorted(ends, hue, side="right")]
 
     def rule(name: str, where: np.ndarray) -> None:
         out[where] = COLORS.index(name)
@@ -124,4 +124,5 @@ def _shares(image: np.ndarray, boxes: np.ndarray, center: float) -> np.ndarray:
     at = (low + side * place[:, None]) * size  # [num_boxes, _SAMPLES, 2]
     at = np.clip(at.astype(int), 0, size - 1)
     index = color_index(image[at[:, :, None, 1], at[:, None, :, 0]]).reshape(-1, _SAMPLES**2)
-    return (index[:, :, None] == np.arange(len(COLORS))).mean(axis=1, dtype=np.float32)
+    share: np.ndarray = (index[:, :, None] == np.arange(len(COLORS))).mean(1, dtype=np.float32)
+    return share

@@ -1,11 +1,29 @@
 """What a saved model or a graph folder says of the extractor that made its graphs."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
 
+from pyg_sgm.vision._shards import Graph
+from pyg_sgm.vision.backbones import registry as backbones
+from pyg_sgm.vision.detectors import registry as detectors
 from pyg_sgm.vision.extraction import Extractor
 from pyg_sgm.vision.fingerprint import check_same, migrated
+from pyg_sgm.vision.images import Photo
 from pyg_sgm.vision.registry import open_extractor
+
+# What options may be; a file that somebody else wrote says them.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "detector": (str,),
+    "labels": (list, type(None)),
+    "min_score": (float, int, type(None)),
+    "merge": (bool,),
+    "pairs": (int,),
+    "backbone": (str,),
+    "size": (int,),
+    "dtype": (str,),
+    "relations": (type(None),),
+    "colors": (bool,),
+}
 
 
 def describe(extractor: Extractor) -> dict[str, Any]:
@@ -14,36 +32,120 @@ def describe(extractor: Extractor) -> dict[str, Any]:
     Args:
         extractor: The extractor.
     """
-    return {"fingerprint": extractor.fingerprint, "options": extractor.options}
+    return {
+        "fingerprint": extractor.fingerprint,
+        "options": extractor.options,
+        "labels": extractor.labels,
+    }
 
 
 def open_described(made: Mapping[str, Any], where: str, detector: str | None = None) -> Extractor:
-    """The extractor that made some graphs.
+    """The extractor that made some graphs, opened when the first photo needs it.
+
+    A description comes from a file that anybody may have written. So only what is shipped is opened
+    on its word: grids, EfficientNet-lite, the shipped relation head. Another detector has to be
+    given again; an extractor with anything else is one to open with :func:`open_extractor` and to
+    give as a whole.
 
     Args:
         made: See :func:`describe`.
         where: What has the graphs, for messages.
-        detector: The same detector by another name, where its file has moved.
-            (default: :obj:`None`)
+        detector: The same detector, by the name that it has today; the extractor is then opened at
+            once. (default: :obj:`None`)
 
     Raises:
-        FileNotFoundError: If a file of it is absent.
-        ValueError: If it cannot be made from its options, or is another one now.
+        FileNotFoundError: If a file of the detector is absent.
+        ValueError: If there are no such options, or the extractor is another one. What is opened
+            when a photo needs it also raises one that says what has to be given.
     """
-    made = migrated(made)
-    options, fingerprint = made.get("options"), made.get("fingerprint")
-    if not isinstance(options, dict):
+    saved = _Described(migrated(made), where, detector)
+    if detector is not None:
+        saved.open()
+    return saved
+
+
+class _Described(Extractor):
+    """An extractor that is opened when it is needed; see :func:`open_described`."""
+
+    def __init__(self, made: Mapping[str, Any], where: str, detector: str | None) -> None:
+        options = made.get("options")
+        if not isinstance(options, dict):
+            raise ValueError(
+                f"{where}: the graphs are of an extractor of your own, give it: "
+                f"{made.get('fingerprint')}"
+            )
+        self._made = made
+        self._where = where
+        self._detector = detector
+        self._opened: Extractor | None = None
+        self.options = options
+        _check_options(options, where)
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        made = self._made.get("fingerprint")
+        return made if isinstance(made, dict) else {}
+
+    @property
+    def labels(self) -> dict[str, list[str]]:
+        made = self._made.get("labels")
+        return dict(made) if _are_labels(made) else self.open().labels
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Graph]:
+        return self.open()(photos)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.open(), name)
+
+    def open(self) -> Extractor:
+        """The extractor."""
+        if self._opened is None:
+            options = dict(self.options or {})
+            if self._detector is not None:
+                options["detector"] = self._detector
+            _check_trusted(options, self._where, self._detector is not None)
+            extractor = open_extractor(**options)
+            check_same(self._made.get("fingerprint"), extractor, self._where)
+            self._opened = extractor
+        return self._opened
+
+
+def _check_options(options: Mapping[str, Any], where: str) -> None:
+    for name, value in options.items():
+        if name not in _TYPES:
+            raise ValueError(f"{where}: no options of an extractor: {name!r}")
+        # Files are said by name; whether one is opened is another question.
+        types = (*_TYPES[name], str) if name in ("labels", "relations") else _TYPES[name]
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise ValueError(f"{where}: {name}: no option of an extractor: {value!r}")
+
+
+def _check_trusted(options: Mapping[str, Any], where: str, given: bool) -> None:
+    """Checks that nothing is opened or fetched because a file says so."""
+    detector = options.get("detector", "grid")
+    if not (given or detectors.is_shipped(detector)):
         raise ValueError(
-            f"{where}: the graphs are of an extractor of your own, give it: {fingerprint}"
+            f"{where}: the graphs were made with the detector {detector!r}, which is not opened "
+            "because a file says so: give it again (--detector on the command line)"
         )
-    try:
-        extractor = open_extractor(**options | ({} if detector is None else {"detector": detector}))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{where}: the graphs were made with {error.filename or error}, which is not there; a "
-            "detector that has moved may be given by its new name (--detector on the command line)"
-        ) from error
-    except TypeError as error:
-        raise ValueError(f"{where}: no options of an extractor: {options}") from error
-    check_same(fingerprint, extractor, where)
-    return extractor
+    backbone = options.get("backbone", backbones.DEFAULT_BACKBONE)
+    others = {"backbone": backbone} if not backbones.is_shipped(backbone) else {}
+    others |= {
+        name: options[name]
+        for name in ("labels", "relations")
+        if isinstance(options.get(name), str)
+    }
+    for name, value in others.items():
+        raise ValueError(
+            f"{where}: the graphs were made with {name} {value!r}, which is not opened because a "
+            "file says so: give the extractor, matcher.extractor = open_extractor(...)"
+        )
+
+
+def _are_labels(value: object) -> TypeGuard[dict[str, list[str]]]:
+    return isinstance(value, dict) and all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for names in (value.get("object"), value.get("relation"))
+    )

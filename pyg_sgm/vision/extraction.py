@@ -240,7 +240,7 @@ def extract(
             f"got {type(files).__name__}"
         )
     folder = Path(out)
-    header = make_folder(folder, _header(extractor))
+    header = make_folder(folder, lambda: _header(extractor))
     check_same(header.get("fingerprint"), extractor, f"{folder}")
     with locked(folder, wait=True):
         made = sources(folder)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.vision.backbones.registry import DEFAULT_BACKBONE, backbone_names, open_backbone
 from pyg_sgm.vision.images import Photo
 
@@ -45,6 +46,7 @@ class RegionFeatures:
                [255., 255., 255.]], dtype=float32)
     """
 
+    @renamed_arguments(half="dtype")
     def __init__(
         self,
         backbone: str | nn.Module = DEFAULT_BACKBONE,
@@ -54,6 +56,8 @@ class RegionFeatures:
     ) -> None:
         if not 1 <= size <= _LARGEST_SIZE:
             raise ValueError(f"size: expected 1 to {_LARGEST_SIZE} pixels, got {size}")
+        if isinstance(dtype, bool):  # an argument of version 0.1, half
+            dtype = "bfloat16" if dtype else "float32"
         if dtype not in ("float32", "bfloat16"):
             raise ValueError(f"dtype: expected float32 or bfloat16, got {dtype!r}")
         if isinstance(backbone, str):

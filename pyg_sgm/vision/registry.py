@@ -1,19 +1,22 @@
 """Extractors by the words that the command line gives."""
 
 import os
+from collections.abc import Sequence
 
+from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.vision.backbones.registry import DEFAULT_BACKBONE
 from pyg_sgm.vision.colors import color_attributes
-from pyg_sgm.vision.detectors.registry import full_name, open_detector
+from pyg_sgm.vision.detectors.registry import full_name, open_detector, read_labels
 from pyg_sgm.vision.extraction import Extractor
 from pyg_sgm.vision.region_features import DEFAULT_SIZE, RegionFeatures
 from pyg_sgm.vision.relations.head import WEIGHTS, RelationHead
 
 
+@renamed_arguments(half="dtype", colours="colors")
 def open_extractor(
     detector: str = "grid",
     *,
-    labels: str | os.PathLike[str] | None = None,
+    labels: str | os.PathLike[str] | Sequence[str] | None = None,
     min_score: float | None = None,
     backbone: str = DEFAULT_BACKBONE,
     size: int = DEFAULT_SIZE,
@@ -43,6 +46,8 @@ def open_extractor(
     Raises:
         FileNotFoundError, ImportError, ValueError: What its parts raise.
     """
+    if isinstance(dtype, bool):  # an argument of version 0.1, half
+        dtype = "bfloat16" if dtype else "float32"
     return Extractor(
         open_detector(detector, labels=labels, min_score=min_score, merge=merge),
         RegionFeatures(backbone, size=size, dtype=dtype),
@@ -51,7 +56,7 @@ def open_extractor(
         pairs=pairs,
         options={
             "detector": full_name(detector),
-            "labels": None if labels is None else os.path.abspath(labels),
+            "labels": None if labels is None else read_labels(labels),
             "min_score": min_score,
             "backbone": backbone,
             "size": size,

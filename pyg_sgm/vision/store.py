@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +91,12 @@ def open_graphs(path: str | os.PathLike[str]) -> tuple[list[ImageRecord], dict[s
     return records, features
 
 
-def make_folder(folder: Path, header: Mapping[str, Any]) -> dict[str, Any]:
+def make_folder(folder: Path, header: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """The header of a graph folder, which is made if it is absent or empty.
 
     Args:
         folder: The folder.
-        header: What a new one gets.
+        header: Gives what a new one gets.
 
     Raises:
         ValueError: If it holds other files.
@@ -105,7 +105,7 @@ def make_folder(folder: Path, header: Mapping[str, Any]) -> dict[str, Any]:
         if folder.is_dir() and any(not _ours(path) for path in folder.iterdir()):
             raise ValueError(f"{folder} holds files that are no graphs; give another folder")
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / HEADER, FORMAT | dict(header))
+        write_json(folder / HEADER, FORMAT | dict(header()))
     return read_header(folder)
 
 
@@ -141,10 +141,11 @@ def read_skipped(path: str | os.PathLike[str]) -> dict[str, str]:
         return {}
     skipped = {}
     for number, row in read_json_lines(file):
-        fields = [row.get(key) for key in ("image", "reason")] if isinstance(row, dict) else [None]
-        if not all(isinstance(value, str) for value in fields):
+        row = row if isinstance(row, dict) else {}
+        image, why = row.get("image"), row.get("reason")
+        if not isinstance(image, str) or not isinstance(why, str):
             raise ValueError(f"{file}: line {number}: expected an image and a reason")
-        skipped[fields[0]] = fields[1]
+        skipped[image] = why
     return skipped
 
 

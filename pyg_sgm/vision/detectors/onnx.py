@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.io import read_lines
 from pyg_sgm.vision.detectors.base import Detections, nms
 from pyg_sgm.vision.detectors.coco import COCO_LABELS
@@ -46,6 +47,7 @@ class OnnxDetector:
         ImportError: If onnxruntime is absent.
     """
 
+    @renamed_arguments(max_overlap="iou_threshold")
     def __init__(
         self,
         path: str | os.PathLike[str],

@@ -2,9 +2,10 @@
 
 import os
 import re
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
+from pyg_sgm.io import read_lines
 from pyg_sgm.vision.detectors.base import Detector, join
 from pyg_sgm.vision.detectors.file import DetectionsFile
 from pyg_sgm.vision.detectors.grid import Grid
@@ -20,7 +21,7 @@ _LARGEST_GRID = 32  # cells on each side
 def open_detector(
     name: str,
     *,
-    labels: str | os.PathLike[str] | None = None,
+    labels: str | os.PathLike[str] | Sequence[str] | None = None,
     min_score: float | None = None,
     merge: bool = True,
 ) -> Detector:
@@ -29,7 +30,8 @@ def open_detector(
     Args:
         name: ``grid``, ``grid:SIDE``, ``onnx:FILE``, ``torchvision:NAME``, ``file:FILE`` or
             ``file:FILE,name=NAME``, or several of them joined by ``+``.
-        labels: File with one label per line, for ``onnx``. (default: see :class:`OnnxDetector`)
+        labels: The labels in order, or a file with one per line, for ``onnx``.
+            (default: see :class:`OnnxDetector`)
         min_score: Least score of an object, for networks. (default: what the detector has)
         merge: Whether boxes of several labels that overlap are one object with several names, see
             :func:`~pyg_sgm.vision.detectors.merge_overlapping`. (default: :obj:`True`)
@@ -42,6 +44,7 @@ def open_detector(
         'grid 5'
     """
     score: dict[str, Any] = {} if min_score is None else {"min_score": min_score}
+    known = None if labels is None else read_labels(labels)
     parts: list[Detector] = []
     for part in _JOINT.split(name):
         kind, _, rest = part.partition(":")
@@ -50,15 +53,15 @@ def open_detector(
         elif kind == "grid" and rest.isdecimal() and 1 <= int(rest) <= _LARGEST_GRID:
             parts.append(Grid(int(rest)))
         elif kind == "onnx" and rest:
-            parts.append(OnnxDetector(rest, Path(labels) if labels else None, **score))
+            parts.append(OnnxDetector(rest, known, **score))
         elif kind == "torchvision" and rest:
             parts.append(TorchvisionDetector(rest, **score))
         elif kind == "file" and rest:
-            path, own = _file_and_name(rest)
-            parts.append(DetectionsFile(path, name=own))
+            path, of = _file_and_name(rest)
+            parts.append(DetectionsFile(path, name=of))
         else:
-            known = "grid, grid:SIDE, onnx:FILE, torchvision:NAME or file:FILE[,name=NAME]"
-            raise ValueError(f"detector {part!r}: expected {known}, joined by +")
+            forms = "grid, grid:SIDE, onnx:FILE, torchvision:NAME or file:FILE[,name=NAME]"
+            raise ValueError(f"detector {part!r}: expected {forms}, joined by +")
     detector = parts[0] if len(parts) == 1 else join(*parts)
     return Merged(detector) if merge and detector.labels else detector
 
@@ -66,6 +69,17 @@ def open_detector(
 def is_shipped(name: str) -> bool:
     """Whether a detector opens no file and fetches nothing: grids alone."""
     return all(part.partition(":")[0] == "grid" for part in _JOINT.split(name))
+
+
+def read_labels(labels: str | os.PathLike[str] | Sequence[str]) -> list[str]:
+    """Labels in order.
+
+    Args:
+        labels: The labels themselves, or a file with one per line.
+    """
+    if isinstance(labels, str | os.PathLike):
+        return [line.strip() for line in read_lines(labels) if line.strip()]
+    return list(labels)
 
 
 def full_name(name: str) -> str:

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -91,7 +92,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> bool:
     sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     shared = max(sides[0], 0) * max(sides[1], 0)
     union = np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared
-    return shared >= SAME_OBJECT * union
+    return bool(shared >= SAME_OBJECT * union)
 
 
 def read_vrd(folder: Path) -> list[ImageRecord]:
@@ -104,9 +105,8 @@ def read_vrd(folder: Path) -> list[ImageRecord]:
         metadata = json.load(file)
     records = []
     for name in sorted(images):
-        number: dict[
-            tuple[object, ...], int
-        ] = {}  # of an object: label, box, and 1 for a second one like it
+        # Number of an object by its label, its box, and 1 for a second one like it.
+        number: dict[tuple[Any, ...], int] = {}
         relations = []
         for relation in images[name]:
             ends: list[int] = []

@@ -68,7 +68,8 @@ def pair_recall(
 
 
 def measure(head: RelationHead, records: Sequence[ImageRecord]) -> dict[str, dict[str, float]]:
-    pairs = head.pair_scores([r.objects for r in records], [r.boxes for r in records])
+    boxes = [r.boxes for r in records if r.boxes is not None]
+    pairs = head.pair_scores([r.objects for r in records], boxes)
     gold = pairs.predicate[gold_rows(pairs, records)]
     return {
         "predicates": predicate_recall(gold, records, head.predicates),

@@ -129,7 +129,8 @@ class RelationNetwork(nn.Module):
         own = self.own(label)
         if self.training:  # so that a label without a vector of its own is not a surprise
             own = own * (torch.rand(len(own), 1, device=own.device) >= 0.3)
-        return self.vector(vector) + own
+        out: Tensor = self.vector(vector) + own
+        return out
 
     def forward(
         self,
