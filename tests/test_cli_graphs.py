@@ -81,7 +81,7 @@ def test_mistakes_are_one_line(
         ((photos, "--out", tmp_path / "g.sg", "--detector", "file:absent"), "absent"),
         (
             (photos, "--out", tmp_path / "g.sg", "--batch-size", "0"),
-            "batch_size: expected at least",
+            "--batch-size must be at least 1",
         ),
         ((photos, "--out", tmp_path / "g.sg", "--pairs", "-1"), "pairs: expected 0 to 32"),
         ((photos, "--out", tmp_path / "g.sg", "--size", "8000"), "size: expected 1 to 2048"),
