@@ -43,7 +43,7 @@ WAITING = {("threading.py", "wait"), ("thread.py", "_worker")}
 
 
 class Sampler(threading.Thread):
-    """Looks at all other threads a hundred times a second."""
+    """Looks at all other threads a hundred times per second."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -126,7 +126,7 @@ def main() -> None:
     print(
         f"  peak memory {result['peak_memory_gib']:.2f} GiB, graphs {result['size_gib']:.2f} GiB, "
         f"{result['objects_per_image']:.1f} objects and {result['relations_per_image']:.1f} "
-        f"relations an image, {len(summary.skipped)} images skipped"
+        f"relations per image, {len(summary.skipped)} images skipped"
     )
     print(f"  {100 * result['share_of_networks']:.1f} % of the time in the networks:")
     for part, value in share.items():

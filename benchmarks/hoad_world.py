@@ -1,6 +1,6 @@
 """Does HOAD read relations and attributes, and what does distraction do to crowded scenes?
 
-Trains on SceneWorld with boxes and labels alone (its region features would show the colours that
+Trains on SceneWorld with boxes and labels alone (its region features would show the colors that
 attribute nodes are to tell) and tests on other scenes of the same world:
 
 - share of pairs in which the true caption beats the false one, by node types of the model;

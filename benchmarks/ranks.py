@@ -2,7 +2,7 @@
 
     python benchmarks/ranks.py --images 5000 --captions 25000
 
-Random scores, five captions an image. The sorts, of every row and every column, run on a tenth of
+Random scores, five captions per image. The sorts, of every row and every column, run on a tenth of
 the images and captions and are compared by the time of a score.
 """
 

@@ -80,7 +80,7 @@ def draw(rows: list[dict[str, float]], title: str, path: Path) -> None:
     figure, axes = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained")
     sizes = [f"{row['images']:,} x {row['captions']:,}" for row in rows]
     for axis, key, unit in zip(
-        axes, ("microseconds_per_pair", "peak_memory_mib"), ("µs a pair", "MiB"), strict=True
+        axes, ("microseconds_per_pair", "peak_memory_mib"), ("µs per pair", "MiB"), strict=True
     ):
         values = [row[key] for row in rows]
         axis.plot(sizes, values, marker="o")

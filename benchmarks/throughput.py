@@ -120,7 +120,7 @@ def draw(report: dict[str, object], path: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(7, 2.5), layout="constrained")
     bars = axes.barh([name.replace("_", " ") for name in names], [times[name] for name in names])
     axes.bar_label(bars, labels, padding=3)
-    axes.set(xscale="log", xlabel="microseconds a pair (log scale)")
+    axes.set(xscale="log", xlabel="microseconds per pair (log scale)")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(times["scorer"] / 2, 6 * max(times.values()))
     sizes = f"{report['images']:,} images x {report['captions']:,} captions"

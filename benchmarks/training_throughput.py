@@ -1,8 +1,8 @@
 """How fast does SGM train, and where does a training step spend its time?
 
 Trains SGM on random graphs of the paper's sizes (Wang et al., WACV 2020, section 4.2) and prints
-captions a second, the share of a step that is neither a matrix product nor a GRU, by the profiler,
-and the rate of a plain matrix product in the same run. Writes the figures as JSON.
+captions per second, the share of a step that is neither a matrix product nor a GRU, by the
+profiler, and the rate of a plain matrix product in the same run. Writes the figures as JSON.
 
     python benchmarks/training_throughput.py
     python benchmarks/training_throughput.py --precision float32 --steps 3
@@ -28,7 +28,7 @@ PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "_GRU", "_G
 def random_graphs(
     batch: int, objects: int, relations: int, features: int
 ) -> tuple[HeteroData, HeteroData]:
-    """Images of one size; captions of 5 to 21 words and 0 to 5 triplets of one word a node."""
+    """Images of one size; captions of 5 to 21 words and 0 to 5 triplets of one word per node."""
     image, text = HeteroData(), HeteroData()
     _add_nodes(image, torch.full((batch,), objects), torch.full((batch,), relations), 150, 50)
     corner = torch.rand(batch * objects, 2) / 2
@@ -128,7 +128,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--batch", type=int, default=200, help="pairs a step (default: %(default)s)"
+        "--batch", type=int, default=200, help="pairs per step (default: %(default)s)"
     )
     parser.add_argument("--objects", type=int, default=36, help="an image (default: %(default)s)")
     parser.add_argument("--relations", type=int, default=25, help="an image (default: %(default)s)")
@@ -179,8 +179,8 @@ def main() -> None:
         f"{args.dim}-d, {args.precision} on {result['device']}, {result['threads']} threads"
     )
     print(
-        f"  {result['captions_per_second']:.0f} captions a second "
-        f"(median of {args.steps} steps, {statistics.median(times):.2f} s a step)"
+        f"  {result['captions_per_second']:.0f} captions per second "
+        f"(median of {args.steps} steps, {statistics.median(times):.2f} s per step)"
     )
     print(
         f"  {100 * result['share_outside_products_and_gru']:.1f} % of a step is neither a matrix "

@@ -1,7 +1,7 @@
 """SGM learns to match captions to scene graphs, in a world that needs no download.
 
 Scenes come in groups of four that hold the same objects and differ in who does what to whom, or in
-a colour. So the model must read relations to win.
+a color. So the model must read relations to win.
 """
 
 import time
@@ -19,7 +19,7 @@ OUT = Path("runs/quickstart")
 console = Console()
 start = time.perf_counter()
 
-# Scene graphs with captions: 5 captions an image, each with its triplets.
+# Scene graphs with captions: 5 captions per image, each with its triplets.
 train = SceneWorld("train", num_images=600)
 dev = SceneWorld("dev", num_images=100)
 test = SceneWorld("test", num_images=200)
@@ -43,7 +43,7 @@ table = Table("the false caption has", "true caption scores higher")
 for kind, name in (
     ("swapped_relation", "subject and object swapped"),
     ("replaced_predicate", "another action"),
-    ("replaced_attribute", "another colour or size"),
+    ("replaced_attribute", "another color or size"),
 ):
     negatives = test.hard_negatives(kind)
     scores = matcher.score(negatives.dataset, negatives.dataset)

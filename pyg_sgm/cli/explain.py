@@ -171,7 +171,7 @@ def _print_explanation(explanation: Explanation, model: str) -> None:
         table.add_column(column, justify="right")
     level = ""
     for match in explanation.matches:
-        if match.level == "reverse":  # one row an object, of little use to a reader
+        if match.level == "reverse":  # one row per object, of little use to a reader
             continue
         if level and match.level != level:
             table.add_section()

@@ -77,7 +77,7 @@ def train(
     epochs
         Passes over all texts.
     images_per_batch
-        Images a batch, over all devices together.
+        Images per batch, over all devices together.
     captions_per_image
         Texts of each image in a batch.
     lr

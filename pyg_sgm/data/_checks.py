@@ -40,7 +40,7 @@ def triplets(values: Any, kind: Any, where: str) -> list[tuple[Any, str, Any]]:
 
 
 def is_index(value: Any) -> bool:
-    """Whether a value is a whole number; :obj:`True` and :obj:`False` are none."""
+    """Whether a value is a whole number; :obj:`True` and :obj:`False` are not."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 

@@ -139,10 +139,10 @@ def pack_images(
     """Builds the graphs of many images.
 
     Args:
-        records: One record an image. Boxes are kept if every image has them, and so are the
+        records: One record per image. Boxes are kept if every image has them, and so are the
             scores of a node type and sizes.
         vocabularies: Labels to indices; unknown labels become index 0.
-        features: Region features of node types, one span an image. (default: none)
+        features: Region features of node types, one span per image. (default: none)
 
     Raises:
         ValueError: If features have another number of rows than an image has nodes, or are not

@@ -21,7 +21,7 @@ class GraphCollection:
     are then read.
 
     Args:
-        ids: One name a graph.
+        ids: One name per graph.
         num_nodes: Nodes of each type in each graph, ``{node type: [num_graphs]}``.
         fields: ``{(node or edge type, name): Ragged}``; edges are stored as ``[num_edges, 2]``
             rows that number the nodes within their graph.

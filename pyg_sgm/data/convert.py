@@ -72,7 +72,7 @@ def to_networkx(graph: HeteroData) -> nx.MultiDiGraph:
 def from_networkx(graph: nx.MultiDiGraph) -> HeteroData:
     """Converts back what :func:`to_networkx` gives, also after nodes were added or removed.
 
-    Nodes are numbered anew, in the order the graph has them. Without ``graph["fields"]`` the
+    Nodes are numbered again, in the order the graph has them. Without ``graph["fields"]`` the
     fields are those of the first node of each type.
 
     Args:

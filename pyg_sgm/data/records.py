@@ -54,7 +54,7 @@ class TextRecord:
         attributes: (object index, phrase).
         relations: (subject index, phrase, object index).
         spans: Positions in ``words`` that a node stands for,
-            ``{node type: one list of positions a node}``, or :obj:`None` to find them by name.
+            ``{node type: one list of positions per node}``, or :obj:`None` to find them by name.
         has_graph: Whether the graph is known; a known graph may be empty. (default: :obj:`True`)
     """
 
@@ -81,7 +81,7 @@ def image_record(
 ) -> ImageRecord:
     """Checks the graph of one image.
 
-    A box may reach beyond the image by rounding: up to one pixel (or 0.001 of a normalised image)
+    A box may reach beyond the image by rounding: up to one pixel (or 0.001 of a normalized image)
     is clipped, more is an error.
 
     Args:
@@ -145,18 +145,18 @@ def text_record(
     objects, attributes and relations has no graph yet; one with any of them, even empty, has.
 
     Args:
-        caption: A sentence, which is tokenised, or its words. It may be empty.
+        caption: A sentence, which is tokenized, or its words. It may be empty.
         objects: Phrase of each object. (default: :obj:`None`)
         attributes: (object, phrase). (default: :obj:`None`)
         relations: (subject, phrase, object). (default: :obj:`None`)
         spans: Positions of the words that a node stands for, ``{"object" | "relation" |
-            "attribute": one list of positions a node}``. (default: where the phrase occurs in the
+            "attribute": one list of positions per node}``. (default: where the phrase occurs in the
             caption, else where its single words do, else nowhere)
         id: Name of the text. (default: ``""``)
 
     Raises:
         ValueError: Naming text and field, for a phrase without a word, an object index or word
-            position that is not there, or spans that are not one a node.
+            position that is not there, or spans that are not one per node.
 
     Example:
         >>> text_record("a dog chases a cat", relations=[("dog", "chases", "cat")]).relations

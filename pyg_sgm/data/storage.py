@@ -31,7 +31,7 @@ def write_fields(
 ) -> None:
     """Writes the file whole or not at all.
 
-    Tensors: ``ids`` and ``id_lengths`` (UTF-8 bytes), ``nodes/TYPE`` (nodes a graph),
+    Tensors: ``ids`` and ``id_lengths`` (UTF-8 bytes), ``nodes/TYPE`` (nodes per graph),
     ``rows/STORE/FIELD`` and, where it is not that of the nodes, ``count/STORE/FIELD`` (rows a
     graph), ``size/NAME``. An edge type is written ``object,subject_of,relation``.
     """

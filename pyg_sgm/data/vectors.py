@@ -21,7 +21,7 @@ _LONGEST = 1 << 20  # characters of a line
 def read_word_vectors(
     path: str | os.PathLike[str], words: Collection[str] | None = None
 ) -> tuple[list[str], Tensor]:
-    """Reads a text file of one word and its floats a line, optionally gzipped.
+    """Reads a text file of one word and its floats per line, optionally gzipped.
 
     A word2vec header line (number of words, dimension) is skipped. Of a word that occurs twice
     the first vector is kept.

@@ -36,7 +36,7 @@ class BottomUp(SceneGraphDataset):
 
     In the first layout objects have the unknown label. In the second, each has a label, an
     attribute and the scores of both; names come from ``objects_vocab.txt`` and
-    ``attributes_vocab.txt``, one a line, if they lie beside the file, else they are the numbers.
+    ``attributes_vocab.txt``, one per line, if they lie beside the file, else they are the numbers.
     There are no relations and no splits.
 
     Args:

@@ -31,7 +31,7 @@ class Flickr30kSGM(SceneGraphDataset):
       ``flickr30k_lowered_img_pred_word2idx``, ``VG-SGG-dicts-with-attri``.
 
     The files hold no image sizes: the furthest right and lower edge of an image's boxes stand for
-    its width and height, and boxes are normalised by them. The original pickles (``.joblib``) are
+    its width and height, and boxes are normalized by them. The original pickles (``.joblib``) are
     refused; :func:`convert_joblib` makes JSON of them.
 
     Args:

@@ -63,7 +63,7 @@ def probe_relations(matcher: PairScorer, dataset: SceneGraphDataset, seed: int =
         seed: Of the edits. (default: ``0``)
 
     Returns:
-        One result a kind of edit.
+        One result per kind of edit.
 
     Example:
         >>> from pyg_sgm.retrieval import SceneGraphMatcher

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from pyg_sgm._deprecated import renamed_arguments
+
 _WORD = re.compile(r"[a-z0-9']+")
 
 
 def plain_words(phrase: str) -> str:
-    """Lower-case words of a phrase joined by single spaces: the plainest normaliser.
+    """Lower-case words of a phrase joined by single spaces: the plainest normalizer.
 
     Example:
         >>> plain_words("T-shirt,  RED")
@@ -44,19 +46,20 @@ def _lemma(word: str) -> str:
     return simplemma.lemmatize(word, lang="en")
 
 
+@renamed_arguments(normalise="normalize")
 def graph_tuples(
-    graph: Mapping[str, Any], normalise: Callable[[str], str] = plain_words
+    graph: Mapping[str, Any], normalize: Callable[[str], str] = plain_words
 ) -> set[tuple[str, ...]]:
     """The set of tuples that stands for a graph.
 
     Objects give 1-tuples, attributes 2-tuples (object, attribute), relations 3-tuples (subject,
     predicate, object); an object that an attribute or a relation names is an object too. A tuple
-    with a part that normalises to nothing is left out.
+    with a part that normalizes to nothing is left out.
 
     Args:
         graph: Mapping with the optional lists ``objects`` of phrases, ``attributes`` of pairs and
             ``relations`` of triplets.
-        normalise: Brings a phrase to the form in which phrases are compared.
+        normalize: Brings a phrase to the form in which phrases are compared.
             (default: :func:`plain_words`)
 
     Example:
@@ -70,7 +73,7 @@ def graph_tuples(
     )
     tuples = set()
     for parts in written:
-        words = tuple(map(normalise, parts))
+        words = tuple(map(normalize, parts))
         if all(words):
             tuples.add(words)
             tuples.add(words[:1])
@@ -128,10 +131,11 @@ class ParserScore:
     all: TupleScore
 
 
+@renamed_arguments(normalise="normalize")
 def parser_f1(
     predicted: Sequence[Mapping[str, Any]],
     gold: Sequence[Mapping[str, Any]],
-    normalise: Callable[[str], str] = plain_words,
+    normalize: Callable[[str], str] = plain_words,
 ) -> ParserScore:
     r"""Precision, recall and F1 of predicted text graphs, micro-averaged over the captions.
 
@@ -142,9 +146,9 @@ def parser_f1(
     words, without synonyms.
 
     Args:
-        predicted: One graph a caption, as :func:`graph_tuples` takes it.
+        predicted: One graph per caption, as :func:`graph_tuples` takes it.
         gold: The true graphs, in the same order.
-        normalise: Brings a phrase to the form in which phrases are compared; give it a lemmatiser
+        normalize: Brings a phrase to the form in which phrases are compared; give it a lemmatizer
             to forgive inflection. (default: :func:`plain_words`)
 
     Raises:
@@ -165,7 +169,7 @@ def parser_f1(
             f"predicted and {len(gold)} gold"
         )
     pairs = [
-        (graph_tuples(p, normalise), graph_tuples(g, normalise))
+        (graph_tuples(p, normalize), graph_tuples(g, normalize))
         for p, g in zip(predicted, gold, strict=True)
     ]
 

@@ -73,7 +73,7 @@ class Encoding:
     """Encoded graphs of one modality.
 
     A model's encoding is a frozen dataclass derived from this one. Each of its fields is a
-    :class:`~pyg_sgm.ops.Packed`, a tensor with one row a graph, or :obj:`None`.
+    :class:`~pyg_sgm.ops.Packed`, a tensor with one row per graph, or :obj:`None`.
     """
 
     def __len__(self) -> int:

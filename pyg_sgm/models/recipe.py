@@ -47,7 +47,7 @@ class Recipe:
 
     Args:
         epochs: Passes over all texts.
-        images_per_batch: Groups of texts a batch, over all devices together. The last batches of
+        images_per_batch: Groups of texts per batch, over all devices together. The last batches of
             an epoch share what is left, so that none is small.
         captions_per_image: Texts a group, all of one image; with 1, a batch is so many texts drawn
             whatever their image.
@@ -126,7 +126,7 @@ class Recipe:
         Options of the old loss do not outlive a change of the loss.
 
         Raises:
-            ValueError: Naming the field, if there is none of the name or a value is out of range.
+            ValueError: Naming the field, if no field has the name or a value is out of range.
         """
         known = [field.name for field in fields(self)]
         for name in changes:

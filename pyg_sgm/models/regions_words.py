@@ -43,7 +43,7 @@ def hardest_negatives(options: Mapping[str, Any]) -> Recipe:
 
 @dataclass(frozen=True)
 class GlobalEncoding(Encoding):
-    """One vector of length one a graph.
+    """One vector of length one per graph.
 
     Args:
         summary: Embedding of each graph, ``[num_graphs, dim]``.
@@ -54,7 +54,7 @@ class GlobalEncoding(Encoding):
 
 @dataclass(frozen=True)
 class NodeEncoding(Encoding):
-    """One vector a node.
+    """One vector per node.
 
     Args:
         nodes: Regions of images, words of texts.

@@ -10,7 +10,7 @@ def box_geometry(box: Tensor) -> Tensor:
     """Corners, size and area of boxes: x1, y1, x2, y2, width, height, area.
 
     Args:
-        box (Tensor): Normalised boxes x1, y1, x2, y2, ``[num_boxes, 4]``.
+        box (Tensor): Normalized boxes x1, y1, x2, y2, ``[num_boxes, 4]``.
 
     Returns:
         ``[num_boxes, 7]``, each in ``[0, 1]``.

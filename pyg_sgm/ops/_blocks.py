@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pyg_sgm.ops._packed import Packed, select_rows
 
-Runs = list[tuple[int, int]]  # (nodes a graph, number of graphs)
+Runs = list[tuple[int, int]]  # (nodes per graph, number of graphs)
 MAX_MEMORY = 512 * 2**20  # bytes that a scorer may use beside its inputs and its result
 
 
@@ -61,7 +61,7 @@ def keep_freed_memory(x: Tensor) -> None:
 class Block:
     """Consecutive graphs of a :class:`SortedGraphs`.
 
-    ``runs`` lists them as (nodes a graph, number of graphs), small graphs first.
+    ``runs`` lists them as (nodes per graph, number of graphs), small graphs first.
     """
 
     graphs: slice

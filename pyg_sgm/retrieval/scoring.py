@@ -69,7 +69,7 @@ class Scorer(nn.Module):
     @property
     def extractor(self) -> Extractor:
         """What makes graphs of images that are files, in training and afterwards. It may be set
-        before :meth:`fit`; and afterwards to the same one opened anew, if a file that it needs has
+        before :meth:`fit`; and afterwards to the same one opened again, if a file that it needs has
         moved.
 
         Raises:

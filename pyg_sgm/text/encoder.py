@@ -126,7 +126,7 @@ def open_text_encoder(name: str) -> TextEncoder:
             or of a repository, with a fast tokenizer and weights in safetensors.
 
     Raises:
-        ValueError: If the name is none of these, or there is no such encoder.
+        ValueError: If the name is not one of these, or there is no such encoder.
         ImportError: If what it needs is not installed.
     """
     if name == MINILM:

@@ -71,7 +71,7 @@ class ParsedCaption:
     def to_dict(self) -> dict[str, Any]:
         """The graph as lists of strings, ready for JSON.
 
-        Objects are written as the caption writes them: whoever compares graphs brings a lemmatiser
+        Objects are written as the caption writes them: whoever compares graphs brings a lemmatizer
         along, and lemmatising twice is not lemmatising once ("weeds", "weed", "wee").
 
         Returns:

@@ -24,7 +24,7 @@ def epoch_batches(
 
     Args:
         image_of_text: Index of each text's image, ``[num_texts]``.
-        images_per_batch: Groups a batch.
+        images_per_batch: Groups per batch.
         captions_per_image: Texts a group; the last group of an image may have fewer.
         seed: Seed of the training.
         epoch: Epoch, from 0.

@@ -117,7 +117,7 @@ class RunCheckpoint(Checkpoint):
         """Takes its state from a checkpoint of the whole training.
 
         Raises:
-            ValueError: Naming the file, if it is none, or has no such state.
+            ValueError: Naming the file, if it is not one, or has no such state.
         """
         checkpoint = read_checkpoint(path)
         try:

@@ -53,7 +53,7 @@ class MatcherTraining(pl.LightningModule):
 
     Args:
         model (Matcher): Any matcher.
-        recipe (Recipe): Loss, optimiser and schedule.
+        recipe (Recipe): Loss, optimizer and schedule.
         seed (int): Seed of dropout and the like. (default: :obj:`0`)
         gather_negatives (bool): With several devices, every device sees the batches of all of
             them, which gives the gradients of one device with the whole batch; otherwise negatives
@@ -108,7 +108,7 @@ class MatcherTraining(pl.LightningModule):
             self._warned = True
             warnings.warn(
                 "the hardest-negative training has collapsed: all scores of a batch are alike and "
-                f"the loss is stuck at twice its margin a text (epoch {epoch}); "
+                f"the loss is stuck at twice its margin per text (epoch {epoch}); "
                 "raise the loss option warmup, or lower lr",
                 stacklevel=1,
             )

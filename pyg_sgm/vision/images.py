@@ -91,7 +91,7 @@ def to_photo(
 
     Args:
         image: An image of Pillow, or an array uint8 ``[height, width, 3]`` (RGB) or
-            ``[height, width]`` (grey).
+            ``[height, width]`` (gray).
         id: Name of the image. (default: ``""``)
         at_most: See :func:`read_photo`. (default: :obj:`None`)
 
@@ -172,7 +172,7 @@ def _decode(image: "Image.Image", at_most: int | None) -> np.ndarray:
 
 
 def _eight_bit(image: "Image.Image") -> "Image.Image":
-    """Grey values of 16 bits, or of float, which Pillow's own conversion would clip at 255."""
+    """Gray values of 16 bits, or of float, which Pillow's own conversion would clip at 255."""
     from PIL import Image
 
     values = np.asarray(image)
@@ -181,6 +181,6 @@ def _eight_bit(image: "Image.Image") -> "Image.Image":
         values = (np.arange(1 << 16) / 257).round().astype(np.uint8)[values.clip(0, 65535)]
     else:
         values = values.clip(0, 255).round().astype(np.uint8)
-    grey = Image.fromarray(values)
-    grey.info = image.info  # holds the orientation
-    return grey
+    gray = Image.fromarray(values)
+    gray.info = image.info  # holds the orientation
+    return gray

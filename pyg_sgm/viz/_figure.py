@@ -1,4 +1,4 @@
-"""What all pictures share: colours, pixels, files."""
+"""What all pictures share: colors, pixels, files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 2048  # pixels of the longer side of a photo that is drawn
-INK, GREY, FAINT = "#222222", "#73787f", "#b8bcc2"
+INK, GRAY, FAINT = "#222222", "#73787f", "#b8bcc2"
 
 
 def new_figure(width: float, height: float) -> Figure:

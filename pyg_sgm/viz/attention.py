@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pyg_sgm.data import ImageRecord
 from pyg_sgm.models.explanation import Attention, Kind, Node
-from pyg_sgm.viz._figure import FAINT, GREY, INK, finish, grid, new_figure, read_pixels, short
+from pyg_sgm.viz._figure import FAINT, GRAY, INK, finish, grid, new_figure, read_pixels, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +116,7 @@ def draw_reranking(
     place = {name: row for row, (name, _) in enumerate(after)}
     columns = ((4.2, "right", "before", before), (5.8, "left", "after", after))
     for x, side, title, ranking in columns:
-        axes.text(x, 0.3, title, ha=side, color=GREY, fontsize=10, va="center")
+        axes.text(x, 0.3, title, ha=side, color=GRAY, fontsize=10, va="center")
         for row, (name, score) in enumerate(ranking):
             right = name in truth
             parts = [str(row + 1), short(name, 34), f"{score:.3f}"]
@@ -126,7 +126,7 @@ def draw_reranking(
             )  # fmt: skip
     for row, (name, _) in enumerate(before):
         right = name in truth
-        color = "#00775a" if right else (FAINT if place[name] == row else GREY)
+        color = "#00775a" if right else (FAINT if place[name] == row else GRAY)
         ends = [-0.5 - row, -0.5 - place[name]]
         axes.plot([4.3, 5.7], ends, color=color, lw=2.2 if right else 1.0)
     return finish(figure, path)
@@ -171,7 +171,7 @@ def _draw_canvas(
             axes.add_patch(frame)
             continue
         fill = Rectangle((x1, y1), x2 - x1, y2 - y1, fc=color, ec="none", alpha=0.05 + 0.5 * share)
-        edge = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=GREY, lw=0.5 + 1.5 * share)
+        edge = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=GRAY, lw=0.5 + 1.5 * share)
         axes.add_patch(fill)
         axes.add_patch(edge)
         if rank >= len(order) - 3:

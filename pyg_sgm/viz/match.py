@@ -11,19 +11,19 @@ import numpy as np
 from pyg_sgm.data import ImageRecord
 from pyg_sgm.models.explanation import Match, object_names
 from pyg_sgm.retrieval import Explanation
-from pyg_sgm.viz._figure import FAINT, GREY, INK, finish, grid, new_figure, read_pixels
+from pyg_sgm.viz._figure import FAINT, GRAY, INK, finish, grid, new_figure, read_pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Dark enough to be read as text on white, and apart for the common kinds of colour blindness.
+# Dark enough to be read as text on white, and apart for the common kinds of color blindness.
 COLORS = ("#0072b2", "#c44e00", "#00775a", "#a6317f", "#7a5c00", "#5a4fcf", "#b3261e", "#3f6f21")
 WIDTH = 10.0  # inches
 MAX_ROWS = 4  # of words
 MAX_TRIPLETS = 6
 MAX_LINES = 12  # from words
-WEAK = 0.15  # share of the strongest match of a level, below which a match is only grey
+WEAK = 0.15  # share of the strongest match of a level, below which a match is only gray
 
 
 def draw_match(
@@ -33,7 +33,7 @@ def draw_match(
 ) -> Figure:
     """Draws which word matched which box, and which triplet which relation.
 
-    The canvas shows the boxes of the image; those that a word matched have its colour. Below it
+    The canvas shows the boxes of the image; those that a word matched have its color. Below it
     stand the words of the caption, above it its triplets, each with its similarity and a line to
     its match, the stronger the more it adds to the score. Relations are arrows from subject to
     object. An image without boxes has its objects in a grid.
@@ -139,7 +139,7 @@ def _strongest(matches: list[Match]) -> list[Match]:
 
 
 def _colors(matches: list[Match]) -> dict[int, str]:
-    """A colour for every object that a word matched well; the strongest get the first colours."""
+    """A color for every object that a word matched well; the strongest get the first colors."""
     strength: dict[int, float] = {}
     triplets = [m for m in matches if m.text_kind == "triplet" and _strength(m, matches) >= WEAK]
     for match in (*_strongest(matches), *triplets):
@@ -264,7 +264,7 @@ def _draw_words(
     for word in (word for row in rows for word in row):
         match = match_of.get(word.index)
         strength = 0.0 if match is None else _strength(match, explanation.matches)
-        color = INK if match is None else GREY
+        color = INK if match is None else GRAY
         if match is not None and word.index in joined:
             color, target = INK, _between(canvas, explanation, match)
             if match.image_kind == "object":
@@ -277,7 +277,7 @@ def _draw_words(
         )  # fmt: skip
         if match is not None:
             number = f"{match.similarity:.2f}"
-            axes.text(word.x, word.y - 0.2, number, color=GREY, fontsize=7, ha="center", zorder=8)
+            axes.text(word.x, word.y - 0.2, number, color=GRAY, fontsize=7, ha="center", zorder=8)
 
 
 def _draw_triplets(

@@ -14,7 +14,7 @@ from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.retrieval import Candidate
 from pyg_sgm.retrieval.search import graph_phrases, in_order
-from pyg_sgm.viz._figure import FAINT, GREY, INK, finish, grid, new_figure, read_pixels
+from pyg_sgm.viz._figure import FAINT, GRAY, INK, finish, grid, new_figure, read_pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +120,7 @@ def draw_found_texts(
     for number, (query, one) in enumerate(zip(queries, found, strict=True)):
         top = MARGIN + number * (heights[0] + MARGIN) + 0.1
         _draw_photo(figure, page, query, MARGIN, top, FAINT)
-        page.text(MARGIN, top + PHOTO + 0.08, query.id, color=GREY, fontsize=8, va="top")
+        page.text(MARGIN, top + PHOTO + 0.08, query.id, color=GRAY, fontsize=8, va="top")
         _draw_texts(page, one, dataset, top)
     return finish(figure, path)
 
@@ -147,7 +147,7 @@ def _head(query: TextRecord | ImageRecord, letters: int) -> list[tuple[str, str,
         return [(line, INK, "bold") for line in textwrap.wrap(query.id, letters)]
     caption = textwrap.wrap(query.caption, letters) or ["(an empty text)"]
     graph = textwrap.wrap("   ·   ".join(graph_phrases(query)) or "(no graph)", letters)
-    return [(line, INK, "bold") for line in caption] + [(line, GREY, "normal") for line in graph]
+    return [(line, INK, "bold") for line in caption] + [(line, GRAY, "normal") for line in graph]
 
 
 @dataclass(frozen=True)
@@ -179,9 +179,9 @@ def _draw_cell(figure: Figure, page: Axes, cell: _Cell, left: float, top: float)
         va="top", fontweight="bold" if cell.relevant else "normal",
     )  # fmt: skip
     name = _middle_cut(cell.name, NAME)
-    page.text(left, top + PHOTO + 0.27, name, color=GREY, fontsize=8, va="top")
+    page.text(left, top + PHOTO + 0.27, name, color=GRAY, fontsize=8, va="top")
     if cell.moved:
-        color = MOVED if cell.moved.startswith("up") else GREY
+        color = MOVED if cell.moved.startswith("up") else GRAY
         page.text(left, top + PHOTO + 0.43, cell.moved, color=color, fontsize=8, va="top")
 
 
@@ -245,5 +245,5 @@ def _draw_photo(
         return
     boxes = grid(len(image.objects)) if image.boxes is None else np.asarray(image.boxes)
     for (x1, y1, x2, y2), name in zip(boxes, image.objects, strict=True):
-        axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=GREY, lw=0.7))
+        axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=GRAY, lw=0.7))
         axes.text(x1, y1, name, fontsize=6, color=INK, va="top", clip_on=True)

@@ -37,7 +37,7 @@ def test_figures_counted_by_hand():
     assert score.exact == 0
 
 
-def reference(predicted, gold, normalise):
+def reference(predicted, gold, normalize):
     """(hit, predicted, true) of all tuples, caption by caption and tuple by tuple."""
     counts = [0, 0, 0]
     for p, g in zip(predicted, gold, strict=True):
@@ -50,7 +50,7 @@ def reference(predicted, gold, normalise):
                 seen += [(o, a), (o,)]
             for s, r, o in graph.get("relations", []):
                 seen += [(s, r, o), (s,), (o,)]
-            names = [tuple(normalise(part) for part in t) for t in seen]
+            names = [tuple(normalize(part) for part in t) for t in seen]
             sets.append({t for t in names if all(t)})
         counts[0] += len([t for t in sets[0] if t in sets[1]])
         counts[1] += len(sets[0])
@@ -72,13 +72,13 @@ def test_random_graphs_agree_with_a_plain_recount():
             ],
         }
 
-    def normalise(phrase):
+    def normalize(phrase):
         return re.sub("men$", "man", plain_words(phrase))
 
     predicted, gold = [graph() for _ in range(200)], [graph() for _ in range(200)]
-    score = parser_f1(predicted, gold, normalise)
+    score = parser_f1(predicted, gold, normalize)
     counts = [score.all.hit, score.all.predicted, score.all.true]
-    assert counts == reference(predicted, gold, normalise)
+    assert counts == reference(predicted, gold, normalize)
 
 
 def test_nothing_predicted_scores_zero():
@@ -91,3 +91,9 @@ def test_lengths_must_agree():
         parser_f1([{}], [{}, {}])
     with pytest.raises(ValueError, match="0 predicted"):
         parser_f1([], [])
+
+
+def test_the_old_name_of_an_argument_warns() -> None:
+    with pytest.warns(DeprecationWarning, match="normalise is now normalize"):
+        found = graph_tuples({"objects": ["Dog"]}, normalise=str.upper)
+    assert found == {("DOG",)}

@@ -7,7 +7,7 @@ from pyg_sgm.data import TextRecord, text_record
 from pyg_sgm.datasets.scene_world.words import (
     ACTIONS,
     ADJECTIVES,
-    COLOURS,
+    COLORS,
     NOUNS,
     PLACES,
     SIZES,
@@ -117,13 +117,13 @@ def replace_predicate(plan: Plan, random: Random) -> Plan:
 
 
 def replace_attribute(plan: Plan, random: Random) -> Plan | None:
-    """The caption with another colour or size of one agent; none if it names no such attribute."""
+    """The caption with another color or size of one agent; none if it names no such attribute."""
     places = [(i, j) for i in (0, 1) for j in range(len(plan.mentions[i].adjectives))]
     if not places:
         return None
     i, j = random.choice(places)
     mention = plan.mentions[i]
-    kind = COLOURS if mention.adjectives[j] in COLOURS else SIZES
+    kind = COLORS if mention.adjectives[j] in COLORS else SIZES
     others = [
         word for words in kind.values() if mention.adjectives[j] not in words for word in words
     ]

@@ -12,7 +12,7 @@ from pyg_sgm.datasets.scene_world.words import (
     ACTIONS,
     AGENTS,
     ATTRIBUTES,
-    COLOURS,
+    COLORS,
     OBJECTS,
     PLACES,
     PREDICATES,
@@ -24,7 +24,7 @@ WIDTH, HEIGHT = 640.0, 480.0
 
 
 def twins(random: Random, distractors: tuple[int, int]) -> list[Scene]:
-    """Four scenes of the same objects that differ in direction, action or a colour."""
+    """Four scenes of the same objects that differ in direction, action or a color."""
     labels = random.sample(list(AGENTS), 2)
     agents = [_entity(label, random, 0.1) for label in labels]
     others = [label for label in OBJECTS if label not in labels]
@@ -40,10 +40,10 @@ def twins(random: Random, distractors: tuple[int, int]) -> list[Scene]:
         place=random.choice(list(PLACES)),
     )
     i = random.randrange(2)
-    size, colour = agents[i].attributes
-    recoloured = replace(agents[i], attributes=(size, _other(COLOURS, colour, random)))
+    size, color = agents[i].attributes
+    recolored = replace(agents[i], attributes=(size, _other(COLORS, color, random)))
     entities = list(first.entities)
-    entities[i] = recoloured
+    entities[i] = recolored
     return [
         first,
         replace(first, subject=1 - first.subject),
@@ -53,7 +53,7 @@ def twins(random: Random, distractors: tuple[int, int]) -> list[Scene]:
 
 
 def _entity(label: str, random: Random, pairs: float) -> Entity:
-    attributes = (random.choice(list(SIZES)), random.choice(list(COLOURS)))
+    attributes = (random.choice(list(SIZES)), random.choice(list(COLORS)))
     return Entity(label, attributes, 2 if random.random() < pairs else 1)
 
 
@@ -120,9 +120,9 @@ def _label(label: str, options: list[str], noise: float, random: Random) -> str:
     return random.choice(options) if random.random() < noise else label
 
 
-def _beside(centre: tuple[float, float], place: str, random: Random) -> tuple[float, float]:
-    """Where a thing is if an agent at ``centre`` is at that place seen from the thing."""
-    x, y = centre
+def _beside(center: tuple[float, float], place: str, random: Random) -> tuple[float, float]:
+    """Where a thing is if an agent at ``center`` is at that place seen from the thing."""
+    x, y = center
     far = random.uniform(0.1, 0.3)
     if place == "left of":
         x += far
@@ -137,10 +137,10 @@ def _beside(centre: tuple[float, float], place: str, random: Random) -> tuple[fl
     return x, y
 
 
-def _box(centre: tuple[float, float], entity: Entity, random: Random) -> list[float]:
+def _box(center: tuple[float, float], entity: Entity, random: Random) -> list[float]:
     scale = 0.1 if "small" in entity.attributes else 0.2
-    x = (min(max(centre[0], 0.06), 0.94) + random.uniform(-0.03, 0.03)) * WIDTH
-    y = (min(max(centre[1], 0.06), 0.94) + random.uniform(-0.03, 0.03)) * HEIGHT
+    x = (min(max(center[0], 0.06), 0.94) + random.uniform(-0.03, 0.03)) * WIDTH
+    y = (min(max(center[1], 0.06), 0.94) + random.uniform(-0.03, 0.03)) * HEIGHT
     w = scale * random.uniform(0.7, 1.3) * WIDTH / 2
     h = scale * random.uniform(0.7, 1.3) * HEIGHT / 2
     return [max(x - w, 0.0), max(y - h, 0.0), min(x + w, WIDTH), min(y + h, HEIGHT)]
@@ -154,7 +154,7 @@ def features_of(
     row = {name: i for i, name in enumerate(names)}
     directions = np.random.default_rng(seed).standard_normal((len(names), dim))
     objects = np.array([[row[n] for n in parts] for image in images for parts in image.objects])
-    clean = directions[objects.reshape(-1, 3)].sum(axis=1)  # label, size, colour
+    clean = directions[objects.reshape(-1, 3)].sum(axis=1)  # label, size, color
 
     counts = [len(image.objects) for image in images]
     starts = np.cumsum([0, *counts])

@@ -45,7 +45,7 @@ THINGS: dict[str, list[tuple[str, str]]] = {
     "fence": [("fence", "fences")],
     "lamp": [("lamp", "lamps")],
 }
-COLOURS: dict[str, list[str]] = {
+COLORS: dict[str, list[str]] = {
     name: [name] for name in ("red", "blue", "green", "yellow", "black", "white", "brown", "orange")
 }
 SIZES: dict[str, list[str]] = {"small": ["small", "little"], "large": ["large", "big"]}
@@ -85,6 +85,6 @@ PLACES: dict[str, list[str]] = {
 
 OBJECTS = [*AGENTS, *THINGS]
 PREDICATES = [*ACTIONS, *PLACES]
-ATTRIBUTES = [*COLOURS, *SIZES]
+ATTRIBUTES = [*COLORS, *SIZES]
 NOUNS = AGENTS | THINGS
-ADJECTIVES = COLOURS | SIZES
+ADJECTIVES = COLORS | SIZES

@@ -33,7 +33,7 @@ class SceneWorld(SceneGraphDataset):
     A scene has two agents, of which one acts on the other (``dog chasing cat``), a thing near
     one of them (``cat left of bench``), and distracting objects. Scenes come in groups of four
     twins with the same objects: the first, one with subject and object of the action exchanged,
-    one with another action, one with another colour of one agent. Objects, boxes and their
+    one with another action, one with another color of one agent. Objects, boxes and their
     features say nothing about who acts, so a model that is blind to relations cannot tell the
     first two apart.
 
@@ -53,9 +53,9 @@ class SceneWorld(SceneGraphDataset):
             in every coordinate. (default: ``0.5``)
         label_noise: Share of objects and relations with a random label. (default: ``0.02``)
         missed: Share of relations and attributes that are missed. (default: ``0.02``)
-        invented: Largest number of invented relations an image; they never join the two agents.
+        invented: Largest number of invented relations per image; they never join the two agents.
             (default: ``2``)
-        distractors: Least and largest number of further objects an image, unrelated to the
+        distractors: Least and largest number of further objects per image, unrelated to the
             others and of other labels than the agents. (default: ``(0, 3)``)
 
     Raises:
@@ -125,7 +125,7 @@ class SceneWorld(SceneGraphDataset):
 
         Args:
             kind: ``"swapped_relation"``: the same words, subject and object exchanged;
-                ``"replaced_predicate"``: another action; ``"replaced_attribute"``: another colour
+                ``"replaced_predicate"``: another action; ``"replaced_attribute"``: another color
                 or size of an agent.
 
         Raises:

@@ -21,7 +21,7 @@ def edit_texts(
 ) -> dict[int, TextRecord]:
     """For every text that allows it, a false one that differs from it in one thing.
 
-    Both have the same nodes, and nothing is parsed anew: a parser that stumbles over odd sentences
+    Both have the same nodes, and nothing is parsed again: a parser that stumbles over odd sentences
     would tell the false ones apart without the image.
 
     - ``"swapped_relation"``: subject and object of a relation exchange places, with their
@@ -29,7 +29,7 @@ def edit_texts(
       are left alone, and so are nouns that the text names twice.
     - ``"replaced_predicate"``: another predicate of the same form ("riding", "leading") that the
       texts use more than once with that object.
-    - ``"replaced_attribute"``: another attribute of the same sort (colour, size, age, material,
+    - ``"replaced_attribute"``: another attribute of the same sort (color, size, age, material,
       number) that the texts give more than once to that noun.
 
     What replaces holds in no other text of the image, and is no synonym of the word it replaces or

@@ -38,7 +38,7 @@ _WORN = frozenset(
 class Merged:
     """A detector whose objects have several names where its labels overlap.
 
-    Detectors of many labels, and several detectors together, give one thing a box per label:
+    Detectors of many labels, and several detectors together, give one thing per box and label:
     "person", "woman" and "dress". :func:`merge_overlapping` makes one object of them.
 
     Args:

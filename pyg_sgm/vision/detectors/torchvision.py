@@ -15,7 +15,7 @@ class TorchvisionDetector:
     Args:
         name: Such as :obj:`"fasterrcnn_resnet50_fpn_v2"`.
         min_score: Least score. (default: ``0.3``)
-        limit: At most so many objects an image. (default: ``26``)
+        limit: At most so many objects per image. (default: ``26``)
 
     Raises:
         ImportError: If torchvision is absent.

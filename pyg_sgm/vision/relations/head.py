@@ -157,9 +157,9 @@ class RelationHead:
 
         Args:
             labels: Labels of the objects of each image.
-            boxes: Their boxes x1, y1, x2, y2 in ``[0, 1]``, ``[num_objects, 4]`` an image.
-            scores: Their confidence, ``[num_objects]`` an image. (default: 1 each)
-            features: Region features, ``[num_objects, feature_channels]`` an image, for a network
+            boxes: Their boxes x1, y1, x2, y2 in ``[0, 1]``, ``[num_objects, 4]`` per image.
+            scores: Their confidence, ``[num_objects]`` per image. (default: 1 each)
+            features: Region features, ``[num_objects, feature_channels]`` per image, for a network
                 that was trained with them. (default: :obj:`None`)
             limit: How many relations an image has at most. (default: :obj:`25`)
 
@@ -168,7 +168,7 @@ class RelationHead:
 
         Raises:
             ValueError: Naming image and field, for boxes that are empty, outside or not finite, or
-                lists that are not one an object.
+                lists that are not one per object.
         """
         scored = None if scores is None else flat_scores(labels, scores)
         out: list[list[Relation]] = [[] for _ in labels]
@@ -229,7 +229,9 @@ class RelationHead:
         lists = {"boxes": boxes} | ({} if features is None else {"features": features})
         for name, values in lists.items():
             if len(values) != len(labels):
-                raise ValueError(f"{name}: expected one an image, {len(labels)}, got {len(values)}")
+                raise ValueError(
+                    f"{name}: expected one per image, {len(labels)}, got {len(values)}"
+                )
         group: list[tuple[int, list[int], Tensor, Tensor]] = []
         num_pairs = 0
         for image, (names, box) in enumerate(zip(labels, boxes, strict=True)):

@@ -82,7 +82,7 @@ def flat_scores(
 ) -> tuple[Tensor, Tensor]:
     """Scores of all objects in one row, and where each image begins in it."""
     if len(scores) != len(labels):
-        raise ValueError(f"scores: expected one an image, {len(labels)}, got {len(scores)}")
+        raise ValueError(f"scores: expected one per image, {len(labels)}, got {len(scores)}")
     rows = [np.asarray(row, dtype=np.float32).reshape(-1) for row in scores]
     for image, row in enumerate(rows):
         if row.shape != (len(labels[image]),) or not np.isfinite(row).all():

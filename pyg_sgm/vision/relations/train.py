@@ -15,7 +15,7 @@ from pyg_sgm.vision.detectors.coco import COCO_LABELS
 from pyg_sgm.vision.relations.head import RelationHead
 from pyg_sgm.vision.relations.network import RelationNetwork, pair_geometry
 
-NEGATIVES = 3  # pairs without a relation to each relation, drawn anew every epoch
+NEGATIVES = 3  # pairs without a relation to each relation, drawn again every epoch
 
 
 def new_relation_head(

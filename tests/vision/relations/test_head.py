@@ -189,7 +189,7 @@ def test_bad_boxes(head, box, message):
 
 
 def test_bad_lists(head):
-    with pytest.raises(ValueError, match="boxes: expected one an image, 1, got 0"):
+    with pytest.raises(ValueError, match="boxes: expected one per image, 1, got 0"):
         head.relations([["man"]], [])
     with pytest.raises(ValueError, match="image 0: scores: expected 1 finite"):
         head.relations([["man"]], [boxes(1)], [[math.inf]])
