@@ -39,7 +39,9 @@ app = App(
     help="Match images with captions by their scene graphs.",
     version=__version__,
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # main says where it stopped
 )
+app.meta.suppress_keyboard_interrupt = False
 for name, (place, help) in COMMANDS.items():
     app.command(f"pyg_sgm.cli.{place}", name=name, help=help)
 

@@ -1,8 +1,7 @@
 """``pyg-sgm train``"""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -120,8 +119,15 @@ def train(
     from pyg_sgm.datasets.registry import with_full_paths
     from pyg_sgm.retrieval import SceneGraphMatcher
     from pyg_sgm.training import RecipeFields, check_fit, find_recipe
-    from pyg_sgm.training.fit import is_first_process
-    from pyg_sgm.training.run_dir import GRAPHS, HELD_OUT, SHARED, SOURCE, SPLIT
+    from pyg_sgm.training.run_dir import (
+        GRAPHS,
+        HELD_OUT,
+        SHARED,
+        SOURCE,
+        SPLIT,
+        is_first_process,
+        run_dir,
+    )
 
     names = RecipeFields.__annotations__
     changes = {k: v for k, v in asked.items() if k in names and v is not None}
@@ -144,16 +150,22 @@ def train(
     elif not resume:  # a run that is overwritten may have had others
         pixels = replace(pixels or Pixels(), graphs=out / GRAPHS)
     dataset, dev = open_records(data, split, out, pixels), None
-    with _run_dir(out, resume, overwrite):
-        dataset = give_graphs(dataset, out, pixels, matcher)
-        if dev_split is not None:
-            dev = open_records(data, dev_split, out, pixels)
-            known[HELD_OUT] = {"split": dev_split, "dev_every": 0, "num_images": len(dev.images)}
-            dev = give_graphs(dev, out, pixels, matcher)
-        elif dev_every != 0:
-            part = {"split": split, "dev_every": dev_every or 5}
-            known[HELD_OUT] = {**part, "num_images": len(dataset.images)}
-            dataset, dev = dataset.split_every(dev_every or 5)
+    try:
+        with run_dir(out, resume, overwrite):
+            dataset = give_graphs(dataset, out, pixels, matcher)
+            if dev_split is not None:
+                dev = open_records(data, dev_split, out, pixels)
+                part = {"split": dev_split, "dev_every": 0}
+                known[HELD_OUT] = {**part, "num_images": len(dev.images)}
+                dev = give_graphs(dev, out, pixels, matcher)
+            elif dev_every != 0:
+                part = {"split": split, "dev_every": dev_every or 5}
+                known[HELD_OUT] = {**part, "num_images": len(dataset.images)}
+                dataset, dev = dataset.split_every(dev_every or 5)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(
+            "stopped while graphs were made; the same command goes on with those that are there"
+        ) from stop
     matcher.fit(
         dataset,
         dev,
@@ -172,24 +184,6 @@ def train(
         if dev is not None:
             console.print(metrics_table(matcher.evaluate(dev), f"{size_of(dev)}, best epoch"))
         console.print(f"The model is in {out}", markup=False, highlight=False)
-
-
-@contextmanager
-def _run_dir(out: Path, resume: bool, overwrite: bool) -> Iterator[None]:
-    """The folder is that of the run while graphs are made, which are kept if this is stopped."""
-    from pyg_sgm.training.fit import is_first_process
-    from pyg_sgm.training.run_dir import run_dir
-
-    if not is_first_process():
-        yield
-        return
-    try:
-        with run_dir(out, resume, overwrite):
-            yield
-    except KeyboardInterrupt as stop:
-        raise KeyboardInterrupt(
-            "stopped before the first epoch; the same command goes on with the graphs that are made"
-        ) from stop
 
 
 def _options(pairs: Sequence[str]) -> dict[str, Any]:

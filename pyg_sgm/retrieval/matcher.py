@@ -50,7 +50,7 @@ from pyg_sgm.retrieval.search import Candidate, best_of
 from pyg_sgm.text import TextEncoder, open_text_encoder
 from pyg_sgm.text.encoder import describe_text_encoder
 from pyg_sgm.training import Recipe, RecipeFields, check_fit, find_recipe, fit
-from pyg_sgm.training.run_dir import GRAPHS, VECTORS
+from pyg_sgm.training.run_dir import GRAPHS, VECTORS, run_dir
 
 
 class SceneGraphMatcher(HubScorer):
@@ -149,10 +149,11 @@ class SceneGraphMatcher(HubScorer):
         if encoder is not None and word_vectors is not None:
             raise ValueError("word_vectors and text_encoder exclude each other")
         folder = None if out is None else Path(out) / GRAPHS
-        if self.made_by is None and any(needs_graph(image) for image in dataset.images):
-            self.extractor = extractor_of(folder)
-        dataset = self._prepared(dataset, folder)
-        dev = None if dev is None else self._prepared(dev, folder)
+        with run_dir(None if out is None else Path(out), resume, overwrite):
+            if self.made_by is None and any(needs_graph(image) for image in dataset.images):
+                self.extractor = extractor_of(folder)
+            dataset = self._prepared(dataset, folder)
+            dev = None if dev is None else self._prepared(dev, folder)
         vocabularies = dataset.vocabularies(chosen.min_count)
         vectors: dict[str, tuple[Tensor, Tensor]] = {}
         if word_vectors is not None:

@@ -113,20 +113,33 @@ class RunCheckpoint(Checkpoint):
         ]
         self.best_epoch = int(state_dict["best_epoch"])
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Path, module: pl.LightningModule) -> None:
         """Takes its state from a checkpoint of the whole training.
 
+        Args:
+            path (Path): The checkpoint.
+            module (LightningModule): What it is to be restored into.
+
         Raises:
-            ValueError: Naming the file, if it is not one, or has no such state.
+            ValueError: Naming the file and the part, if it is no such checkpoint.
         """
         checkpoint = read_checkpoint(path)
+        expected = {name: value.shape for name, value in module.state_dict().items()}
+        part = "state_dict"
         try:
-            self.load_state_dict(checkpoint["callbacks"][self.state_key])
+            assert {name: value.shape for name, value in checkpoint[part].items()} == expected
+            for part in ("optimizer_states", "lr_schedulers"):
+                assert len(checkpoint[part]) == 1
+                assert checkpoint[part][0]
+            part = "loops"
+            assert checkpoint[part]["fit_loop"]
+            part = "callbacks"
+            self.load_state_dict(checkpoint[part][self.state_key])
             rsum = "loss" if self.dev is None else "dev_rsum"
             assert all(isinstance(epoch[rsum], float) for epoch in self.history)
             assert 0 <= self.best_epoch < len(self.history)
-        except (KeyError, TypeError, ValueError, AssertionError) as error:
-            raise ValueError(f"{path}: no metrics of the epochs in it") from error
+        except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+            raise ValueError(f"{path}: {part} is missing or of another training") from error
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, MatcherTraining)

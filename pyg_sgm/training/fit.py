@@ -7,7 +7,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from pyg_sgm.training.run_dir import (
     HELD_OUT_IMAGES,
     LAST,
     check_run_dir,
+    is_first_process,
     run_dir,
     start_run,
 )
@@ -125,9 +126,8 @@ def fit(
         if mute.numel():
             raise ValueError(f"dev: image {dev.images.ids[int(mute[0])]!r} has no text")
     folder = None if out is None else Path(out)
-    writes = folder is not None and is_first_process()
-    with run_dir(folder, resume, overwrite) if folder and writes else nullcontext():
-        if folder and writes:
+    with run_dir(folder, resume, overwrite):
+        if folder is not None and is_first_process():
             asked = {
                 "model": saved.name,
                 "recipe": recipe.to_dict(),
@@ -142,9 +142,9 @@ def fit(
             save_description(folder, saved)
         last = folder / LAST if folder and resume and (folder / LAST).exists() else None
         kept = RunCheckpoint(dev, folder, recipe.patience)
-        if last is not None:
-            kept.load(last)
         training = MatcherTraining(saved.model, recipe, seed, gather_negatives)
+        if last is not None:
+            kept.load(last, training)
         with _quiet(), torch.random.fork_rng(devices=[]):
             trainer = _trainer(
                 recipe,
@@ -201,12 +201,6 @@ def check_fit(
         check_run_dir(Path(out), resume, overwrite)
     with _quiet():
         _trainer(recipe, devices, accelerator, callbacks=[], logger=False)
-
-
-def is_first_process() -> bool:
-    """Whether this process is the one that writes: the others are started by it, to share its
-    work on further devices."""
-    return int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
 def _trainer(recipe: Recipe, devices: int, accelerator: str, **options: Any) -> pl.Trainer:

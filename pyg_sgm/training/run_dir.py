@@ -18,6 +18,7 @@ again.
 import hashlib
 import io
 import json
+import os
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -52,11 +53,12 @@ _RESUME, _OVERWRITE = "--resume, resume=True", "--overwrite, overwrite=True"
 
 
 @contextmanager
-def run_dir(folder: Path, resume: bool = False, overwrite: bool = False) -> Iterator[None]:
-    """Makes a folder that of a run, and keeps other processes out of it during the block.
+def run_dir(folder: Path | None, resume: bool = False, overwrite: bool = False) -> Iterator[None]:
+    """Makes a folder that of a run, and keeps other processes out of it during the block. Processes
+    that share the work on further devices leave it to the first.
 
     Args:
-        folder: Absent, empty, or a run.
+        folder: Absent, empty, or a run; or none, then nothing happens.
         resume: Go on with the run that is there.
         overwrite: Start over: removes the files that a run writes, and nothing else.
 
@@ -64,6 +66,9 @@ def run_dir(folder: Path, resume: bool = False, overwrite: bool = False) -> Iter
         ValueError: If the folder holds a run and neither is wanted, or something that is no run, or
             if a run to be resumed is not there, or another process uses the folder.
     """
+    if folder is None or not is_first_process():
+        yield
+        return
     check_run_dir(folder, resume, overwrite)
     new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,6 +134,12 @@ def check_run_dir(folder: Path, resume: bool = False, overwrite: bool = False) -
         raise ValueError(
             f"{folder} holds a model or parts of a run without {RUN}: replace it ({_OVERWRITE})"
         )
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes: the others are started by it, to share its
+    work on further devices."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
 def read_run(folder: Path) -> dict[str, Any]:

@@ -1,19 +1,22 @@
 import csv
+import json
 import os
+import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pyg_sgm.data import PairedGraphs
+from pyg_sgm.data import PairBatch, PairedGraphs
 from pyg_sgm.datasets import SceneWorld
 from pyg_sgm.evaluation import evaluate
 from pyg_sgm.models.serialization import load_model
-from pyg_sgm.training import Recipe, fit
+from pyg_sgm.training import Recipe, TrainingInterrupted, fit
 from pyg_sgm.training.checkpoint import RunCheckpoint
 from pyg_sgm.training.module import MatcherTraining
 from tests.helpers.training import RECIPE, saved_model, world
@@ -286,3 +289,141 @@ def test_a_batch_of_one_image_has_no_negative() -> None:
     graphs = world().encode(saved.vocabularies)
     with pytest.raises(ValueError, match="in each batch of a device"):
         fit(saved, graphs, RECIPE.replace(images_per_batch=2), devices=2, accelerator="cpu")
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Ctrl-C in the first step of an epoch, counted from 1."""
+    step = MatcherTraining.training_step
+
+    def stop(self: MatcherTraining, batch: PairBatch, batch_idx: int) -> torch.Tensor:
+        if self.current_epoch + 1 == epoch:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(MatcherTraining, "training_step", stop)
+
+
+def test_ctrl_c_raises_and_says_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    run(tmp_path / "whole")
+    interrupt(monkeypatch, 2)
+    with pytest.raises(TrainingInterrupted, match=r"epoch 2 of 3; .*stopped keeps.*resume=True"):
+        run(tmp_path / "stopped")
+    assert signal.getsignal(signal.SIGINT) is handler
+    interrupt(monkeypatch, 1)
+    with pytest.raises(TrainingInterrupted, match="epoch 1 of 3; the same call starts it again"):
+        run(tmp_path / "first")
+    with pytest.raises(KeyboardInterrupt, match="epoch 1 of 3; nothing is kept"):
+        run(None)
+    monkeypatch.undo()
+    run(tmp_path / "stopped", resume=True)
+    run(tmp_path / "first")
+    for name in ("stopped", "first"):
+        for part in ("state_dict", "optimizer_states", "callbacks"):
+            assert_same(state(tmp_path / "whole")[part], state(tmp_path / name)[part], part)
+
+
+def test_more_epochs(tmp_path: Path) -> None:
+    """The rate goes on as in a run of so many epochs from the start."""
+    run(tmp_path / "run")
+    recipe = RECIPE.replace(epochs=5)
+    rates: list[float] = []
+
+    def watch(training: MatcherTraining, batch: PairBatch, batch_idx: int) -> None:
+        rates.append(training.trainer.optimizers[0].param_groups[0]["lr"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MatcherTraining, "on_train_batch_start", watch)
+        history = run(tmp_path / "run", recipe=recipe, resume=True)
+        resumed, rates[:] = list(rates), []
+        run(None, recipe=recipe)
+    assert [epoch["epoch"] for epoch in history] == [1, 2, 3, 4, 5]
+    assert resumed == rates[-len(resumed) :]
+    assert min(resumed) > 0
+    with pytest.raises(ValueError, match=r"with recipe\.epochs = 5, it cannot .* 3"):
+        run(tmp_path / "run", resume=True)
+
+
+def test_a_run_that_diverges_at_once_frees_its_name(tmp_path: Path) -> None:
+    saved = saved_model()
+    with torch.no_grad():
+        saved.model.embeddings()["words"].weight.fill_(torch.inf)
+    with pytest.raises(ValueError, match="infinite or NaN in epoch 1"):
+        fit(saved, world().encode(saved.vocabularies), RECIPE, out=tmp_path, progress=False)
+    run(tmp_path)
+
+
+def test_weights_that_become_nan_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last step of an epoch can spoil the weights without a loss that shows it."""
+
+    def spoil(training: MatcherTraining) -> None:
+        for parameter in training.model.parameters():
+            parameter.data.fill_(torch.nan)
+
+    monkeypatch.setattr(MatcherTraining, "on_train_epoch_end", compose(spoil))
+    saved = saved_model()
+    with pytest.raises(ValueError, match="weights became infinite or NaN in epoch 1"):
+        fit(saved, world().encode(saved.vocabularies), RECIPE, out=tmp_path, progress=False)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def compose(first: Callable[[MatcherTraining], None]) -> Callable[[MatcherTraining], None]:
+    then = MatcherTraining.on_train_epoch_end
+
+    def both(training: MatcherTraining) -> None:
+        first(training)
+        then(training)
+
+    return both
+
+
+def test_what_is_asked_for_is_checked_before_the_folder(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(ValueError, match="devices must be at least 1"):
+        run(out, devices=0)
+    with pytest.raises(ValueError, match="fp16"):
+        run(out, recipe=RECIPE.replace(precision="fp16"))
+    with pytest.raises(ValueError, match="margins"):
+        run(out, recipe=RECIPE.replace(loss="triplet", loss_options={"margins": 1}))
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="no CUDA device"):
+            run(out, accelerator="cuda")
+    with pytest.raises(ValueError, match="quantum"):
+        run(out, accelerator="quantum")
+    assert not out.exists()
+
+
+def test_names_of_held_out_images_are_kept(tmp_path: Path) -> None:
+    run(tmp_path)
+    kept = json.loads((tmp_path / "run.json").read_text())["held_out_images"]
+    assert kept == list(world("dev").image_ids)
+
+
+def test_a_checkpoint_of_another_training_is_named(tmp_path: Path) -> None:
+    run(tmp_path, recipe=RECIPE.replace(epochs=1))
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    whole = torch.load(last, weights_only=True)
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks"):
+        for other in ({**whole, part: {}}, {k: v for k, v in whole.items() if k != part}):
+            torch.save(other, last)
+            with pytest.raises(ValueError, match=rf"last\.ckpt: .*({part}|checkpoint)"):
+                run(tmp_path, recipe=RECIPE.replace(epochs=2), resume=True)
+    torch.save(whole, last)
+    run(tmp_path, recipe=RECIPE.replace(epochs=2), resume=True)
+
+
+def test_lines_of_the_epochs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved = saved_model(dropout=0.5)
+    graphs, dev = (world(s).encode(saved.vocabularies) for s in ("train", "dev"))
+    history = fit(saved, graphs, RECIPE, dev)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    lines = shown.err.splitlines()
+    assert len(lines) == 3
+    for number, (line, epoch) in enumerate(zip(lines, history, strict=True), start=1):
+        assert line.startswith(f"epoch {number} of 3: loss {epoch['loss']:.3f}, dev rsum ")
+        assert f"dev rsum {100 * epoch['dev_rsum']:.1f}" in line
