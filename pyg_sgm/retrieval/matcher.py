@@ -154,27 +154,28 @@ class SceneGraphMatcher(HubScorer):
                 self.extractor = extractor_of(folder)
             dataset = self._prepared(dataset, folder)
             dev = None if dev is None else self._prepared(dev, folder)
-        vocabularies = dataset.vocabularies(chosen.min_count)
-        vectors: dict[str, tuple[Tensor, Tensor]] = {}
-        if word_vectors is not None:
-            vocabularies, vectors = add_word_vectors(vocabularies, word_vectors)
-            width = next(iter(vectors.values()))[0].size(1)
-            chosen = chosen.with_model_options(**{"embed": width, **chosen.options})
-        width = 0
-        if encoder is not None:
-            vectors, width = encoder.labels(vocabularies), encoder.dim
-            chosen = chosen.with_model_options(embed=width)
-        read_words = self._word_features(None if out is None else Path(out) / VECTORS)
-        graphs = dataset.encode(vocabularies, read_words)
-        sizes = GraphSizes.of(vocabularies, feature_width(graphs.images), width)
-        model = build_model(self.name, sizes, chosen.options, seed)
-        model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
+            vocabularies = dataset.vocabularies(chosen.min_count)
+            vectors: dict[str, tuple[Tensor, Tensor]] = {}
+            if word_vectors is not None:
+                vocabularies, vectors = add_word_vectors(vocabularies, word_vectors)
+                width = next(iter(vectors.values()))[0].size(1)
+                chosen = chosen.with_model_options(**{"embed": width, **chosen.options})
+            width = 0
+            if encoder is not None:
+                vectors, width = encoder.labels(vocabularies), encoder.dim
+                chosen = chosen.with_model_options(embed=width)
+            read_words = self._word_features(None if out is None else Path(out) / VECTORS)
+            graphs = dataset.encode(vocabularies, read_words)
+            sizes = GraphSizes.of(vocabularies, feature_width(graphs.images), width)
+            model = build_model(self.name, sizes, chosen.options, seed)
+            model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
+            dev_graphs = None if dev is None else dev.encode(vocabularies, read_words)
         vector_file = None if word_vectors is None else os.fspath(word_vectors)
         self.history = fit(
             SavedModel(self.name, model, vocabularies, self.made_by, self.read_by),
             graphs,
             chosen,
-            None if dev is None else dev.encode(vocabularies, read_words),
+            dev_graphs,
             out,
             seed=seed,
             devices=devices,

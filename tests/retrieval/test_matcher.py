@@ -206,7 +206,7 @@ def test_fields_of_the_recipe_are_keywords() -> None:
         ({}, {"epoch": 2}, "no field 'epoch'; did you mean 'epochs'"),
         ({}, {"epochs": 0}, "epochs must be"),
         ({}, {"recipe": "fast"}, "no recipe 'fast'"),
-        ({"dim": -4}, {}, "negative dimension -4"),
+        ({"dim": -4}, {}, "dim must be a whole number of at least 1"),
         ({"variant": "tree"}, {}, "variant 'tree'; known"),
         ({}, {"loss_options": {"marginal": 1}}, "loss 'contrastive': .*marginal"),
         ({}, {"devices": 0}, "devices must be at least 1"),
