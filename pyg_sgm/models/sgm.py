@@ -15,13 +15,21 @@ from pyg_sgm.models.base import MAX_LAYERS, Encoding, GraphSizes, Matcher, check
 from pyg_sgm.models.explanation import Explanation, best_matches, named_match
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.registry import register_model
-from pyg_sgm.nn import AttentionPooling, MultiModalFusion, PackedGRU, TokenEmbedding, word_input
+from pyg_sgm.nn import (
+    AttentionPooling,
+    MultiModalFusion,
+    PackedGRU,
+    SceneNodes,
+    TokenEmbedding,
+    word_input,
+)
 from pyg_sgm.nn.conv import MGCNConv
 from pyg_sgm.nn.geometry import GEOMETRY_CHANNELS, box_geometry, union_box
 from pyg_sgm.nn.paths import triplet_paths
-from pyg_sgm.ops import Packed, maxsim, segment_softmax, segment_sum
+from pyg_sgm.ops import Packed, lsesim, maxsim, segment_mean, segment_softmax, segment_sum
 
 Variant = Literal["sgm", "oom", "oom-no-context", "oom-vrel", "oom-trel"]
+Fusion = Literal["tanh", "sum"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,31 @@ class SGMEncoding(Encoding):
                 "global_dim": 256,
                 "dropout": 0.3,
                 "relation_dropout": 0.5,
+            },
+        ),
+        # For photos: features of several networks, candidate pairs, words of a language model.
+        "photos": Recipe(
+            epochs=16,
+            images_per_batch=128,
+            captions_per_image=2,
+            lr=1e-3,
+            weight_decay=0.1,
+            warmup=0.1,
+            word_dropout=0.1,
+            text_encoder="minilm",
+            options={
+                "dim": 384,
+                "hidden": 512,
+                "normalize": True,
+                "shared_label_projection": True,
+                "weigh_nodes": True,
+                "bidirectional": True,
+                "global_dim": 512,
+                "dropout": 0.2,
+                "recurrent": False,
+                "fusion": "sum",
+                "channel_dropout": 0.75,
+                "null_temperature": 0.05,
             },
         ),
         # Section 4.2 of the paper. It trains from scratch on hardest negatives; the sum over
@@ -129,6 +162,14 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             doubtful. (default: :obj:`0.0`)
         recurrent (bool): If :obj:`False`, words go through a linear layer instead of the GRU: the
             features of a language model know their context. (default: :obj:`True`)
+        fusion (str): ``"tanh"``, eq. 1 to 3; or ``"sum"``, :class:`~pyg_sgm.nn.SceneNodes`, for
+            wide features of photos whose relations are candidates; the global level then sees the
+            mean feature of the image and the mean of the words as well. (default: :obj:`"tanh"`)
+        channel_dropout (float): Of ``fusion="sum"``: share of the channels of region features that
+            are zeroed in a whole image. (default: :obj:`0.0`)
+        null_temperature (float): If positive, :math:`S^r` is the smooth maximum
+            :func:`~pyg_sgm.ops.lsesim` of this temperature, in which a triplet may choose a learned
+            null match instead of the best of wrong relations. (default: :obj:`0.0`)
 
     Where words have features (``sizes.word_features``), these stand for the embeddings of words,
     and a triplet is two layers on [subject, predicate, object], each the mean of its words.
@@ -173,6 +214,9 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         dropout: float = 0.0,
         relation_dropout: float = 0.0,
         recurrent: bool = True,
+        fusion: Fusion = "tanh",
+        channel_dropout: float = 0.0,
+        null_temperature: float = 0.0,
     ) -> None:
         super().__init__(sizes)
         check_positive(dim=dim, hidden=hidden, embed=embed)
@@ -180,6 +224,10 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             raise ValueError(f"num_layers must lie in 0 to {MAX_LAYERS}, got {num_layers}")
         if variant not in get_args(Variant):
             raise ValueError(f"variant {variant!r}; known: {', '.join(get_args(Variant))}")
+        if fusion not in get_args(Fusion):
+            raise ValueError(f"fusion {fusion!r}; known: {', '.join(get_args(Fusion))}")
+        if fusion == "sum" and not sizes.features:
+            raise ValueError("fusion 'sum' needs region features")
         self.variant = variant
         self.normalize = normalize
         self.image_relations = variant in ("sgm", "oom-vrel")
@@ -187,10 +235,16 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
 
         self.word_embedding = word_input(sizes.words, embed, sizes.word_features)
         self.object_embedding = nn.Embedding(sizes.objects, embed)
-        self.fusion = MultiModalFusion(sizes.features or GEOMETRY_CHANNELS, embed, hidden)
-        self.convs = nn.ModuleList(
-            MGCNConv(hidden if layer == 0 else dim, dim) for layer in range(num_layers)
-        )
+        self.nodes: SceneNodes | None = None
+        if fusion == "sum":
+            self.nodes = SceneNodes(
+                sizes.features, embed, hidden, dim, self.image_relations, channel_dropout, dropout
+            )
+        else:
+            self.fusion = MultiModalFusion(sizes.features or GEOMETRY_CHANNELS, embed, hidden)
+            self.convs = nn.ModuleList(
+                MGCNConv(hidden if layer == 0 else dim, dim) for layer in range(num_layers)
+            )
         self.predicate_embedding = nn.Embedding(sizes.predicates, embed)
         self.word_encoder: nn.Module
         if variant == "oom-no-context" or not recurrent:
@@ -214,6 +268,12 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         if global_dim:
             self.image_summary = AttentionPooling(dim, global_dim, dropout)
             self.text_summary = AttentionPooling(dim, global_dim, dropout)
+        self.image_mean = self.text_mean = None
+        if global_dim and fusion == "sum":
+            self.image_mean = nn.Linear(sizes.features, global_dim)
+            self.text_mean = nn.Linear(embed, global_dim)
+        self.null_temperature = null_temperature
+        self.null = nn.Parameter(torch.zeros(())) if null_temperature else None
         self.dropout = nn.Dropout(dropout)
 
     def embeddings(self) -> dict[str, nn.Embedding]:
@@ -228,15 +288,23 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         name = self.dropout(self.object_embedding(batch["object"].label))
         predicate = self.dropout(self.predicate_embedding(batch["relation"].label))
         look_object, look_relation = self._looks(batch, subject, object)
-        x = self.dropout(self.fusion(look_object, name))
-        r = self.dropout(self.fusion(look_relation, predicate))
-        for conv in self.convs:
-            x, r = conv(x, r, subject_of, has_object)
+        mean: Tensor | None = None
+        r: Tensor | None
+        if self.nodes is not None:
+            x, r, mean = self.nodes(batch, look_object, look_relation, name, predicate)
+        else:
+            x = self.dropout(self.fusion(look_object, name))
+            r = self.dropout(self.fusion(look_relation, predicate))
+            for conv in self.convs:
+                x, r = conv(x, r, subject_of, has_object)
         if self.shared is not None:
             x = x + self.shared(name)
-            r = r + self.shared((name[subject] + predicate + name[object]) / 3)
-        objects, relations = Packed(x, batch["object"].ptr), Packed(r, batch["relation"].ptr)
-        return self._encoding(objects, relations if self.image_relations else None, "image")
+        relations = None
+        if r is not None and self.image_relations:
+            if self.shared is not None:
+                r = r + self.shared((name[subject] + predicate + name[object]) / 3)
+            relations = Packed(r, batch["relation"].ptr)
+        return self._encoding(Packed(x, batch["object"].ptr), relations, "image", mean)
 
     def encode_text(self, batch: HeteroData) -> SGMEncoding:
         ptr = batch["word"].ptr
@@ -250,7 +318,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         paths = None
         if self.path_encoder is not None:
             paths = Packed(self._paths(batch, self.path_encoder), batch["relation"].ptr)
-        return self._encoding(Packed(words, ptr), paths, "text")
+        mean = None if self.text_mean is None else segment_mean(embedded, ptr)
+        return self._encoding(Packed(words, ptr), paths, "text", mean)
 
     def _paths(self, batch: HeteroData, encoder: nn.Module) -> Tensor:
         """Encoded triplets of text graphs, ``[num_relations, dim]``."""
@@ -289,7 +358,13 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         if self.bidirectional:
             out["reverse"] = maxsim(image.objects, text.objects, _x(image.object_weights))
         if image.relations is not None and text.relations is not None:
-            out["relation"] = maxsim(text.relations, image.relations, _x(text.relation_weights)).t()
+            weight = _x(text.relation_weights)
+            if self.null is None:
+                relation = maxsim(text.relations, image.relations, weight)
+            else:
+                scale = 1 / self.null_temperature
+                relation = lsesim(text.relations, image.relations, scale, weight, self.null)
+            out["relation"] = relation.t()
         if image.summary is not None and text.summary is not None:
             out["global"] = image.summary @ text.summary.t()
         return out
@@ -340,12 +415,18 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         return x, batch["relation"].get("x", (x[subject] + x[object]) / 2)
 
     def _encoding(
-        self, nodes: Packed, relations: Packed | None, modality: Literal["image", "text"]
+        self,
+        nodes: Packed,
+        relations: Packed | None,
+        modality: Literal["image", "text"],
+        mean: Tensor | None,
     ) -> SGMEncoding:
         if relations is not None and self.variant != "sgm":
             nodes, relations = nodes.join(relations), None
         pool = self.image_summary if modality == "image" else self.text_summary
-        summary = None if pool is None else pool(nodes)
+        of_mean = self.image_mean if modality == "image" else self.text_mean
+        shift = 0.0 if of_mean is None or mean is None else of_mean(mean)
+        summary = None if pool is None else pool(nodes, shift)
         of_nodes, of_relations = self.object_weight, None
         if modality == "text":
             of_nodes, of_relations = self.word_weight, self.path_weight

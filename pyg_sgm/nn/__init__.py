@@ -6,6 +6,7 @@ from pyg_sgm.nn.high_order import HighOrderEncoder
 from pyg_sgm.nn.pooling import AttentionPooling
 from pyg_sgm.nn.recurrent import PackedGRU, PackedLSTM
 from pyg_sgm.nn.regions import RegionInput
+from pyg_sgm.nn.scene_nodes import SceneNodes
 from pyg_sgm.nn.words import TokenEmbedding, WordFeatures, word_input
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "PackedGRU",
     "PackedLSTM",
     "RegionInput",
+    "SceneNodes",
     "TokenEmbedding",
     "WordFeatures",
     "word_input",

@@ -58,8 +58,9 @@ def pair_geometry(subject: Tensor, object: Tensor) -> Tensor:
         >>> geometry[0, :2]  # above, not beside
         tensor([ 0.0000, -0.2500])
     """
-    low, high = torch.maximum(subject[:, :2], object[:, :2]), torch.minimum(
-        subject[:, 2:], object[:, 2:]
+    low, high = (
+        torch.maximum(subject[:, :2], object[:, :2]),
+        torch.minimum(subject[:, 2:], object[:, 2:]),
     )
     both = (high - low).clamp(min=0).prod(dim=1)
     size = [box[:, 2:] - box[:, :2] for box in (subject, object)]

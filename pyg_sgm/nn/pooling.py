@@ -12,7 +12,7 @@ class AttentionPooling(nn.Module):
     .. math::
         \mathbf{g} = \frac{\mathbf{z}}{\|\mathbf{z}\|}, \qquad
         \mathbf{z} = \mathbf{W} \sum_i \operatorname{softmax}_i(\mathbf{a}^\top \mathbf{x}_i)
-        \, \mathbf{x}_i + \mathbf{b}
+        \, \mathbf{x}_i + \mathbf{b} + \mathbf{s}
 
     Args:
         in_channels (int): Size of each node.
@@ -20,7 +20,8 @@ class AttentionPooling(nn.Module):
         dropout (float): Dropout of the pooled nodes. (default: :obj:`0.0`)
 
     Shapes:
-        - **input:** nodes of :math:`(N, F_{in})`
+        - **input:** nodes of :math:`(N, F_{in})`, and, if given, a shift :math:`\mathbf{s}`
+          :math:`(|\mathcal{G}|, F_{out})`
         - **output:** :math:`(|\mathcal{G}|, F_{out})`
 
     Example:
@@ -38,10 +39,10 @@ class AttentionPooling(nn.Module):
         self.lin = nn.Linear(in_channels, out_channels)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, nodes: Packed) -> Tensor:
+    def forward(self, nodes: Packed, shift: Tensor | float = 0.0) -> Tensor:
         weight = segment_softmax(self.attention(nodes.x), nodes.ptr)  # [num_nodes, 1]
         pooled = segment_sum(weight * nodes.x, nodes.ptr)  # [num_graphs, in_channels]
-        return F.normalize(self.lin(self.dropout(pooled)), dim=-1)
+        return F.normalize(self.lin(self.dropout(pooled)) + shift, dim=-1)
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}"

@@ -71,7 +71,12 @@ class SceneNodes(nn.Module):
         self.channel_dropout = channel_dropout
 
     def forward(
-        self, batch: HeteroData, look: Tensor, look_relation: Tensor, name: Tensor, predicate: Tensor
+        self,
+        batch: HeteroData,
+        look: Tensor,
+        look_relation: Tensor,
+        name: Tensor,
+        predicate: Tensor,
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         objects, relations = batch["object"], batch["relation"]
         if "box" not in objects:
@@ -85,7 +90,9 @@ class SceneNodes(nn.Module):
         if self.training and self.channel_dropout:
             kept = torch.rand(len(objects.ptr) - 1, look.size(1), device=look.device)
             scale = (kept >= self.channel_dropout).to(look.dtype) / (1 - self.channel_dropout)
-            look, look_relation = look * scale[objects.batch], look_relation * scale[relations.batch]
+            look = look * scale[objects.batch]
+            if self.pairs is not None:
+                look_relation = look_relation * scale[relations.batch]
         mean = segment_mean(look, objects.ptr)
         x = self.lin_feature(look) + self.lin_geometry(box_geometry(objects.box))
         x = x + self.lin_label(name)

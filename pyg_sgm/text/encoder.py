@@ -105,7 +105,7 @@ class TextEncoder:
 
     def labels(self, vocabularies: Vocabularies) -> dict[str, tuple[Tensor, Tensor]]:
         """Vectors of the labels of image graphs, in the form that
-        :meth:`pyg_sgm.models.Matcher.init_embeddings` takes; not of the unknown label.
+        :meth:`pyg_sgm.models.Matcher.init_embeddings` takes; the unknown label has zeros.
 
         Args:
             vocabularies: Those of the model.
@@ -113,7 +113,8 @@ class TextEncoder:
         found = {}
         for name in ("objects", "predicates", "attributes"):
             labels = getattr(vocabularies, name).words
-            found[name] = self.phrases(labels), torch.arange(len(labels)) > 0
+            vectors = torch.cat([torch.zeros(1, self.dim), self.phrases(labels[1:])])
+            found[name] = vectors, torch.ones(len(labels), dtype=torch.bool)
         return found
 
 

@@ -141,4 +141,6 @@ def blank(batch: PairBatch, features: float, words: float) -> PairBatch:
         if "token" in store:
             gone = torch.rand(store["token"].shape, device=store["token"].device) < words
             store["token"] = store["token"].masked_fill(gone, 0)  # <unk>
+            if "x" in store:  # of words, which have one token each
+                store["x"] = store["x"].masked_fill(gone[:, None], 0)
     return replace(batch, image=image, text=text)
