@@ -28,7 +28,7 @@ def test_paper() -> None:
 
 
 def test_unknown_recipe() -> None:
-    with pytest.raises(ValueError, match="no recipe 'fast'; known: default, paper"):
+    with pytest.raises(ValueError, match="no recipe 'fast'; known: default, photos, paper"):
         find_recipe("sgm", "fast")
 
 
