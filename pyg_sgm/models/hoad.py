@@ -254,7 +254,7 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
         )
 
     def score(self, image: HOADEncoding, text: HOADEncoding) -> Tensor:
-        high = self.match(
+        high: Tensor = self.match(
             image.nodes, text.nodes, image.weights.x, text.weights.x, self._high_order
         )
         if image.terms is None or text.terms is None:
@@ -295,13 +295,15 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
     def _node_input(self, batch: HeteroData, kind: str) -> Tensor:
         """Inputs of the nodes of text graphs, ``[num_nodes, dim]``."""
         if isinstance(self.node_embedding, TokenEmbedding):
-            return self.node_embedding(batch, kind)
-        return self.node_embedding(self.word_embedding(batch, kind))
+            x: Tensor = self.node_embedding(batch, kind)
+        else:
+            x = self.node_embedding(self.word_embedding(batch, kind))
+        return x
 
     def _high_order(self, image: Tensor, text: Tensor) -> Tensor:
         """Score of the matching vectors of both sides, ``[...]`` from ``[..., l]`` each."""
         both = torch.cat([text, image], dim=-1)  # float32 also where the weights are not
-        out = self.mlp(both.to(self.match.weight_text.dtype)).squeeze(-1)
+        out: Tensor = self.mlp(both.to(self.match.weight_text.dtype)).squeeze(-1)
         return out + both.mean(-1) if self.logits else out.sigmoid()
 
     def _encoding(

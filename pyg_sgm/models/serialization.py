@@ -191,7 +191,7 @@ def check_options(model: str | type[Matcher], options: Mapping[str, Any]) -> Non
 
 def read_config(path: Path) -> dict[str, Any]:
     """Reads and checks ``config.json``."""
-    config = read_json(path, dict)
+    config: dict[str, Any] = read_json(path, dict)
     if config.get("format") != FORMAT["format"]:
         raise ValueError(f"{path}: this is no model of pyg_sgm")
     if config.get("version") != FORMAT["version"]:

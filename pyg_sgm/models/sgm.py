@@ -26,6 +26,7 @@ from pyg_sgm.nn import (
 from pyg_sgm.nn.conv import MGCNConv
 from pyg_sgm.nn.geometry import GEOMETRY_CHANNELS, box_geometry, union_box
 from pyg_sgm.nn.paths import triplet_paths
+from pyg_sgm.nn.regions import region_look
 from pyg_sgm.ops import Packed, lsesim, maxsim, segment_mean, segment_softmax, segment_sum
 
 Variant = Literal["sgm", "oom", "oom-no-context", "oom-vrel", "oom-trel"]
@@ -402,15 +403,10 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
 
     def _looks(self, batch: HeteroData, subject: Tensor, object: Tensor) -> tuple[Tensor, Tensor]:
         """Visual inputs of objects and relations, ``[num_nodes, features or 7]``."""
+        x = region_look(batch["object"], self.sizes.features)
         if not self.sizes.features:
-            if "box" not in batch["object"]:
-                raise ValueError("image graphs have neither region features nor boxes")
             box = batch["object"].box
-            return box_geometry(box), box_geometry(union_box(box[subject], box[object]))
-        x = batch["object"].get("x")
-        if x is None or x.size(1) != self.sizes.features:
-            width = 0 if x is None else x.size(1)
-            raise ValueError(f"object.x: {width} features, the model has {self.sizes.features}")
+            return x, box_geometry(union_box(box[subject], box[object]))
         # Without a feature of their union, a relation looks like its two objects.
         return x, batch["relation"].get("x", (x[subject] + x[object]) / 2)
 

@@ -38,18 +38,27 @@ class RegionInput(nn.Module):
         self.lin = nn.Linear((feature_channels or GEOMETRY_CHANNELS) + label_channels, out_channels)
 
     def forward(self, objects: NodeStorage, names: Tensor) -> Tensor:
-        look = self._look(objects)
-        return self.lin(torch.cat([look, names], dim=-1) if self.label_channels else look)
+        look = region_look(objects, self.feature_channels)
+        out: Tensor = self.lin(torch.cat([look, names], dim=-1) if self.label_channels else look)
+        return out
 
-    def _look(self, objects: NodeStorage) -> Tensor:
-        if self.feature_channels:
-            x = objects.get("x")
+
+def region_look(objects: NodeStorage, feature_channels: int) -> Tensor:
+    """Region features of objects, or the geometry of their boxes.
+
+    Args:
+        objects: Object nodes of image graphs.
+        feature_channels: Width of the features; 0 if boxes stand for them.
+
+    Raises:
+        ValueError: If the graphs have neither features nor boxes, or features of another width.
+    """
+    if feature_channels:
+        x: Tensor | None = objects.get("x")
+        if x is None or x.size(1) != feature_channels:
             width = 0 if x is None else x.size(1)
-            if width != self.feature_channels:
-                raise ValueError(
-                    f"object.x: {width} features, the model has {self.feature_channels}"
-                )
-            return x
-        if "box" not in objects:
-            raise ValueError("image graphs have neither region features nor boxes")
-        return box_geometry(objects.box)
+            raise ValueError(f"object.x: {width} features, the model has {feature_channels}")
+        return x
+    if "box" not in objects:
+        raise ValueError("image graphs have neither region features nor boxes")
+    return box_geometry(objects.box)

@@ -85,7 +85,7 @@ class WordFeatures(nn.Module):
         self.channels = channels
 
     def forward(self, batch: HeteroData, node: str = "word") -> Tensor:
-        x = batch["word"].get("x")
+        x: Tensor | None = batch["word"].get("x")
         if x is None or x.size(1) != self.channels:
             width = 0 if x is None else x.size(1)
             raise ValueError(f"word.x: {width} features, the model has {self.channels}")

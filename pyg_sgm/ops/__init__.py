@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from pyg_sgm._deprecated import moved
 from pyg_sgm.ops._attention import cross_attention, l2_normalize, multi_perspective_cosine
-from pyg_sgm.ops._cross_match import cross_match, cross_match_pairs
+from pyg_sgm.ops._cross_match import cross_match
+from pyg_sgm.ops._cross_match_pairs import cross_match_pairs
 from pyg_sgm.ops._distraction import distraction, distraction_pairs, distraction_vector
 from pyg_sgm.ops._gru import gru
 from pyg_sgm.ops._lsesim import lsesim

@@ -1,4 +1,4 @@
-"""HOAD's comparison of two scene graphs: attention, perspectives and weighted sums."""
+"""HOAD's comparison of all pairs of scene graphs, block by block."""
 
 from collections.abc import Callable
 from math import isqrt
@@ -9,12 +9,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from pyg_sgm.ops import kernels
-from pyg_sgm.ops._attention import (
-    cross_attention,
-    inverse_root,
-    l2_normalize,
-    multi_perspective_cosine,
-)
+from pyg_sgm.ops._attention import inverse_root, l2_normalize
 from pyg_sgm.ops._blocks import (
     MAX_MEMORY,
     SortedGraphs,
@@ -27,67 +22,6 @@ from pyg_sgm.ops._packed import Packed
 from pyg_sgm.ops._products import row_products
 
 Head = Callable[[Tensor, Tensor], Tensor]
-
-
-def cross_match_pairs(
-    x: Packed,
-    y: Packed,
-    x_index: Tensor,
-    y_index: Tensor,
-    x_beta: Tensor,
-    y_beta: Tensor,
-    x_weight: Tensor,
-    y_weight: Tensor,
-    attention: bool = True,
-) -> tuple[Tensor, Tensor]:
-    r"""Matching vectors of given pairs of graphs (HOAD, eq. 4 to 7 and 9)
-
-    .. math::
-        \bar{m}^x_k = \sum_{i} \beta^x_i \cos(W^x_k \circ x_i, W^x_k \circ \tilde{x}_i), \qquad
-        \bar{m}^y_k = \sum_{j} \beta^y_j \cos(W^y_k \circ y_j, W^y_k \circ \tilde{y}_j)
-
-    with :math:`\tilde{x}_i` the mean of the other graph's nodes by attention
-    (:func:`cross_attention`). A node that attends to nothing adds nothing, and a
-    graph without nodes gives zeros.
-
-    Args:
-        x (Packed): Nodes of the images' graphs.
-        y (Packed): Nodes of the texts' graphs.
-        x_index (LongTensor): Image of every pair.
-        y_index (LongTensor): Text of every pair.
-        x_beta (Tensor): Weight of every node in the sum (eq. 8).
-        y_beta (Tensor): The same for the texts.
-        x_weight (Tensor): Perspectives of the images' side.
-        y_weight (Tensor): Perspectives of the texts' side.
-        attention (bool): If set to :obj:`False`, a node sees the plain mean of the other graph
-            instead (the ablation without cross-graph attention). (default: :obj:`True`)
-
-    Shapes:
-        - **input:** x_index and y_index :math:`(P)`, x_beta :math:`(N_x)`, y_beta :math:`(N_y)`,
-          x_weight and y_weight :math:`(L, F)`
-        - **output:** two tensors :math:`(P, L)`, of the images' and of the texts' side
-
-    Example:
-        >>> import torch
-        >>> graph = Packed(torch.eye(2), torch.tensor([0, 2]))
-        >>> zero, half, weight = torch.tensor([0]), torch.tensor([0.5, 0.5]), torch.ones(1, 2)
-        >>> cross_match_pairs(graph, graph, zero, zero, half, half, weight, weight)
-        (tensor([[1.]]), tensor([[1.]]))
-    """
-    x_nodes, _ = x.padded(x_index)  # [num_pairs, n, dim]
-    y_nodes, _ = y.padded(y_index)  # [num_pairs, k, dim]
-    x_share, _ = Packed(x_beta[:, None], x.ptr).padded(x_index)  # [num_pairs, n, 1]
-    y_share, _ = Packed(y_beta[:, None], y.ptr).padded(y_index)
-    if attention:
-        alpha = cross_attention(x_nodes, y_nodes)  # [num_pairs, n, k]
-    else:
-        alpha = x_nodes.new_ones(*x_nodes.shape[:2], y_nodes.size(1))
-    # A cosine does not see the length of its arguments, so eq. 5 needs no division.
-    x_seen = alpha @ y_nodes
-    y_seen = alpha.transpose(1, 2) @ x_nodes
-    x_match = (x_share * multi_perspective_cosine(x_nodes, x_seen, x_weight)).sum(1)
-    y_match = (y_share * multi_perspective_cosine(y_nodes, y_seen, y_weight)).sum(1)
-    return x_match, y_match
 
 
 def cross_match(
@@ -271,7 +205,8 @@ def _score(image: _Side, text: _Side, head: Head, attention: bool) -> Tensor:
     """Scores ``[num_images, num_texts]`` of a block of pairs; with gradients, of its inputs only
     are kept."""
     if torch.is_grad_enabled():
-        return checkpoint(_score_block, image, text, head, attention, use_reentrant=False)
+        scores: Tensor = checkpoint(_score_block, image, text, head, attention, use_reentrant=False)
+        return scores
     return _score_block(image, text, head, attention)
 
 
@@ -303,7 +238,7 @@ def _score_block(image: _Side, text: _Side, head: Head, attention: bool) -> Tens
 
 def _products(x: Tensor, square: Tensor) -> Tensor:
     """:math:`x S^\\top` for a batch ``[*, dim]`` of rows."""
-    return row_products(x.flatten(0, 1), square).unflatten(0, x.shape[:2])
+    return row_products(x.flatten(0, 1), square).view(*x.shape[:2], -1)
 
 
 def _cosine(product: Tensor, square: Tensor) -> Tensor:

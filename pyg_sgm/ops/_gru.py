@@ -1,5 +1,6 @@
 """Recurrence of a GRU over packed sequences."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -43,7 +44,8 @@ def gru(gates: Tensor, weight: Tensor, bias: Tensor, batch_sizes: list[int]) -> 
         >>> states.shape
         torch.Size([2, 5, 4])
     """
-    return _GRU.apply(gates, weight, bias, batch_sizes)
+    apply: Callable[..., Tensor] = _GRU.apply
+    return apply(gates, weight, bias, batch_sizes)
 
 
 class _GRU(torch.autograd.Function):

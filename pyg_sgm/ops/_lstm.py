@@ -1,5 +1,6 @@
 """Recurrence of an LSTM over packed sequences."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -38,7 +39,8 @@ def lstm(gates: Tensor, weight: Tensor, bias: Tensor, batch_sizes: list[int]) ->
         >>> states.shape
         torch.Size([2, 5, 4])
     """
-    return _LSTM.apply(gates, weight, bias, batch_sizes)
+    apply: Callable[..., Tensor] = _LSTM.apply
+    return apply(gates, weight, bias, batch_sizes)
 
 
 class _LSTM(torch.autograd.Function):

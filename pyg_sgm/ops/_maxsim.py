@@ -1,5 +1,6 @@
 """All-pairs similarity of node sets by their best matches."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -81,10 +82,10 @@ def maxsim(
         if kernels.available(x, dtype):
             from pyg_sgm.ops.kernels.maxsim import MaxSim
 
-            scores = MaxSim.apply(x.to(dtype), x_ptr, y.to(dtype), y_ptr, weight)
-        else:
-            scores = _MaxSim.apply(x, x_ptr, y, y_ptr, weight, dtype, max_memory)
-        return scores.t()
+            kernel: Callable[..., Tensor] = MaxSim.apply
+            return kernel(x.to(dtype), x_ptr, y.to(dtype), y_ptr, weight).t()
+        blocks: Callable[..., Tensor] = _MaxSim.apply
+        return blocks(x, x_ptr, y, y_ptr, weight, dtype, max_memory).t()
 
 
 class _Plan:

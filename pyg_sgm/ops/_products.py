@@ -1,11 +1,13 @@
 """Products of rows with rows, the arithmetic that all scorers are made of."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 # PyTorch hands float32 products on a CPU to its BLAS, which is half as fast as oneDNN on some
 # processors (MKL on AMD's). Without the operator, or gradients needed, it is torch.mm.
-_onednn = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+_onednn: Callable[..., Tensor] | None = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
 def row_products(x: Tensor, y: Tensor) -> Tensor:

@@ -7,8 +7,7 @@ beat every negative similarity, so here it is :math:`-\\infty`.
 
 import torch
 from torch import Tensor
-from torch_geometric.utils import segment
-from torch_geometric.utils import softmax as _softmax
+from torch_geometric.utils import segment, softmax
 
 
 def segment_sum(x: Tensor, ptr: Tensor) -> Tensor:
@@ -23,7 +22,7 @@ def segment_sum(x: Tensor, ptr: Tensor) -> Tensor:
         >>> segment_sum(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0, 2, 2, 3]))
         tensor([3., 0., 4.])
     """
-    return segment(x, ptr, reduce="sum")
+    return _segment(x, ptr, "sum")
 
 
 def segment_mean(x: Tensor, ptr: Tensor) -> Tensor:
@@ -38,7 +37,7 @@ def segment_mean(x: Tensor, ptr: Tensor) -> Tensor:
         >>> segment_mean(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0, 2, 2, 3]))
         tensor([1.5000, 0.0000, 4.0000])
     """
-    return segment(x, ptr, reduce="mean")
+    return _segment(x, ptr, "mean")
 
 
 def segment_max(x: Tensor, ptr: Tensor) -> Tensor:
@@ -53,7 +52,7 @@ def segment_max(x: Tensor, ptr: Tensor) -> Tensor:
         >>> segment_max(torch.tensor([-1.0, -2.0, -4.0]), torch.tensor([0, 2, 2, 3]))
         tensor([-1., -inf, -4.])
     """
-    return segment(x, ptr, reduce="max").masked_fill(_is_empty(x, ptr), -torch.inf)
+    return _segment(x, ptr, "max").masked_fill(_is_empty(x, ptr), -torch.inf)
 
 
 def segment_logsumexp(x: Tensor, ptr: Tensor) -> Tensor:
@@ -88,7 +87,13 @@ def segment_softmax(x: Tensor, ptr: Tensor) -> Tensor:
         >>> segment_softmax(torch.tensor([0.0, 0.0, 5.0]), torch.tensor([0, 2, 2, 3]))
         tensor([0.5000, 0.5000, 1.0000])
     """
-    return _softmax(x, ptr=ptr)
+    out: Tensor = softmax(x, ptr=ptr)
+    return out
+
+
+def _segment(x: Tensor, ptr: Tensor, reduce: str) -> Tensor:
+    out: Tensor = segment(x, ptr, reduce=reduce)
+    return out
 
 
 def _is_empty(x: Tensor, ptr: Tensor) -> Tensor:

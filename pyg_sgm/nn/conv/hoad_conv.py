@@ -55,7 +55,8 @@ class RelationConv(MessagePassing):
         size = (x_object.size(0), x_relation.size(0))
         subject = self.propagate(subject_of, x=x_object, size=size)  # [num_relations, channels]
         object = self.propagate(has_object.flip(0), x=x_object, size=size)
-        return self.mlp(torch.cat([subject, object, x_relation], dim=-1))
+        out: Tensor = self.mlp(torch.cat([subject, object, x_relation], dim=-1))
+        return out
 
     def message(self, x_j: Tensor) -> Tensor:
         return x_j
@@ -108,10 +109,12 @@ class AttributeConv(MessagePassing):
         _reset(self.mlp)
 
     def forward(self, x: tuple[Tensor, Tensor], describes: Tensor) -> Tensor:
-        return self.propagate(describes, x=x, size=(x[0].size(0), x[1].size(0)))
+        out: Tensor = self.propagate(describes, x=x, size=(x[0].size(0), x[1].size(0)))
+        return out
 
     def message(self, x_i: Tensor, x_j: Tensor) -> Tensor:
-        return self.mlp(torch.cat([x_i, x_j], dim=-1))
+        out: Tensor = self.mlp(torch.cat([x_i, x_j], dim=-1))
+        return out
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.in_channels}, {self.out_channels})"

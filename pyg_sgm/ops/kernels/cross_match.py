@@ -158,4 +158,4 @@ def _side(nodes: Packed, beta: Tensor, square: Tensor) -> tuple[Tensor, ...]:
 
 def _block(size: int) -> int:
     """The block that holds ``size``: a power of two, as the tensor cores want it."""
-    return max(16, triton.next_power_of_2(size))
+    return max(16, 1 << (size - 1).bit_length())
