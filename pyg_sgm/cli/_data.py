@@ -159,7 +159,7 @@ def data_name(data: str | None, pixels: Pixels | None, run: Path) -> str:
     if data is None:
         if captions is not None:
             raise ValueError("--captions without --data")
-        known = read_run(run).get(SOURCE)
+        known: str | None = read_run(run).get(SOURCE)
         if known is None:
             raise ValueError(f"{run} does not say what it was trained on: give --data")
         return known

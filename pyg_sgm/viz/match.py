@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyg_sgm.data import ImageRecord
 from pyg_sgm.models.explanation import Match, object_names
 from pyg_sgm.retrieval import Explanation
-from pyg_sgm.viz._figure import FAINT, GRAY, INK, finish, grid, new_figure, read_pixels
+from pyg_sgm.viz._figure import FAINT, GRAY, INK, finish, new_figure, read_pixels
+from pyg_sgm.viz._layout import WIDTH, Canvas, Labels, Word, rows_of_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 # Dark enough to be read as text on white, and apart for the common kinds of color blindness.
 COLORS = ("#0072b2", "#c44e00", "#00775a", "#a6317f", "#7a5c00", "#5a4fcf", "#b3261e", "#3f6f21")
-WIDTH = 10.0  # inches
-MAX_ROWS = 4  # of words
 MAX_TRIPLETS = 6
 MAX_LINES = 12  # from words
 WEAK = 0.15  # share of the strongest match of a level, below which a match is only gray
@@ -63,8 +61,8 @@ def draw_match(
     # Objects that search for words would be lines from every box.
     matches = [match for match in explanation.matches if match.level != "reverse"]
     explanation = replace(explanation, matches=matches)
-    canvas = _Canvas.of(explanation.image, pixels)
-    words = _rows_of_words(explanation)
+    canvas = Canvas.of(explanation.image, pixels)
+    words = rows_of_words(explanation.text.words)
     triplets = [m for m in explanation.matches if m.text_kind == "triplet"]
     triplets = sorted(triplets, key=lambda m: -m.contribution)[:MAX_TRIPLETS]
     # One unit is one inch: the canvas, then triplets above and words below it.
@@ -83,47 +81,6 @@ def draw_match(
     _draw_words(axes, canvas, explanation, words, colors)
     _draw_triplets(axes, canvas, explanation, triplets)
     return finish(figure, path)
-
-
-@dataclass(frozen=True)
-class _Canvas:
-    """Where the image lies in the picture, and its objects within it, all in inches."""
-
-    left: float
-    width: float
-    height: float
-    boxes: np.ndarray  # [num_objects, 4], x1 y1 x2 y2 with y upwards
-
-    @classmethod
-    def of(cls, image: ImageRecord, pixels: np.ndarray | None) -> _Canvas:
-        size = image.size or (4.0, 3.0)
-        if pixels is not None:
-            size = (pixels.shape[1], pixels.shape[0])
-        height = min(5.6, WIDTH * size[1] / size[0])
-        width = min(WIDTH, height * size[0] / size[1])
-        left = (WIDTH - width) / 2
-        boxes = grid(len(image.objects)) if image.boxes is None else np.asarray(image.boxes)
-        x, y = left + boxes[:, 0::2] * width, (1 - boxes[:, 1::2]) * height
-        return cls(left, width, height, np.stack([x[:, 0], y[:, 1], x[:, 1], y[:, 0]], axis=1))
-
-    def draw(self, axes: Axes, pixels: np.ndarray | None) -> None:
-        from matplotlib.patches import Rectangle
-
-        extent = (self.left, self.left + self.width, 0.0, self.height)
-        if pixels is None:
-            frame = Rectangle((self.left, 0), self.width, self.height, fc="#f7f7f5", ec=FAINT)
-            axes.add_patch(frame)
-        else:
-            axes.imshow(pixels, extent=extent, aspect="auto", alpha=0.75, interpolation="bicubic")
-
-    def middle(self, obj: int) -> tuple[float, float]:
-        x1, y1, x2, y2 = self.boxes[obj]
-        return (x1 + x2) / 2, (y1 + y2) / 2
-
-    def between(self, one: int, other: int) -> tuple[float, float]:
-        """The point midway between the middles of two objects."""
-        (ax, ay), (bx, by) = self.middle(one), self.middle(other)
-        return (ax + bx) / 2, (ay + by) / 2
 
 
 def _strength(match: Match, matches: list[Match]) -> float:
@@ -151,7 +108,7 @@ def _colors(matches: list[Match]) -> dict[int, str]:
 
 def _draw_boxes(
     axes: Axes,
-    canvas: _Canvas,
+    canvas: Canvas,
     explanation: Explanation,
     colors: dict[int, str],
     triplets: list[Match],
@@ -159,7 +116,7 @@ def _draw_boxes(
     from matplotlib.patches import Rectangle
 
     related: set[int] = set()
-    labels = _Labels()
+    labels = Labels()
     for (s, o), predicates in _related(explanation, triplets).items():
         related |= {s, o}
         labels.take(predicates, *canvas.between(s, o))
@@ -181,82 +138,11 @@ def _draw_boxes(
         )  # fmt: skip
 
 
-class _Labels:
-    """Places labels at a corner of their boxes that no other label has taken."""
-
-    HEIGHT = 0.22
-
-    def __init__(self) -> None:
-        self._taken: list[tuple[float, float, float]] = []  # left end, right end, upper edge
-
-    def take(self, label: str, x: float, y: float) -> None:
-        """Keeps the place of a label whose middle is given."""
-        half = self._width(label) / 2
-        self._taken.append((x - half, x + half, y + self.HEIGHT / 2))
-
-    def place(self, label: str, box: np.ndarray) -> tuple[float, float]:
-        """Left end and upper edge of the label of a box."""
-        x1, y1, x2, y2 = (float(value) for value in box)
-        width = self._width(label)
-        corners = [
-            (x, y)
-            for y in (y2, y2 + self.HEIGHT, y1 + self.HEIGHT, y1, (y1 + y2 + self.HEIGHT) / 2)
-            for x in (x1, x2 - width)
-        ]
-        x, y = next((corner for corner in corners if self._free(*corner, width)), corners[0])
-        self._taken.append((x, x + width, y))
-        return x, y
-
-    @staticmethod
-    def _width(label: str) -> float:
-        return 0.095 * len(label) + 0.08
-
-    def _free(self, x: float, y: float, width: float) -> bool:
-        return not any(
-            x < right and left < x + width and abs(y - at) < self.HEIGHT
-            for left, right, at in self._taken
-        )
-
-
-@dataclass(frozen=True)
-class _Word:
-    index: int
-    text: str
-    x: float
-    y: float
-
-
-def _rows_of_words(explanation: Explanation) -> list[list[_Word]]:
-    """The words in rows that fit the width; what is beyond the last row is left out."""
-    rows: list[list[tuple[int, str, float]]] = [[]]
-    used = 0.0
-    words = [w if len(w) <= 24 else w[:23] + "…" for w in explanation.text.words]
-    for i, word in enumerate(words):
-        width = max(0.108 * len(word), 0.3) + 0.22
-        if used + width > WIDTH and rows[-1]:
-            if len(rows) == MAX_ROWS:
-                rows[-1][-1] = (-1, "…", 0.3)
-                break
-            rows.append([])
-            used = 0.0
-        rows[-1].append((i, word, width))
-        used += width
-    placed = []
-    for number, row in enumerate(rows):
-        x = (WIDTH - sum(width for _, _, width in row)) / 2
-        line = []
-        for i, word, width in row:
-            line.append(_Word(i, word, x + width / 2, -0.75 - 0.62 * number))
-            x += width
-        placed.append(line)
-    return placed
-
-
 def _draw_words(
     axes: Axes,
-    canvas: _Canvas,
+    canvas: Canvas,
     explanation: Explanation,
-    rows: list[list[_Word]],
+    rows: list[list[Word]],
     colors: dict[int, str],
 ) -> None:
     match_of = {m.text_index: m for m in explanation.matches if m.text_kind == "word"}
@@ -268,7 +154,7 @@ def _draw_words(
         if match is not None and word.index in joined:
             color, target = INK, _between(canvas, explanation, match)
             if match.image_kind == "object":
-                color, target = colors[match.image_index], _foot(canvas, match.image_index, word.x)
+                color, target = colors[match.image_index], canvas.foot(match.image_index, word.x)
             _line(axes, (word.x, word.y + 0.2), target, color, strength)
         axes.text(
             word.x, word.y, word.text, color=color, fontsize=11, ha="center", zorder=8,
@@ -281,7 +167,7 @@ def _draw_words(
 
 
 def _draw_triplets(
-    axes: Axes, canvas: _Canvas, explanation: Explanation, triplets: list[Match]
+    axes: Axes, canvas: Canvas, explanation: Explanation, triplets: list[Match]
 ) -> None:
     from matplotlib.patches import FancyArrowPatch
 
@@ -328,14 +214,7 @@ def _halo(width: float) -> list[Any]:
     return [withStroke(linewidth=width + 1.4, foreground="white", alpha=0.6)]
 
 
-def _foot(canvas: _Canvas, obj: int, x: float) -> tuple[float, float]:
-    """The point of a box's lower edge that is nearest to ``x``."""
-    x1, y1, x2, _ = canvas.boxes[obj]
-    inset = 0.15 * (x2 - x1)
-    return float(np.clip(x, x1 + inset, x2 - inset)), float(y1)
-
-
-def _between(canvas: _Canvas, explanation: Explanation, match: Match) -> tuple[float, float]:
+def _between(canvas: Canvas, explanation: Explanation, match: Match) -> tuple[float, float]:
     """The middle of a match's object, or between the two objects of its relation."""
     if match.image_kind == "object":
         return canvas.middle(match.image_index)
