@@ -170,7 +170,7 @@ def _evaluate(matcher: SceneGraphMatcher, dev: SceneGraphDataset) -> dict:
 
 
 def _probe_in_percent(probe: Probe) -> dict:
-    shares = {"accuracy": probe.accuracy, "control": probe.control}
+    shares = {"margin": probe.margin, "accuracy": probe.accuracy, "control": probe.control}
     percent = {name: None if share is None else 100 * share for name, share in shares.items()}
     return {**percent, "cases": len(probe.cases)}
 
@@ -190,16 +190,18 @@ def _print_row(table: str, row: str, runs: list[dict]) -> None:
 
 
 def _print_probe(table: str, row: str, probes: list[dict]) -> None:
-    """Percent of true captions ahead of false ones, with their image and with another: mean,
+    """Percent of true captions ahead of false ones, with their image and with the others: mean,
     smallest and largest of the seeds."""
     for kind, first in probes[0].items():
+        if first["margin"] is None:
+            continue
         cells = []
-        for name in ("accuracy", "control"):
+        for name in ("margin", "accuracy", "control"):
             values = [probe[kind][name] for probe in probes]
             cells.append(f"{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})")
         print(
-            f"  {table}, {row}: {kind} {cells[0]}, with another image {cells[1]}, "
-            f"{first['cases']} captions",
+            f"  {table}, {row}: {kind} margin {cells[0]}, with its image {cells[1]}, with others "
+            f"{cells[2]}, {first['cases']} captions",
             flush=True,
         )
 

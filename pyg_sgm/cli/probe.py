@@ -32,12 +32,15 @@ def probe(
     seed: int = 0,
     json: JsonFile = None,
 ) -> None:
-    """Print how often a true caption scores higher with its image than the same caption with
-    subject and object swapped, another predicate, or another attribute.
+    """Print how much more often a true caption scores higher than a false one with its own image
+    than with the other images.
 
-    Chance is 50 %; a tie counts half, and a model that sees a bag of words ties on every swap. The
-    column "another image" scores the same captions with an image that is not theirs: what is above
-    50 % there, the captions give away by themselves.
+    The false captions are made by rule from the true ones: subject and object swapped (anywhere, or
+    only where either could do it to the other), another predicate, attribute or number, a short
+    true caption with one wrong detail, an object that is not there. Some sound odd; what that gives
+    away, the column "other images" tells, which scores the same captions with every image that is
+    not theirs. Chance is 50 %, a tie counts half, and a model that sees a bag of words ties on
+    every swap.
 
     Parameters
     ----------
@@ -48,8 +51,8 @@ def probe(
     seed
         Of the edits.
     json
-        File for the results of every kind, - for the standard output: accuracy and control
-        (another image), as fractions, and the number of cases.
+        File for the results of every kind, - for the standard output: margin, half of its 95 %
+        interval, accuracy and control (other images), as fractions, and the number of cases.
     """
     from pyg_sgm.evaluation import probe_relations
     from pyg_sgm.retrieval import with_parses
@@ -70,13 +73,16 @@ def probe(
 
 
 def _table(probes: list[Probe], title: str) -> Table:
-    table = Table(title=title, caption="chance: 50.0", title_justify="left")
+    table = Table(title=title, caption="chance: margin 0.0, own image 50.0", title_justify="left")
     table.add_column("the false caption", no_wrap=True)
-    for column in ("true one first, %", "another image, %", "cases"):
+    for column in ("margin, %", "own image, %", "other images, %", "cases"):
         table.add_column(column, justify="right")
     for one in probes:
+        margin = "-"
+        if one.margin is not None and one.interval is not None:
+            margin = f"{100 * one.margin:.1f} ± {100 * one.interval:.1f}"
         shares = ("-" if n is None else f"{100 * n:.1f}" for n in (one.accuracy, one.control))
-        table.add_row(_name(one), *shares, f"{len(one.cases):,}")
+        table.add_row(_name(one), margin, *shares, f"{len(one.cases):,}")
     return table
 
 

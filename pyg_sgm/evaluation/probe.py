@@ -10,18 +10,20 @@ from torch import Tensor
 
 from pyg_sgm.data import TextRecord
 from pyg_sgm.datasets import SceneGraphDataset
-from pyg_sgm.metrics import pair_accuracy
-from pyg_sgm.text import EDITS, EditKind, edit_texts
+from pyg_sgm.metrics import pair_wins
+from pyg_sgm.text import EDITS, Edit, EditKind, make_edits, reversible_pairs
+
+AT_ONCE = 1024  # cases
 
 
-class PairScorer(Protocol):
+class Scorer(Protocol):
     """What is asked of a matcher: :class:`~pyg_sgm.retrieval.SceneGraphMatcher` has it."""
 
     def encode_images(self, images: SceneGraphDataset, /) -> Any: ...
 
     def encode_texts(self, texts: list[TextRecord], /) -> Any: ...
 
-    def score_pairs(self, images: Any, texts: Any, image_of_text: Tensor, /) -> Tensor: ...
+    def score(self, images: Any, texts: Any, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -29,38 +31,56 @@ class Probe:
     """How often a matcher prefers true captions to false ones; chance is 0.5.
 
     Args:
-        kind: What the false captions get wrong; see :func:`pyg_sgm.text.edit_texts`.
+        kind: What the false captions get wrong; see :func:`pyg_sgm.text.make_edits`.
         accuracy: Share of the cases in which the true caption scores higher with its image; a
             tie counts half. :obj:`None` without a case.
-        control: The same with another image in place of its own: what the captions give away by
-            themselves, because one of them sounds odd. :obj:`None` without another image.
+        control: The same with every other image in place of its own, the mean of all: what the
+            captions give away by themselves, because one of them sounds odd. :obj:`None` without
+            another image.
+        margin: Accuracy minus control: what the matcher reads from the image.
+        interval: Half of the width of the margin's 95 % interval over the cases.
         cases: The true and the false caption of every case.
     """
 
     kind: EditKind
     accuracy: float | None
     control: float | None
+    margin: float | None
+    interval: float | None
     cases: list[tuple[TextRecord, TextRecord]]
 
     def to_dict(self) -> dict[str, float | int | None]:
         """The shares and the number of cases, fit for JSON."""
         return {
+            "margin": self.margin,
+            "interval": self.interval,
             "accuracy": self.accuracy,
             "control": self.control,
             "cases": len(self.cases),
         }
 
 
-def probe_relations(matcher: PairScorer, dataset: SceneGraphDataset, seed: int = 0) -> list[Probe]:
+def probe_relations(
+    matcher: Scorer,
+    dataset: SceneGraphDataset,
+    seed: int = 0,
+    reversible: frozenset[tuple[str, str]] | None = None,
+) -> list[Probe]:
     """Scores true captions against false ones that differ from them in one thing.
 
-    A model that takes a caption for a bag of words gets 0.5 on swapped relations, exactly: both
+    The false captions are made by rule from the graphs of the true ones, and some sound odd ("a
+    hat in a man"). What that gives away is in the control, so the margin over it is what counts. A
+    model that takes a caption for a bag of words gets 0.5 on swapped relations, exactly: both
     captions have the same words, and both scores are the same.
 
     Args:
         matcher: A trained matcher.
-        dataset: Images, and texts whose graphs are known.
-        seed: Of the edits. (default: ``0``)
+        dataset: Images, and texts whose graphs are known. Images that cannot be read are left
+            out, and their texts.
+        seed: Of the edits. (default: :obj:`0`)
+        reversible: Pairs of nouns for swaps that sound as well as the truth, as a rule
+            :func:`~pyg_sgm.text.reversible_pairs` of the training captions.
+            (default: those of the captions of ``dataset``)
 
     Returns:
         One result per kind of edit.
@@ -72,39 +92,49 @@ def probe_relations(matcher: PairScorer, dataset: SceneGraphDataset, seed: int =
         >>> world = SceneWorld("train", num_images=24, captions_per_image=2)
         >>> matcher = SceneGraphMatcher("sgm", dim=16, hidden=16, embed=8)
         >>> matcher = matcher.fit(world, recipe=Recipe(epochs=1), progress=False)
-        >>> [probe.kind for probe in probe_relations(matcher, world)]
-        ['swapped_relation', 'replaced_predicate', 'replaced_attribute']
+        >>> [probe.kind for probe in probe_relations(matcher, world)][:3]
+        ['swapped_relation', 'swapped_reversible', 'replaced_predicate']
     """
-    images = matcher.encode_images(dataset)
-    return [_probe(matcher, images, dataset, kind, seed) for kind in EDITS]
+    if reversible is None:
+        reversible = reversible_pairs(dataset.texts)
+    images, of_text = matcher.encode_images(dataset), dataset.image_of_text.tolist()
+    probes = []
+    for kind in EDITS:
+        edits = make_edits(dataset.texts, of_text, kind, seed, reversible=reversible)
+        probes.append(_probe(matcher, images, kind, edits, dataset.image_of_text))
+    return probes
 
 
 def _probe(
-    matcher: PairScorer,
-    images: Any,
-    dataset: SceneGraphDataset,
-    kind: EditKind,
-    seed: int,
+    matcher: Scorer, images: Any, kind: EditKind, edits: list[Edit], image_of_text: Tensor
 ) -> Probe:
-    edits = edit_texts(dataset.texts, dataset.image_of_text.tolist(), kind, seed)
-    cases = [(dataset.texts[i], false) for i, false in edits.items()]
+    cases: list[tuple[TextRecord, TextRecord]] = []
+    own, others = [torch.zeros(0)], [torch.zeros(0)]
+    for first in range(0, len(edits), AT_ONCE):
+        some = edits[first : first + AT_ONCE]
+        texts = matcher.encode_texts([text for edit in some for text in (edit.true, edit.false)])
+        scores = matcher.score(images, texts)  # [num_images, num_edits * 2], true and false in turn
+        wins = pair_wins(scores[:, ::2], scores[:, 1::2])
+        row = image_of_text[[edit.index for edit in some]]
+        # An image that cannot be read scores minus infinity, and is nobody's image.
+        seen = (scores > -torch.inf).any(dim=1)
+        kept = seen[row]
+        right = wins[row, torch.arange(len(some))]
+        cases += [(e.true, e.false) for e, there in zip(some, kept.tolist(), strict=True) if there]
+        own.append(right[kept])
+        others.append(((wins[seen].sum(dim=0) - right) / (seen.sum() - 1))[kept])
+    accuracy, control = torch.cat(own), torch.cat(others)
     if not cases:
-        return Probe(kind, None, None, cases)
-    texts = matcher.encode_texts([text for case in cases for text in case])
-    # [num_cases * 2], true and false in turn
-    own = dataset.image_of_text[list(edits)].repeat_interleave(2)
-    # Half the images away: images beside each other may be alike.
-    others = (own + len(images) // 2) % len(images)
-    scores = [matcher.score_pairs(images, texts, image) for image in (own, others)]
-    # Images that cannot be read score minus infinity with any text.
-    read = scores[0][::2] > -torch.inf
-    cases = [case for case, kept in zip(cases, read.tolist(), strict=True) if kept]
-    accuracy, control = (_accuracy(each, read) for each in scores)
-    return Probe(kind, accuracy, control if len(images) > 1 else None, cases)
-
-
-def _accuracy(scores: Tensor, read: Tensor) -> float | None:
-    """Share of the pairs of images that could be read, whose true caption scores higher."""
-    true, false = scores[::2], scores[1::2]
-    there = read & (true > -torch.inf)
-    return pair_accuracy(true[there], false[there]) if there.any() else None
+        return Probe(kind, None, None, None, None, cases)
+    if control.isnan().any():  # there is no other image
+        return Probe(kind, float(accuracy.mean()), None, None, None, cases)
+    margin = accuracy - control
+    interval = 1.96 * margin.std(correction=0) / len(cases) ** 0.5
+    return Probe(
+        kind,
+        accuracy=float(accuracy.mean()),
+        control=float(control.mean()),
+        margin=float(margin.mean()),
+        interval=float(interval),
+        cases=cases,
+    )

@@ -18,6 +18,7 @@ from pyg_sgm.metrics.retrieval import (
     median_rank,
     metrics_of_ranks,
     pair_accuracy,
+    pair_wins,
     recall_at_k,
     retrieval_metrics,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "median_rank",
     "metrics_of_ranks",
     "pair_accuracy",
+    "pair_wins",
     "parser_f1",
     "recall_at_k",
     "retrieval_metrics",

@@ -175,8 +175,26 @@ def pair_accuracy(true: Tensor, false: Tensor) -> float:
     """
     if true.shape != false.shape or true.dim() != 1 or not len(true):
         raise ValueError(f"expected two vectors of scores, got {[*true.shape]}, {[*false.shape]}")
+    return float(pair_wins(true, false).mean())
+
+
+def pair_wins(true: Tensor, false: Tensor) -> Tensor:
+    """1 where the first score of a pair is higher, 0.5 where both are equal up to rounding, else 0.
+
+    Args:
+        true (Tensor): Scores of what is right, of any shape.
+        false (Tensor): Scores of what is wrong, of that shape.
+
+    Raises:
+        ValueError: If a score is NaN.
+
+    Example:
+        >>> import torch
+        >>> pair_wins(torch.tensor([0.9, 0.3, 0.5]), torch.tensor([0.1, 0.3, 0.6]))
+        tensor([1.0000, 0.5000, 0.0000], dtype=torch.float64)
+    """
     if true.isnan().any() or false.isnan().any():
         raise ValueError("a score is NaN")
     # The same numbers summed in another order are not the same to the last bit.
     tie = true.isclose(false, rtol=1e-5, atol=1e-6)
-    return float((~tie & (true > false)).double().add(0.5 * tie.double()).mean())
+    return (~tie & (true > false)).double().add(0.5 * tie.double())

@@ -4,7 +4,16 @@ import importlib
 import warnings
 
 from pyg_sgm.text.cache import parse_texts
-from pyg_sgm.text.edits import EDITS, EditKind, edit_texts
+from pyg_sgm.text.edits import (
+    EDITS,
+    WORDINGS,
+    Edit,
+    EditKind,
+    Wording,
+    edit_texts,
+    make_edits,
+    reversible_pairs,
+)
 from pyg_sgm.text.encoder import TextEncoder, open_text_encoder
 from pyg_sgm.text.parsed_caption import ParsedCaption
 from pyg_sgm.text.parsing import Backend, parse, parse_batch, parse_stream
@@ -12,16 +21,21 @@ from pyg_sgm.text.vector_cache import word_features
 
 __all__ = [
     "EDITS",
+    "WORDINGS",
     "Backend",
+    "Edit",
     "EditKind",
     "ParsedCaption",
     "TextEncoder",
+    "Wording",
     "edit_texts",
+    "make_edits",
     "open_text_encoder",
     "parse",
     "parse_batch",
     "parse_stream",
     "parse_texts",
+    "reversible_pairs",
     "word_features",
 ]
 

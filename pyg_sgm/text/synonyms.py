@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pyg_sgm.data.records import phrase_words
-from pyg_sgm.text.word_lists import NUMBERS, words
+from pyg_sgm.text.word_lists import NUMBERS, pairs, words
 from pyg_sgm.text.words import noun_lemma, verb_lemma
 
 DETERMINERS = words("a an the another some one this that these those each") | NUMBERS.keys()
@@ -58,6 +58,26 @@ EXCLUSIVE = tuple(
         "1|one 2|two|both 3|three 4|four 5|five 6|six 7|seven 8|eight 9|nine 10|ten",
     )
 )
+# Words and prepositions of which each may stand for the other.
+_SAME_WORDS = (
+    "child|kid", "children|kids", "bicycle|bike", "bicycles|bikes", "sofa|couch", "sofas|couches",
+    "airplane|plane", "airplanes|planes", "ocean|sea", "television|tv", "large|big", "small|little",
+    "gray|grey", "beside|next to", "near|close to", "under|beneath", "above|over",
+    "on top of|atop", "rock|stone", "rocks|stones", "picture|photo", "pictures|photos",
+)  # fmt: skip
+REWORDINGS: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+for _line in _SAME_WORDS:
+    _phrases = [tuple(phrase.split()) for phrase in _line.split("|")]
+    REWORDINGS |= {one: [other for other in _phrases if other != one] for one in _phrases}
+# One name for nouns of the same thing.
+SAME_NOUN = pairs(
+    "kid:child bike:bicycle couch:sofa airplane:plane aircraft:plane tv:television puppy:dog "
+    "doggy:dog kitten:cat street:road roadway:road stone:rock boulder:rock photo:picture auto:car "
+    "automobile:car sidewalk:pavement lawn:grass forest:tree woods:tree ocean:water sea:water "
+    "lake:water river:water pond:water pool:water beach:sand tshirt:shirt t-shirt:shirt "
+    "blouse:shirt jersey:shirt jacket:coat cap:hat helmet:hat sunglasses:glass eyeglasses:glass "
+    "trousers:pants jeans:pants football:ball basketball:ball baseball:ball"
+)
 COLORS = frozenset[str]().union(*EXCLUSIVE[0])
 
 
@@ -76,6 +96,11 @@ def verb_form(word: str) -> str:
     if verb_lemma(word) == word:
         return "bare"
     return next((end for end in ("ing", "s") if word.endswith(end)), "ed")
+
+
+def is_number(attribute: str) -> bool:
+    """Whether an attribute is a number, as digits or as a word."""
+    return any(attribute in group for group in EXCLUSIVE[-1])
 
 
 def sorts(attribute: str) -> set[int]:

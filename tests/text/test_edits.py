@@ -1,10 +1,21 @@
 """False captions by hand: words, graph and positions change together."""
 
+from random import Random
+
 import pytest
 
-from pyg_sgm.data import TextRecord, text_record
+from pyg_sgm.data import TextRecord, Vocabulary, pack_texts, text_record, validate
 from pyg_sgm.datasets import SceneWorld
-from pyg_sgm.text import EDITS, EditKind, edit_texts, parse
+from pyg_sgm.text import (
+    EDITS,
+    EditKind,
+    edit_texts,
+    make_edits,
+    parse,
+    reversible_pairs,
+)
+from pyg_sgm.text.edits.located import locate
+from pyg_sgm.text.edits.paraphrase import paraphrase
 
 RIDE = {"object": [[2], [6]], "attribute": [[1], [5]], "relation": [[3]]}
 
@@ -192,7 +203,10 @@ def test_numbers() -> None:
     assert attributes(false) == {("dog", "3")}
 
 
-@pytest.mark.parametrize("kind", EDITS)
+REVERSIBLE = frozenset({("man", "woman"), ("boy", "girl"), ("cat", "dog"), ("girl", "man")})
+
+
+@pytest.mark.parametrize("kind", ["swapped_relation", "replaced_predicate", "replaced_attribute"])
 def test_scene_world(kind: EditKind) -> None:
     world = SceneWorld("test", num_images=100, captions_per_image=3, feature_dim=0)
     images = world.image_of_text.tolist()
@@ -210,6 +224,138 @@ def test_scene_world(kind: EditKind) -> None:
         same = (triplets(edited) == triplets(true), attributes(edited) == attributes(true))
         assert same == (kind == "replaced_attribute", kind != "replaced_attribute")
         check_spans(edited)
+
+
+@pytest.mark.parametrize("kind", EDITS)
+def test_every_kind_is_sound(kind: EditKind) -> None:
+    """Graphs and positions fit their words, of the true side as well, and seeds repeat."""
+    world = SceneWorld("test", num_images=100, captions_per_image=3, feature_dim=0)
+    images = world.image_of_text.tolist()
+    pairs = reversible_pairs(world.texts, least=1, ratio=100)
+    edits = make_edits(world.texts, images, kind, reversible=pairs)
+    assert edits == make_edits(world.texts, images, kind, reversible=pairs)
+    assert bool(edits) == (kind != "replaced_count")  # this world does not count
+    words = Vocabulary([])
+    for edit in edits:
+        assert edit.true != edit.false
+        for text in (edit.true, edit.false):
+            check_spans(text)
+            assert text.id == world.texts[edit.index].id
+            validate(pack_texts([text], words)[0])
+
+
+def test_reversible_pairs_need_both_directions() -> None:
+    def said(count: int, *triplet: str) -> list[TextRecord]:
+        return [text_record(" ".join(triplet), relations=[triplet])] * count
+
+    texts = [
+        *said(15, "dog", "chases", "cat"), *said(5, "cat", "watches", "dog"),
+        *said(16, "man", "feeds", "bird"), *said(5, "bird", "watches", "man"),  # over three times
+        *said(9, "boy", "pushes", "girl"), *said(4, "girl", "pushes", "boy"),  # under five
+        *said(9, "cow", "near", "goat"), *said(9, "goat", "near", "cow"),  # holds both ways
+        *said(9, "man", "rides", "horses"),
+    ]  # fmt: skip
+    assert reversible_pairs(texts) == {("cat", "dog")}
+    assert reversible_pairs(texts, least=4) == {("cat", "dog"), ("boy", "girl")}
+    assert reversible_pairs(texts, ratio=4) == {("cat", "dog"), ("bird", "man")}
+
+
+def test_swaps_of_reversible_pairs_alone() -> None:
+    captions = ["a boy pushes a girl", "a man rides a horse", "a dog chases a cat near a girl"]
+    texts = [parse(caption).to_record() for caption in captions]
+    false = edit_texts(texts, [0, 1, 2], "swapped_reversible", reversible=REVERSIBLE)
+    assert false[0].caption == "a girl pushes a boy"
+    assert set(false) == {0, 2}
+    assert false[2].caption.startswith("a cat chases a dog")
+    with pytest.raises(ValueError, match="reversible_pairs"):
+        edit_texts(texts, [0, 1, 2], "swapped_reversible")
+
+
+def test_counts() -> None:
+    texts, images = corpus("two red cars", "three cars", "a blue car", "four cars")
+    false = edit_texts(texts, images, "replaced_count")
+    assert {texts[i].caption for i in false} == {"two red cars", "three cars", "four cars"}
+    assert false[0].caption in ("three red cars", "four red cars")
+    assert ("car", "red") in attributes(false[0])
+    assert false[0].spans is not None
+    assert false[0].words[false[0].spans["attribute"][0][0]] in ("three", "four")
+
+
+def test_half_truths() -> None:
+    texts, images = corpus(
+        "A woman in a red hat feeds a big horse near a barn.", "a woman wearing a scarf",
+        "a man on a bench", "a woman with a hat",
+    )  # fmt: skip
+    edits = {edit.index: edit for edit in make_edits(texts, images, "half_truth")}
+    true, false = edits[0].true, edits[0].false
+    assert true.caption in ("A woman in a red hat.", "A big horse near a barn.")
+    assert true.caption == "A woman in a red hat."  # of horses nothing else is said
+    assert false.caption == "A woman wearing a scarf in a red hat."  # and a hat is said here
+    assert triplets(false) == triplets(true) | {("woman", "wear", "scarf")}
+    assert attributes(true) == attributes(false) == {("hat", "red")}
+    for text in (true, false):
+        check_spans(text)
+    # Nothing that another caption of the photo says: there is nothing left to add.
+    together = [0 if "woman" in text.caption.lower() else 1 for text in texts]
+    assert not any(e.index == 0 for e in make_edits(texts, together, "half_truth"))
+
+
+def test_added_objects() -> None:
+    texts, images = corpus("A man rides a horse.", "a man walks a dog", "a woman with a horse")
+    false = edit_texts(texts, images, "added_object")
+    assert false[0].caption == "A man rides a horse with a dog nearby."
+    assert triplets(false[0]) == {("man", "ride", "horse"), ("man", "with", "dog")}
+    check_spans(false[0])
+    # Persons are one kind: "a woman" may be the man of another caption.
+    assert all("woman nearby" not in text.caption for text in false.values())
+    assert not edit_texts(texts, [0] * len(texts), "added_object")
+
+
+def test_wordings_of_the_true_side() -> None:
+    texts, images = corpus("a kid next to an elderly man riding a bike", "a girl leading a bike")
+    texts.append(parse("a child with an old man").to_record("0"))
+    images.append(0)
+    own = make_edits(texts, images, "replaced_predicate")
+    reworded = make_edits(texts, images, "replaced_predicate", wording="paraphrase")
+    others = make_edits(texts, images, "replaced_predicate", wording="other")
+    assert [edit.false for edit in own] == [edit.false for edit in reworded]
+    assert own[0].true == texts[0]
+    assert reworded[0].true.caption in (
+        "a child next to an elderly man riding a bike",
+        "a kid beside an elderly man riding a bike",
+        "a kid next to an elderly man riding a bicycle",
+    )
+    assert others[0].true == texts[-1]
+    with pytest.raises(ValueError, match="wording"):
+        make_edits(texts, images, "replaced_predicate", wording="odd")  # type: ignore[arg-type]
+
+
+def test_a_paraphrase_changes_graph_and_positions() -> None:
+    text = parse("three kids next to an old bike").to_record()
+    seen = set()
+    for seed in range(40):
+        edit = paraphrase(locate(text), Random(seed))
+        assert edit is not None
+        assert edit.spans is not None
+        assert [edit.words[at] for at in edit.spans["relation"][0]] in (["next", "to"], ["beside"])
+        assert edit.words[edit.spans["object"][1][0]] == edit.objects[1]
+        seen.add((edit.caption, *triplets(edit)))
+    assert seen == {
+        ("three children next to an old bike", ("child", "next to", "bike")),
+        ("three kids beside an old bike", ("kid", "beside", "bike")),
+        ("three kids next to an old bicycle", ("kid", "next to", "bicycle")),
+    }
+
+
+def test_false_captions_are_spelt_as_the_true_ones() -> None:
+    text = text_record(
+        "The boy's dog chases a cat .", ["boy", "dog", "cat"], [], [(1, "chase", 2)],
+        {"object": [[1], [3], [6]], "relation": [[4]], "attribute": []},
+    )  # fmt: skip
+    texts = [text, text, *[parse("a fox watching a cat").to_record()] * 2]
+    texts[2:] = [parse("a dog watches a cat").to_record("x")] * 2
+    false = edit_texts(texts, [0, 1, 2, 3], "replaced_predicate")[0]
+    assert false.caption == "The boy's dog watches a cat."
 
 
 def test_no_such_edit() -> None:

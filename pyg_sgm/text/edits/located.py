@@ -51,7 +51,14 @@ def is_run(span: Span) -> bool:
 
 
 def written(text: TextRecord, said: Sequence[str], **changes: object) -> TextRecord:
-    return replace(text, caption=" ".join(said), words=list(said), **changes)  # type: ignore[arg-type]
+    """The text with other words, its caption spelt as the old one is: with a capital and a full
+    stop if that has them."""
+    caption = " ".join(said).replace(" 's", "'s")
+    if text.caption[:1].isupper():
+        caption = caption[:1].upper() + caption[1:]
+    if text.caption.rstrip().endswith("."):
+        caption += "."
+    return replace(text, caption=caption, words=list(said), **changes)  # type: ignore[arg-type]
 
 
 def noun_phrase(it: Located, node: int) -> tuple[int, int] | None:

@@ -2,10 +2,58 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from pyg_sgm.data import TextRecord
 from pyg_sgm.text.edits.located import Located, noun_phrase, written
 from pyg_sgm.text.synonyms import AGREEING, is_mutual, is_plural, verb_form
 from pyg_sgm.text.words import noun_lemma
+
+
+def reversible_pairs(
+    texts: Sequence[TextRecord], least: int = 5, ratio: float = 3.0
+) -> frozenset[tuple[str, str]]:
+    """Pairs of nouns either of which does something to the other, such as dog and cat.
+
+    A relation counts if it does not hold in both directions by itself ("next to"). Of two such
+    nouns a swapped caption is as plausible as the true one: nothing but the image tells them apart.
+
+    Args:
+        texts: Texts with graphs, as a rule those of the training.
+        least: Times that each direction is said. (default: :obj:`5`)
+        ratio: One direction is said at most this many times as often as the other.
+            (default: :obj:`3.0`)
+
+    Returns:
+        The pairs, each in alphabetical order.
+
+    Example:
+        >>> from pyg_sgm.data import text_record
+        >>> chases = [("dog", "chases", "cat"), ("cat", "watches", "dog"), ("dog", "eats", "food")]
+        >>> texts = [text_record(" ".join(one), relations=[one]) for one in chases * 5]
+        >>> sorted(reversible_pairs(texts))
+        [('cat', 'dog')]
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    for text in texts:
+        for s, predicate, o in text.relations:
+            if not is_mutual(predicate):
+                counts[noun_lemma(text.objects[s]), noun_lemma(text.objects[o])] += 1
+    return frozenset(
+        (one, other)
+        for (one, other), count in counts.items()
+        if one < other
+        and min(count, counts[other, one]) >= least
+        and max(count, counts[other, one]) <= ratio * min(count, counts[other, one])
+    )
+
+
+def is_reversible(it: Located, relation: int, reversible: frozenset[tuple[str, str]]) -> bool:
+    """Whether subject and object of a relation are one of the pairs."""
+    s, _, o = it.text.relations[relation]
+    names = sorted(noun_lemma(it.text.objects[node]) for node in (s, o))
+    return (names[0], names[1]) in reversible
 
 
 def swap(it: Located, relation: int) -> TextRecord | None:
