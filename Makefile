@@ -8,7 +8,7 @@ WITHOUT_SCATTER := $(foreach room,ops nn models,tests/$(room) pyg_sgm/$(room)) \
 	--ignore=tests/ops/test_kernels.py --ignore=pyg_sgm/ops/kernels
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs linkcheck bench clean
+.PHONY: help demo test fuzz lint docs linkcheck bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -48,6 +48,11 @@ docs: $(VENV)/.docs  ## Build the documentation in docs/_build/html; warnings ar
 
 linkcheck: $(VENV)/.docs  ## Try every link of the documentation (needs the network)
 	$(BIN)/sphinx-build --builder linkcheck --quiet docs docs/_build/linkcheck
+
+FUZZ ?= 20000
+
+fuzz: $(VENV)/.dev  ## Open mutated files with every reader (minutes; FUZZ=number of inputs)
+	$(BIN)/python -m tests.fuzz.fuzz --inputs $(FUZZ)
 
 # Small sizes, minutes in all; the sizes of the reported figures are in each script's help.
 bench: $(VENV)/.dev  ## Run the speed benchmarks on small sizes

@@ -9,8 +9,17 @@ from torch_geometric.data import HeteroData
 from torch_geometric.typing import NodeType
 
 from pyg_sgm.data.ragged import Field, Ragged, Spans, Store
-from pyg_sgm.data.schema import IMAGE_EDGES, IMAGE_NODES, TEXT_EDGES, TEXT_NODES, is_text, validate
+from pyg_sgm.data.schema import (
+    IMAGE_EDGES,
+    IMAGE_NODES,
+    TEXT_EDGES,
+    TEXT_NODES,
+    VOCABULARY_OF,
+    is_text,
+    validate,
+)
 from pyg_sgm.data.storage import read_fields, write_fields
+from pyg_sgm.data.vocabulary import Vocabularies
 
 
 class GraphCollection:
@@ -121,6 +130,31 @@ class GraphCollection:
         for name, size in part.sizes.items():
             data[name] = size
         return data
+
+    def check(self, vocabularies: Vocabularies) -> "GraphCollection":
+        """The collection itself, if all its labels and words are of these vocabularies.
+
+        Args:
+            vocabularies (Vocabularies): Those of the model that is to take the graphs.
+
+        Raises:
+            ValueError: Naming the graph and the field of an index outside its vocabulary.
+        """
+        for (store, name), field in self.fields.items():
+            if name not in ("label", "token") or not isinstance(store, str):
+                continue
+            limit = len(vocabularies.words)
+            if not self.is_text:
+                limit = len(getattr(vocabularies, VOCABULARY_OF[store]))
+            bad = field.rows[field.spans.rows()] >= limit
+            if bad.any():
+                row = int(bad.nonzero()[0])
+                i = int(torch.searchsorted(field.spans.count.cumsum(0), row, right=True))
+                raise ValueError(
+                    f"graph {i} ({self.ids[i]!r}): {store}.{name}: an index outside the "
+                    f"vocabulary, which has {limit} words"
+                )
+        return self
 
     @classmethod
     def from_graphs(cls, graphs: Sequence[HeteroData]) -> "GraphCollection":

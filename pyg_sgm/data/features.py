@@ -34,7 +34,9 @@ class CheckedRows:
         return self._rows.shape
 
     def __getitem__(self, index: Tensor) -> Tensor:
-        value = torch.from_numpy(self._rows[index.numpy()]).float()
+        with np.errstate(over="ignore"):
+            # Also of another byte order.
+            value = torch.from_numpy(self._rows[index.numpy()].astype(np.float32))
         bad = first_bad_row(value)
         if bad is not None:
             raise ValueError(f"{self._source}: NaN or infinity in row {int(index[bad])}")
@@ -72,7 +74,8 @@ class FolderRows:
             array = open_npy(path)
             if array.shape != (int(self._ptr[file + 1] - self._ptr[file]), self._dim):
                 raise ValueError(f"{path}: has changed since it was opened")
-            value = torch.from_numpy(array[rows.numpy()].astype(np.float32))
+            with np.errstate(over="ignore"):
+                value = torch.from_numpy(array[rows.numpy()].astype(np.float32))
             bad = first_bad_row(value)
             if bad is not None:
                 raise ValueError(f"{path}: NaN or infinity in row {int(rows[bad])}")

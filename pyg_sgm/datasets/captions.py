@@ -149,11 +149,12 @@ def captioned(
             stacklevel=3,
         )
     new = {images[i].id: k for k, i in enumerate(kept)}
+    index = torch.tensor(kept, dtype=torch.long)
     return {
         "images": [images[i] for i in kept],
         "texts": [row.text for row in rows],
         "image_of_text": [new[row.image] for row in rows],
-        "features": {node: part.select(torch.tensor(kept)) for node, part in features.items()},
+        "features": {node: part.select(index) for node, part in features.items()},
         "skipped": skipped.records,
     }
 

@@ -7,7 +7,7 @@ from reprlib import repr as short
 from typing import Any
 
 from pyg_sgm.data import ImageRecord, TextRecord, image_record, text_record
-from pyg_sgm.data._checks import box_array
+from pyg_sgm.data._checks import box_array, texts
 from pyg_sgm.data.features import FeatureFile, check_feature_folder, feature_file, join_features
 from pyg_sgm.data.words import nfc
 from pyg_sgm.datasets._files.fields import field, names
@@ -84,7 +84,7 @@ class Flickr30kSGM(SceneGraphDataset):
         matching_path = find(root, f"caption_image_matching_flickr_{split}")
         matching = read_json(matching_path, dict)
         path = find(root, f"flickr30k_{split}_lowered_caps_data")
-        texts, image_of_text = [], []
+        captions, image_of_text = [], []
         for name, value in read_json(path, dict).items():
             with skipped.record(name):
                 image_id = matching.get(name)
@@ -96,12 +96,12 @@ class Flickr30kSGM(SceneGraphDataset):
                     raise ValueError(
                         f"{matching_path}: caption {name!r}: no image {image_id!r} in the data"
                     )
-                texts.append(_text(path, name, value))
+                captions.append(_text(path, name, value))
                 image_of_text.append(position[image_id])
-        skipped.report(root, len(texts))
+        skipped.report(root, len(captions))
         regions = {node: join_features(part) for node, part in files.items()}
         super().__init__(
-            images, texts, image_of_text, _labels(root), regions, skipped=skipped.records
+            images, captions, image_of_text, _labels(root), regions, skipped=skipped.records
         )
 
 
@@ -186,16 +186,23 @@ def _object(where: str, end: str, labels: list[str]) -> int:
 
 
 def _labels(root: Path) -> Labels:
-    vg = _optional(root, "VG-SGG-dicts-with-attri")
-    objects = _optional(root, "flickr30k_lowered_img_obj_word2idx") or vg.get("label_to_idx", {})
-    predicates = _optional(root, "flickr30k_lowered_img_pred_word2idx") or vg.get(
-        "predicate_to_idx", {}
+    vg = "VG-SGG-dicts-with-attri"
+    objects = _known(root, "flickr30k_lowered_img_obj_word2idx")
+    predicates = _known(root, "flickr30k_lowered_img_pred_word2idx")
+    return Labels(
+        objects or _known(root, vg, "label_to_idx"),
+        predicates or _known(root, vg, "predicate_to_idx"),
+        _known(root, vg, "attribute_to_idx"),
     )
-    return Labels(list(objects), list(predicates), list(vg.get("attribute_to_idx", {})))
 
 
-def _optional(root: Path, stem: str) -> dict:
+def _known(root: Path, stem: str, name: str | None = None) -> list[str]:
+    """The labels that an optional file maps to numbers, or an optional field of it."""
     try:
-        return read_json(find(root, stem), dict)
+        path = find(root, stem)
     except FileNotFoundError:
-        return {}
+        return []
+    content = read_json(path, dict)
+    if name is not None:
+        content = field(f"{path}", content, name, dict) if name in content else {}
+    return texts(content, f"{path}")

@@ -139,7 +139,7 @@ def image_graphs(
         ValueError: If they are something else, there is none, or none can be read.
     """
     if isinstance(images, GraphCollection):
-        return ImageGraphs(images.ids, images, torch.arange(len(images)))
+        return ImageGraphs(images.ids, images.check(vocabularies), torch.arange(len(images)))
     if isinstance(images, SceneGraphDataset):
         if any(needs_graph(image) for image in images.images):
             images = with_graphs(images, extractor=extractor())
@@ -148,7 +148,7 @@ def image_graphs(
         images = [images]
     items = list(images) if isinstance(images, Iterable) else [images]
     if _all_graphs(items):
-        graphs = GraphCollection.from_graphs(items)
+        graphs = GraphCollection.from_graphs(items).check(vocabularies)
         return ImageGraphs(graphs.ids, graphs, torch.arange(len(items)))
     for item in items:
         if not _is_image(item) or isinstance(item, HeteroData):
@@ -182,14 +182,14 @@ def text_graphs(
         return TextGraphs(pack_texts(records, vocabularies.words, features), records)
 
     if isinstance(texts, GraphCollection):
-        return TextGraphs(texts)
+        return TextGraphs(texts.check(vocabularies))
     if isinstance(texts, SceneGraphDataset):
         return packed(with_parses(texts).texts)
     if isinstance(texts, (str, TextRecord, HeteroData)):
         texts = [texts]
     items = list(texts) if isinstance(texts, Iterable) else [texts]
     if _all_graphs(items):
-        return TextGraphs(GraphCollection.from_graphs(items))
+        return TextGraphs(GraphCollection.from_graphs(items).check(vocabularies))
     for item in items:
         if not isinstance(item, (str, TextRecord)):
             raise ValueError(f"{_EXPECTED_TEXTS}, got {_kinds(items)}")

@@ -88,8 +88,8 @@ def with_graphs(
     images, features = _merged(
         dataset.images, dataset.features, (records, features), files.keys() - skipped, extractor
     )
-    return SceneGraphDataset(
-        images, dataset.texts, dataset.image_of_text, _labels(dataset.labels, extractor), features
+    return dataset.replace(
+        images=images, labels=_labels(dataset.labels, extractor), features=features
     )
 
 
@@ -127,12 +127,8 @@ def with_parses(
         return dataset
     with outside_autocast():
         parses = iter(parse_texts(plain, cache))
-    return SceneGraphDataset(
-        dataset.images,
-        [text if text.has_graph else next(parses) for text in dataset.texts],
-        dataset.image_of_text,
-        dataset.labels,
-        dataset.features,
+    return dataset.replace(
+        texts=[text if text.has_graph else next(parses) for text in dataset.texts]
     )
 
 

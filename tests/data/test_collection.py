@@ -1,4 +1,6 @@
+import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,9 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch_geometric.data import Batch, HeteroData
 
-from pyg_sgm.data import GraphCollection, Ragged
+from pyg_sgm.data import GraphCollection, Ragged, Vocabularies, Vocabulary
 from pyg_sgm.data.storage import FORMAT
-from tests.helpers.graphs import images, same, texts
+from tests.helpers.graphs import VOCABULARIES, images, same, texts
 
 
 @pytest.fixture(params=[images, texts])
@@ -168,3 +170,23 @@ def test_only_rows_of_the_batch_are_read() -> None:
     collection.fields["object", "x"] = Ragged(recorder, spans)
     collection.select([4, 2, 3]).batch([1])
     assert recorder.asked == [4]
+
+
+def test_labels_outside_a_vocabulary_are_named() -> None:
+    for graphs in (images(), texts()):
+        collection = GraphCollection.from_graphs(graphs)
+        assert collection.check(VOCABULARIES) is collection
+    few = Vocabularies(VOCABULARIES.words, Vocabulary([]), VOCABULARIES.predicates, Vocabulary([]))
+    with pytest.raises(ValueError, match=r"graph 1 \('image 3'\): object.label: .* has 1 words"):
+        GraphCollection.from_graphs(images()).select([1, 3]).check(few)
+    short = replace(VOCABULARIES, words=Vocabulary(["a", "dog"]))
+    with pytest.raises(ValueError, match=r"graph 3 \('3'\): attribute.label: an index outside"):
+        GraphCollection.from_graphs(texts()).check(short)
+
+
+def test_names_that_are_not_unicode(tmp_path: Path) -> None:
+    names = [os.fsdecode(b"caf\xe9.jpg"), "\ud800", "a\nb\u2028", "", "\u00fc"]
+    collection = GraphCollection.from_graphs(images())
+    collection.ids = names
+    collection.save(tmp_path / "c.safetensors")
+    assert GraphCollection.load(tmp_path / "c.safetensors").ids == names

@@ -95,6 +95,15 @@ def test_one_caption_per_image(tmp_path: Path, ids: list[str] | None) -> None:
     assert PrecomputedRegions(tmp_path, "train").num_images == 9
 
 
+def test_other_types_of_floats(tmp_path: Path) -> None:
+    for kind in ("<f2", ">f4", "<f8"):
+        np.save(make(tmp_path) / "dev_ims.npy", FEATURES.astype(kind))
+        data = PrecomputedRegions(tmp_path, "dev")
+        x = data.encode(data.vocabularies()).images[1]["object"].x
+        assert x.dtype == torch.float32
+        assert np.array_equal(x, FEATURES[1].astype(kind).astype(np.float32))
+
+
 @pytest.mark.parametrize("separator", ["\u2028", "\x85", "\x0c", "\x1d"])
 def test_only_line_feeds_end_a_line(tmp_path: Path, separator: str) -> None:
     make(tmp_path, ids=["7", "8", "9"])
