@@ -59,9 +59,9 @@ def scores_of(model: Matcher, images: GraphCollection, texts: GraphCollection) -
     """Scores of all images against all texts, ``[num_images, num_texts]``.
 
     Args:
-        model: The model, in evaluation mode.
-        images: Image graphs.
-        texts: Text graphs.
+        model (Matcher): The model, in evaluation mode.
+        images (GraphCollection): Image graphs.
+        texts (GraphCollection): Text graphs.
     """
     return model.score(model.encode_image(images.batch()), model.encode_text(texts.batch()))
 
@@ -75,7 +75,7 @@ def assert_graph_order_invariant(
         model (Matcher): In evaluation mode.
         images (GraphCollection): Some images.
         texts (GraphCollection): Some texts.
-        tol (float): Absolute tolerance. (default: :obj:`1e-5`)
+        tol (float, optional): Absolute tolerance. (default: :obj:`1e-5`)
 
     Raises:
         AssertionError: If a score differs by more than :obj:`tol`; so for all checks here.
@@ -93,10 +93,10 @@ def assert_batch_invariant(
     """Asserts that a pair scored alone scores as it does among others.
 
     Args:
-        model: The model, in evaluation mode.
-        images: Image graphs.
-        texts: Text graphs.
-        tol: Largest difference of two scores. (default: ``1e-5``)
+        model (Matcher): The model, in evaluation mode.
+        images (GraphCollection): Image graphs.
+        texts (GraphCollection): Text graphs.
+        tol (float, optional): Largest difference of two scores. (default: :obj:`1e-5`)
 
     Raises:
         AssertionError: If it does not hold.
@@ -116,10 +116,10 @@ def assert_node_order_invariant(
     gives the same scores.
 
     Args:
-        model: The model, in evaluation mode.
-        images: Image graphs.
-        texts: Text graphs.
-        tol: Largest difference of two scores. (default: ``1e-5``)
+        model (Matcher): The model, in evaluation mode.
+        images (GraphCollection): Image graphs.
+        texts (GraphCollection): Text graphs.
+        tol (float, optional): Largest difference of two scores. (default: :obj:`1e-5`)
 
     Raises:
         AssertionError: If it does not hold.

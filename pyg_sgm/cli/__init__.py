@@ -15,7 +15,8 @@ def main(tokens: Sequence[str] | None = None) -> None:
     and 130, SIGTERM one line and 143.
 
     Args:
-        tokens: The words of the command line. (default: those of the process)
+        tokens (list of str, optional): The words of the command line. (default: those of the
+            process)
     """
     stopped_by = [signal.SIGINT]
     try:

@@ -19,8 +19,8 @@ def turned_boxes(boxes: np.ndarray, orientation: int) -> np.ndarray:
     """Boxes of stored pixels in the image as it is shown, turned and mirrored.
 
     Args:
-        boxes: x1, y1, x2, y2 in ``[0, 1]`` of the stored pixels, ``[num_boxes, 4]``.
-        orientation: How the image is shown, 1 to 8 as EXIF numbers it.
+        boxes (ndarray): x1, y1, x2, y2 in ``[0, 1]`` of the stored pixels, ``[num_boxes, 4]``.
+        orientation (int): How the image is shown, 1 to 8 as EXIF numbers it.
 
     Example:
         >>> turned_boxes(np.array([[0, 0, 0.25, 0.5]]), orientation=6)  # the upper left corner

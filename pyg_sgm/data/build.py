@@ -58,16 +58,18 @@ def image_graph(
     """Builds the graph of one image.
 
     Args:
-        objects: Label of each object.
-        boxes: Box of each object, or :obj:`None`; see :func:`image_record`.
-        vocabularies: Labels to indices; unknown labels become index 0.
-        relations: ``(subject, predicate, object)`` by object indices. (default: ``()``)
-        attributes: ``(object, attribute)`` by object indices. (default: ``()``)
-        size: Width and height in the unit of the boxes. (default: :obj:`None`)
-        scores: Confidences per node type. (default: :obj:`None`)
-        features: Region features ``{"object": [num_objects, dim], "relation": [num_relations,
-            dim]}``. (default: :obj:`None`)
-        id: Name of the image. (default: ``""``)
+        objects (list of str): Label of each object.
+        boxes (array-like): Box of each object, or :obj:`None`; see :func:`image_record`.
+        vocabularies (Vocabularies): Labels to indices; unknown labels become index 0.
+        relations (list of tuple, optional): ``(subject, predicate, object)`` by object indices.
+            (default: :obj:`()`)
+        attributes (list of tuple, optional): ``(object, attribute)`` by object indices. (default:
+            :obj:`()`)
+        size (tuple, optional): Width and height in the unit of the boxes. (default: :obj:`None`)
+        scores (dict, optional): Confidences per node type. (default: :obj:`None`)
+        features (dict, optional): Region features ``{"object": [num_objects, dim], "relation":
+            [num_relations, dim]}``. (default: :obj:`None`)
+        id (str, optional): Name of the image. (default: :obj:`""`)
 
     Raises:
         ValueError: Naming image and field; see :func:`image_record`, and for features whose
@@ -106,14 +108,16 @@ def text_graph(
     """Builds the graph of one text.
 
     Args:
-        caption: The sentence, or its words.
-        words: Words to indices; unknown words become index 0.
-        objects: Phrase of each object. (default: ``()``)
-        attributes: ``(object, phrase)`` by object indices or names. (default: ``()``)
-        relations: ``(subject, phrase, object)`` by object indices or names. (default: ``()``)
-        spans: Words that each node comes from, per node type; see :func:`text_record`.
-            (default: :obj:`None`)
-        id: Name of the text. (default: ``""``)
+        caption (str or list of str): The sentence, or its words.
+        words (Vocabulary): Words to indices; unknown words become index 0.
+        objects (list of str, optional): Phrase of each object. (default: :obj:`()`)
+        attributes (list of tuple, optional): ``(object, phrase)`` by object indices or names.
+            (default: :obj:`()`)
+        relations (list of tuple, optional): ``(subject, phrase, object)`` by object indices or
+            names. (default: :obj:`()`)
+        spans (dict, optional): Words that each node comes from, per node type; see
+            :func:`text_record`. (default: :obj:`None`)
+        id (str, optional): Name of the text. (default: :obj:`""`)
 
     Raises:
         ValueError: Naming text and field; see :func:`text_record`.
@@ -139,10 +143,11 @@ def pack_images(
     """Builds the graphs of many images.
 
     Args:
-        records: One record per image. Boxes are kept if every image has them, and so are the
-            scores of a node type and sizes.
-        vocabularies: Labels to indices; unknown labels become index 0.
-        features: Region features of node types, one span per image. (default: none)
+        records (list of ImageRecord): One record per image. Boxes are kept if every image has them,
+            and so are the scores of a node type and sizes.
+        vocabularies (Vocabularies): Labels to indices; unknown labels become index 0.
+        features (dict, optional): Region features of node types, one span per image. (default:
+            none)
 
     Raises:
         ValueError: If features have another number of rows than an image has nodes, or are not
@@ -188,10 +193,10 @@ def pack_texts(
     """Builds the graphs of many texts.
 
     Args:
-        records: One record per text.
-        words: Words to indices; unknown words become index 0.
-        features: Features of node types, such as vectors of the ``"word"`` nodes, one span per
-            text. (default: none)
+        records (list of TextRecord): One record per text.
+        words (Vocabulary): Words to indices; unknown words become index 0.
+        features (dict, optional): Features of node types, such as vectors of the ``"word"`` nodes,
+            one span per text. (default: none)
 
     Raises:
         ValueError: If features have another number of rows than a text has nodes, or are not

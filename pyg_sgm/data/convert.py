@@ -31,7 +31,7 @@ def to_networkx(graph: HeteroData) -> nx.MultiDiGraph:
     :func:`from_networkx` restores empty ones too.
 
     Args:
-        graph: A valid scene graph.
+        graph (HeteroData): A valid scene graph.
 
     Raises:
         ValueError: If the graph is not valid; see :func:`validate`.
@@ -76,8 +76,8 @@ def from_networkx(graph: nx.MultiDiGraph) -> HeteroData:
     fields are those of the first node of each type.
 
     Args:
-        graph: Nodes with ``type`` and the fields of the schema, edges keyed by the name of their
-            type.
+        graph (nx.MultiDiGraph): Nodes with ``type`` and the fields of the schema, edges keyed by
+            the name of their type.
 
     Raises:
         ValueError: If a node has no known type or lacks a field, an edge joins the wrong types,

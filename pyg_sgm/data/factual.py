@@ -13,7 +13,7 @@ def read_scene_graph(text: str) -> dict[str, Any]:
     single one an object. Groups of another size are left out.
 
     Args:
-        text: Groups in round brackets whose parts are set off by ``" , "``.
+        text (str): Groups in round brackets whose parts are set off by ``" , "``.
 
     Returns:
         A mapping with the lists ``objects``, ``attributes`` and ``relations``.

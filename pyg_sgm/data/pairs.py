@@ -15,10 +15,10 @@ class PairBatch:
     """Some texts and the images they belong to, each image once.
 
     Args:
-        image: The union of the image graphs.
-        text: The union of the text graphs.
-        image_of_text: Position in this batch of each text's image, ``[num_texts]``.
-        image_index: Index in the whole set of each image of this batch, ``[num_images]``.
+        image (HeteroData): The union of the image graphs.
+        text (HeteroData): The union of the text graphs.
+        image_of_text (Tensor): Position in this batch of each text's image, ``[num_texts]``.
+        image_index (Tensor): Index in the whole set of each image of this batch, ``[num_images]``.
     """
 
     image: HeteroData
@@ -30,7 +30,7 @@ class PairBatch:
         """The same batch on another device.
 
         Args:
-            device: The device.
+            device (device or str): The device.
         """
         return PairBatch(
             self.image.to(device),
@@ -45,9 +45,9 @@ class PairedGraphs:
     """The graphs of a dataset and which image each text describes; its length counts texts.
 
     Args:
-        images: All image graphs.
-        texts: All text graphs.
-        image_of_text: Index of each text's image, ``[num_texts]``.
+        images (GraphCollection): All image graphs.
+        texts (GraphCollection): All text graphs.
+        image_of_text (Tensor): Index of each text's image, ``[num_texts]``.
 
     Raises:
         ValueError: If ``image_of_text`` has another length or points outside ``images``.
@@ -74,7 +74,8 @@ class PairedGraphs:
         """The given texts (default: all) and their images, sorted by index.
 
         Args:
-            text_index: Positions of the texts. (default: :obj:`None`, all)
+            text_index (Tensor or list of int, optional): Positions of the texts. (default:
+                :obj:`None`, all)
         """
         if text_index is None:
             text_index = torch.arange(len(self))

@@ -27,8 +27,8 @@ class Spans:
     """Where the rows of each graph lie: graph ``g`` owns ``start[g] ... start[g] + count[g] - 1``.
 
     Args:
-        start: First row of each graph, ``[num_graphs]``.
-        count: Number of rows of each graph, ``[num_graphs]``.
+        start (Tensor): First row of each graph, ``[num_graphs]``.
+        count (Tensor): Number of rows of each graph, ``[num_graphs]``.
     """
 
     start: Tensor
@@ -39,7 +39,7 @@ class Spans:
         """Graphs one after another without gaps.
 
         Args:
-            count: Number of rows of each graph, ``[num_graphs]``.
+            count (Tensor): Number of rows of each graph, ``[num_graphs]``.
         """
         return cls(count.cumsum(0) - count, count)
 
@@ -47,7 +47,7 @@ class Spans:
         """The spans of some graphs.
 
         Args:
-            index: Positions of the graphs, ``[num_selected]``.
+            index (Tensor): Positions of the graphs, ``[num_selected]``.
         """
         return Spans(self.start[index], self.count[index])
 
@@ -62,8 +62,8 @@ class Ragged:
     """One field of many graphs: rows in any storage, and where each graph's rows lie.
 
     Args:
-        rows: Storage of ``[num_rows, *]``.
-        spans: The rows of each graph.
+        rows (Rows): Storage of ``[num_rows, *]``.
+        spans (Spans): The rows of each graph.
     """
 
     rows: Rows
@@ -73,6 +73,6 @@ class Ragged:
         """The field of some graphs; the storage is shared, not read.
 
         Args:
-            index: Positions of the graphs, ``[num_selected]``.
+            index (Tensor): Positions of the graphs, ``[num_selected]``.
         """
         return Ragged(self.rows, self.spans.select(index))

@@ -20,15 +20,19 @@ class ImageRecord:
     """The graph of one image, checked, before any vocabulary; made by :func:`image_record`.
 
     Args:
-        id: Name of the image.
-        objects: Label of each object.
-        boxes: ``[num_objects, 4]`` x1, y1, x2, y2 in ``[0, 1]``, or :obj:`None` if unknown.
-        relations: (subject index, predicate, object index).
-        attributes: (object index, label).
-        scores: Confidence of the nodes, ``{node type: [num_nodes]}``.
-        size: Width and height of the image in pixels, or :obj:`None` if unknown.
-        file: File of the pixels, or :obj:`None` if unknown.
-        has_graph: Whether the graph is known; a known graph may be empty. (default: :obj:`True`)
+        id (str): Name of the image.
+        objects (list of str): Label of each object.
+        boxes (ndarray, optional): ``[num_objects, 4]`` x1, y1, x2, y2 in ``[0, 1]``, or :obj:`None`
+            if unknown. (default: :obj:`None`)
+        relations (list of tuple, optional): (subject index, predicate, object index). (default:
+            :obj:`()`)
+        attributes (list of tuple, optional): (object index, label). (default: :obj:`()`)
+        scores (dict, optional): Confidence of the nodes, ``{node type: [num_nodes]}``.
+        size (tuple, optional): Width and height of the image in pixels, or :obj:`None` if unknown.
+            (default: :obj:`None`)
+        file (Path, optional): File of the pixels, or :obj:`None` if unknown. (default: :obj:`None`)
+        has_graph (bool, optional): Whether the graph is known; a known graph may be empty.
+            (default: :obj:`True`)
     """
 
     id: str
@@ -47,15 +51,18 @@ class TextRecord:
     """The graph of one text, checked, before any vocabulary; made by :func:`text_record`.
 
     Args:
-        id: Name of the text.
-        caption: The text as written.
-        words: Its words in order.
-        objects: Phrase of each object.
-        attributes: (object index, phrase).
-        relations: (subject index, phrase, object index).
-        spans: Positions in ``words`` that a node stands for,
-            ``{node type: one list of positions per node}``, or :obj:`None` to find them by name.
-        has_graph: Whether the graph is known; a known graph may be empty. (default: :obj:`True`)
+        id (str): Name of the text.
+        caption (str): The text as written.
+        words (list of str): Its words in order.
+        objects (list of str, optional): Phrase of each object. (default: :obj:`()`)
+        attributes (list of tuple, optional): (object index, phrase). (default: :obj:`()`)
+        relations (list of tuple, optional): (subject index, phrase, object index). (default:
+            :obj:`()`)
+        spans (dict, optional): Positions in ``words`` that a node stands for, ``{node type: one
+            list of positions per node}``, or :obj:`None` to find them by name. (default:
+            :obj:`None`)
+        has_graph (bool, optional): Whether the graph is known; a known graph may be empty.
+            (default: :obj:`True`)
     """
 
     id: str
@@ -85,16 +92,19 @@ def image_record(
     is clipped, more is an error.
 
     Args:
-        objects: Label of each object; may be empty. (default: :obj:`None`, the graph is unknown)
-        boxes: ``[num_objects, 4]`` x1, y1, x2, y2: in pixels if ``size`` is given, else in
-            ``[0, 1]``. (default: :obj:`None`, unknown)
-        relations: (subject index, predicate, object index). (default: none)
-        attributes: (object index, label). (default: none)
-        size: Width and height of the image in pixels. (default: :obj:`None`)
-        scores: Confidence of the nodes, ``{"object" | "relation" | "attribute": [num_nodes]}``.
-            (default: none)
-        id: Name of the image. (default: ``""``)
-        file: File of the pixels, which is not opened here. (default: :obj:`None`, unknown)
+        objects (list of str, optional): Label of each object; may be empty. (default: :obj:`None`,
+            the graph is unknown)
+        boxes (array-like, optional): ``[num_objects, 4]`` x1, y1, x2, y2: in pixels if ``size`` is
+            given, else in ``[0, 1]``. (default: :obj:`None`, unknown)
+        relations (list of tuple, optional): (subject index, predicate, object index). (default:
+            none)
+        attributes (list of tuple, optional): (object index, label). (default: none)
+        size (tuple, optional): Width and height of the image in pixels. (default: :obj:`None`)
+        scores (dict, optional): Confidence of the nodes, ``{"object" | "relation" | "attribute":
+            [num_nodes]}``. (default: none)
+        id (str, optional): Name of the image. (default: :obj:`""`)
+        file (str or PathLike, optional): File of the pixels, which is not opened here. (default:
+            :obj:`None`, unknown)
 
     Raises:
         ValueError: Naming image and field, for a relation or attribute of an object that is not
@@ -145,14 +155,14 @@ def text_record(
     objects, attributes and relations has no graph yet; one with any of them, even empty, has.
 
     Args:
-        caption: A sentence, which is tokenized, or its words. It may be empty.
-        objects: Phrase of each object. (default: :obj:`None`)
-        attributes: (object, phrase). (default: :obj:`None`)
-        relations: (subject, phrase, object). (default: :obj:`None`)
-        spans: Positions of the words that a node stands for, ``{"object" | "relation" |
-            "attribute": one list of positions per node}``. (default: where the phrase occurs in the
-            caption, else where its single words do, else nowhere)
-        id: Name of the text. (default: ``""``)
+        caption (str or list of str): A sentence, which is tokenized, or its words. It may be empty.
+        objects (list of str, optional): Phrase of each object. (default: :obj:`None`)
+        attributes (list of tuple, optional): (object, phrase). (default: :obj:`None`)
+        relations (list of tuple, optional): (subject, phrase, object). (default: :obj:`None`)
+        spans (dict, optional): Positions of the words that a node stands for, ``{"object" |
+            "relation" | "attribute": one list of positions per node}``. (default: where the phrase
+            occurs in the caption, else where its single words do, else nowhere)
+        id (str, optional): Name of the text. (default: :obj:`""`)
 
     Raises:
         ValueError: Naming text and field, for a phrase without a word, an object index or word

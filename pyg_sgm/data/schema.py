@@ -31,10 +31,10 @@ def validate(graph: HeteroData, vocabularies: Vocabularies | None = None, name: 
     """Checks one scene graph against the schema.
 
     Args:
-        graph: An image graph, or a text graph (one with the node type ``word``).
-        vocabularies: If given, labels and tokens must also lie within their vocabulary.
-            (default: :obj:`None`)
-        name: What error messages call the graph. (default: its ``id``)
+        graph (HeteroData): An image graph, or a text graph (one with the node type ``word``).
+        vocabularies (Vocabularies, optional): If given, labels and tokens must also lie within
+            their vocabulary. (default: :obj:`None`)
+        name (str, optional): What error messages call the graph. (default: its ``id``)
 
     Raises:
         ValueError: Naming graph and field: a node or edge type is missing, a tensor has the wrong

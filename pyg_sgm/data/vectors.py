@@ -27,8 +27,8 @@ def read_word_vectors(
     the first vector is kept.
 
     Args:
-        path: The file, gzipped if its name ends in ``.gz``.
-        words: If given, only these words are read. (default: :obj:`None`)
+        path (str or PathLike): The file, gzipped if its name ends in ``.gz``.
+        words (list of str, optional): If given, only these words are read. (default: :obj:`None`)
 
     Returns:
         The words and their vectors, ``[len(words), dim]`` float32.
@@ -77,8 +77,8 @@ def word_vectors(vocabulary: Vocabulary, path: str | os.PathLike[str]) -> tuple[
     the mean of those of its words that are.
 
     Args:
-        vocabulary: Words or labels.
-        path: A file for :func:`read_word_vectors`.
+        vocabulary (Vocabulary): Words or labels.
+        path (str or PathLike): A file for :func:`read_word_vectors`.
 
     Returns:
         Vectors ``[len(vocabulary), dim]`` float32, zero where nothing was found, and a mask

@@ -21,7 +21,7 @@ class Vocabulary:
     """Maps words (or whole labels) to indices; index 0 is the unknown word ``<unk>``.
 
     Args:
-        words: The known words in order, without ``<unk>``.
+        words (list of str): The known words in order, without ``<unk>``.
 
     Raises:
         ValueError: If a word occurs twice or is not a string of Unicode text.
@@ -53,8 +53,8 @@ class Vocabulary:
         They are sorted, so that equal token counts give equal vocabularies.
 
         Args:
-            tokens: The tokens, with repeats.
-            min_count: How often a token must occur. (default: ``1``)
+            tokens (list of str): The tokens, with repeats.
+            min_count (int, optional): How often a token must occur. (default: :obj:`1`)
         """
         counts = Counter(tokens)
         counts.pop(UNKNOWN, None)
@@ -84,7 +84,7 @@ class Vocabulary:
         """The word at an index.
 
         Args:
-            index: The index.
+            index (int): The index.
         """
         return self._words[index]
 
@@ -92,7 +92,7 @@ class Vocabulary:
         """Indices of words, ``[len(words)]``; 0 where a word is unknown.
 
         Args:
-            words: The words.
+            words (list of str): The words.
         """
         return torch.tensor([self[word] for word in words], dtype=torch.long)
 
@@ -100,7 +100,7 @@ class Vocabulary:
         """Writes the words as a JSON list.
 
         Args:
-            path: The file.
+            path (str or PathLike): The file.
         """
         write_text(path, json.dumps(self._words[1:], ensure_ascii=False))
 
@@ -109,7 +109,7 @@ class Vocabulary:
         """Reads what :meth:`save` wrote.
 
         Args:
-            path: The file.
+            path (str or PathLike): The file.
 
         Raises:
             ValueError: If the file is not a JSON list of distinct strings.
@@ -125,10 +125,10 @@ class Vocabularies:
     """The four vocabularies of a dataset.
 
     Args:
-        words: Words of captions and of the phrases in text graphs.
-        objects: Object labels of image graphs.
-        predicates: Predicate labels of image graphs.
-        attributes: Attribute labels of image graphs.
+        words (Vocabulary): Words of captions and of the phrases in text graphs.
+        objects (Vocabulary): Object labels of image graphs.
+        predicates (Vocabulary): Predicate labels of image graphs.
+        attributes (Vocabulary): Attribute labels of image graphs.
     """
 
     words: Vocabulary
@@ -140,7 +140,7 @@ class Vocabularies:
         """Writes ``vocabularies.json`` into a folder, which is created if it is absent.
 
         Args:
-            folder: The folder.
+            folder (str or PathLike): The folder.
         """
         Path(folder).mkdir(parents=True, exist_ok=True)
         lists = {f.name: list(getattr(self, f.name).words[1:]) for f in fields(self)}
@@ -151,7 +151,7 @@ class Vocabularies:
         """Reads ``vocabularies.json`` from a folder.
 
         Args:
-            folder: The folder.
+            folder (str or PathLike): The folder.
 
         Raises:
             ValueError: If the file is cut short or has another shape.

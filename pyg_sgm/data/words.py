@@ -15,7 +15,7 @@ def find_words(text: str) -> tuple[str, list[tuple[int, int]]]:
     Canonically equal texts have equal words. Combining marks belong to the letter before them.
 
     Args:
-        text: Any text; it may be empty.
+        text (str): Any text; it may be empty.
 
     Example:
         >>> find_words("A Cafe\\u0301")
@@ -33,7 +33,7 @@ def tokenize(caption: str) -> list[str]:
     ``'s`` becomes a word of its own.
 
     Args:
-        caption: Any text; it may be empty.
+        caption (str): Any text; it may be empty.
 
     Example:
         >>> tokenize("A boy's T-shirt, isn't it?")

@@ -29,10 +29,10 @@ class Labels:
     """What a dataset knows beforehand, beyond what it contains: its vocabularies have all of it.
 
     Args:
-        objects: Object labels of image graphs.
-        predicates: Predicate labels of image graphs.
-        attributes: Attribute labels of image graphs.
-        words: Words of texts.
+        objects (list of str, optional): Object labels of image graphs. (default: :obj:`()`)
+        predicates (list of str, optional): Predicate labels of image graphs. (default: :obj:`()`)
+        attributes (list of str, optional): Attribute labels of image graphs. (default: :obj:`()`)
+        words (list of str, optional): Words of texts. (default: :obj:`()`)
     """
 
     objects: Sequence[str] = ()
@@ -47,13 +47,15 @@ class SceneGraphDataset:
     Its length is the number of images; an item is an image with its texts.
 
     Args:
-        images: One record per image, with distinct ids.
-        texts: One record per text.
-        image_of_text: Index of each text's image, ``[num_texts]``.
-        labels: Labels that vocabularies must contain whether they occur or not. (default: none)
-        features: Region features of the images by node type, ``{"object" | "relation": Ragged}``.
+        images (list of ImageRecord): One record per image, with distinct ids.
+        texts (list of TextRecord): One record per text.
+        image_of_text (Tensor or list of int): Index of each text's image, ``[num_texts]``.
+        labels (Labels, optional): Labels that vocabularies must contain whether they occur or not.
             (default: none)
-        skipped: What a reader left out, see :class:`SkippedRecord`. (default: none)
+        features (dict, optional): Region features of the images by node type, ``{"object" |
+            "relation": Ragged}``. (default: none)
+        skipped (list of SkippedRecord, optional): What a reader left out, see
+            :class:`SkippedRecord`. (default: none)
 
     Raises:
         ValueError: If two images have the same id or a text has no image.
@@ -165,8 +167,8 @@ class SceneGraphDataset:
         """The vocabularies of this dataset.
 
         Args:
-            min_count: Words of captions and of text-graph phrases that occur less often are left
-                out (default: ``1``). Labels of image graphs are all kept.
+            min_count (int, optional): Words of captions and of text-graph phrases that occur less
+                often are left out (default: :obj:`1`). Labels of image graphs are all kept.
         """
         counts = Counter(chain.from_iterable(_words(text) for text in self.texts))
         words = {word for word, n in counts.items() if n >= min_count} | set(self.labels.words)
@@ -188,8 +190,8 @@ class SceneGraphDataset:
         """The graphs as tensors; words and labels outside the vocabularies become index 0.
 
         Args:
-            vocabularies: Words and labels to indices.
-            word_features: Gives the features of the words of texts, such as
+            vocabularies (Vocabularies): Words and labels to indices.
+            word_features (callable, optional): Gives the features of the words of texts, such as
                 :func:`pyg_sgm.text.word_features` with its encoder. (default: :obj:`None`, tokens
                 alone)
 
@@ -207,7 +209,7 @@ class SceneGraphDataset:
         """The given images, in that order, and their texts in the order they have here.
 
         Args:
-            index: Positions of the images.
+            index (list of int): Positions of the images.
 
         Raises:
             ValueError: If an index occurs twice or is not there.
@@ -231,7 +233,7 @@ class SceneGraphDataset:
         """Splits by sorted image id: positions that are multiples of ``n`` are dev.
 
         Args:
-            n: At least 2.
+            n (int): At least 2.
 
         Returns:
             The train part and the dev part.

@@ -41,10 +41,10 @@ class BottomUp(SceneGraphDataset):
 
     Args:
         path (str or PathLike): The file.
-        captions (str or PathLike): File of captions, see
+        captions (str or PathLike, optional): File of captions, see
             :func:`~pyg_sgm.datasets.captions.captioned`. (default: :obj:`None`, images alone)
-        strict (bool): Whether an image or caption that cannot be used is an error; else it is left
-            out, and one warning lists all of them. (default: :obj:`False`)
+        strict (bool, optional): Whether an image or caption that cannot be used is an error; else
+            it is left out, and one warning lists all of them. (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file is absent.
@@ -99,10 +99,10 @@ class Base64Rows:
     """Rows of float32 in base64, decoded when they are asked for.
 
     Args:
-        path: The file.
-        places: Where the text of each image begins, and how long it is, in bytes.
-        ptr: First row of each image and the number of all rows, ``[num_images + 1]``.
-        dim: Width of all rows.
+        path (Path): The file.
+        places (list of tuple): Where the text of each image begins, and how long it is, in bytes.
+        ptr (Tensor): First row of each image and the number of all rows, ``[num_images + 1]``.
+        dim (int): Width of all rows.
     """
 
     def __init__(

@@ -18,9 +18,9 @@ class CaptionFile(SceneGraphDataset):
 
     Args:
         path (str or PathLike): The file, see :func:`~pyg_sgm.datasets.captions.read_captions`.
-        images (str or PathLike): Folder of the images. (default: :obj:`None`)
-        strict (bool): Whether a record that cannot be used is an error; else it is left out, and
-            one warning lists all of them. (default: :obj:`False`)
+        images (str or PathLike, optional): Folder of the images. (default: :obj:`None`)
+        strict (bool, optional): Whether a record that cannot be used is an error; else it is left
+            out, and one warning lists all of them. (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file or the folder is absent.

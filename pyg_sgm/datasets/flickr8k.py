@@ -30,8 +30,8 @@ class Flickr8k(SceneGraphDataset):
     Args:
         root (str or PathLike): The folder.
         split (str): Name of one of the lists; ``"val"`` and ``"dev"`` are the same.
-        strict (bool): Whether a photo or caption that cannot be used is an error; else it is left
-            out, and one warning lists all of them. (default: :obj:`False`)
+        strict (bool, optional): Whether a photo or caption that cannot be used is an error; else it
+            is left out, and one warning lists all of them. (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file or the folder of photos is absent.

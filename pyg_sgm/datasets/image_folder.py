@@ -18,11 +18,12 @@ class ImageFolder(SceneGraphDataset):
 
     Args:
         folder (str or PathLike): The folder.
-        captions (str or PathLike): File of captions, see
+        captions (str or PathLike, optional): File of captions, see
             :func:`~pyg_sgm.datasets.captions.read_captions`. Images that it does not name are left
             out, with a warning that says how many. (default: :obj:`None`, all images and no texts)
-        strict (bool): Whether a caption that cannot be used, or whose image is absent, is an error;
-            else it is left out, and one warning lists all of them. (default: :obj:`False`)
+        strict (bool, optional): Whether a caption that cannot be used, or whose image is absent, is
+            an error; else it is left out, and one warning lists all of them. (default:
+            :obj:`False`)
 
     Raises:
         FileNotFoundError: If the folder or the file is absent.

@@ -25,12 +25,12 @@ class KarpathyCaptions(SceneGraphDataset):
     Args:
         path (str or PathLike): The JSON file, unpacked if its name ends in ``.gz``.
         split (str): ``"train"``, ``"val"`` (or ``"dev"``) or ``"test"``.
-        images (str or PathLike): Folder of the images, each at ``filepath/filename`` (COCO) or
-            ``filename``. (default: :obj:`None`)
-        features (str or PathLike): Folder of one ``.npy`` ``[regions, dim]`` per image, see
-            :func:`open_feature_folder`. (default: :obj:`None`, images without objects)
-        strict (bool): Whether an image or sentence that cannot be used is an error; else it is
-            left out, and one warning lists all of them. (default: :obj:`False`)
+        images (str or PathLike, optional): Folder of the images, each at ``filepath/filename``
+            (COCO) or ``filename``. (default: :obj:`None`)
+        features (str or PathLike, optional): Folder of one ``.npy`` ``[regions, dim]`` per image,
+            see :func:`open_feature_folder`. (default: :obj:`None`, images without objects)
+        strict (bool, optional): Whether an image or sentence that cannot be used is an error; else
+            it is left out, and one warning lists all of them. (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file or folder is absent.

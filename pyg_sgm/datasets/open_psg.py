@@ -26,13 +26,13 @@ class OpenPSG(SceneGraphDataset):
     Args:
         path (str or PathLike): The file.
         split (str): ``"test"``, the images of ``test_image_ids``, or ``"train"``, the others.
-        images (str or PathLike): Folder of the images, each at its ``file_name`` or without the
-            latter's folders. Boxes are then turned as the photos are, whose headers are read with
-            Pillow. (default: :obj:`None`)
-        captions (str or PathLike): File of captions, see
+        images (str or PathLike, optional): Folder of the images, each at its ``file_name`` or
+            without the latter's folders. Boxes are then turned as the photos are, whose headers are
+            read with Pillow. (default: :obj:`None`)
+        captions (str or PathLike, optional): File of captions, see
             :func:`~pyg_sgm.datasets.captions.captioned`. (default: :obj:`None`, images alone)
-        strict (bool): Whether an image or caption that cannot be used is an error; else it is left
-            out, and one warning lists all of them. (default: :obj:`False`)
+        strict (bool, optional): Whether an image or caption that cannot be used is an error; else
+            it is left out, and one warning lists all of them. (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file is absent.

@@ -46,8 +46,8 @@ class PrecomputedRegions(SceneGraphDataset):
     Args:
         root (str or PathLike): The folder, such as ``f30k_precomp``.
         split (str): ``"train"``, ``"dev"`` (or ``"val"``), ``"test"`` or ``"testall"``.
-        strict (bool): Whether an image or caption that cannot be used is an error; else it is left
-            out, and one warning lists all of them. (default: :obj:`False`)
+        strict (bool, optional): Whether an image or caption that cannot be used is an error; else
+            it is left out, and one warning lists all of them. (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file is absent.

@@ -73,10 +73,10 @@ def open_dataset(spec: str, split: str, *, strict: bool = False) -> SceneGraphDa
               ``scene-world:num_images=200,seed=3,distractors=2-5``.
         split (str): ``"train"``, ``"val"``, ``"test"`` ..., as the dataset has them; ``"dev"`` and
             ``"val"`` are one. Those without splits (``images``, ``coco``, ``captions``,
-            ``bottom-up``, ``scene-graph-benchmark``, ``visual-genome``, ``factual``) have all
-            their images in any.
-        strict (bool): Whether a record that cannot be used is an error; else it is left out, one
-            warning lists all of them, and they are in ``skipped``. (default: :obj:`False`)
+            ``bottom-up``, ``scene-graph-benchmark``, ``visual-genome``, ``factual``) have all their
+            images in any.
+        strict (bool, optional): Whether a record that cannot be used is an error; else it is left
+            out, one warning lists all of them, and they are in ``skipped``. (default: :obj:`False`)
 
     Raises:
         ValueError: If there is no dataset of that name or it has no such argument.

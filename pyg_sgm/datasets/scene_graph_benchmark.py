@@ -33,12 +33,14 @@ class SceneGraphBenchmark(SceneGraphDataset):
     Args:
         root (str or PathLike): Folder of the two files.
         images (str or PathLike): Folder of the images.
-        captions (str or PathLike): File of captions, see
+        captions (str or PathLike, optional): File of captions, see
             :func:`~pyg_sgm.datasets.captions.captioned`. (default: :obj:`None`, images alone)
-        max_objects (int): Most objects per image; the file has the best first. (default: ``36``)
-        max_relations (int): Most relations per image, among these objects. (default: ``25``)
-        strict (bool): Whether an image or caption that cannot be used is an error; else it is left
-            out, and one warning lists all of them. (default: :obj:`False`)
+        max_objects (int, optional): Most objects per image; the file has the best first. (default:
+            :obj:`36`)
+        max_relations (int, optional): Most relations per image, among these objects. (default:
+            :obj:`25`)
+        strict (bool, optional): Whether an image or caption that cannot be used is an error; else
+            it is left out, and one warning lists all of them. (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file is absent.

@@ -33,12 +33,12 @@ class VisualGenome(SceneGraphDataset):
 
     Args:
         root (str or PathLike): Folder of the files.
-        images (str or PathLike): Folder of the images, ``2325192.jpg`` ..., whose headers are read
-            with Pillow: boxes are turned as they are. (default: :obj:`None`)
-        captions (str or PathLike): File of captions, such as FACTUAL's, see
+        images (str or PathLike, optional): Folder of the images, ``2325192.jpg`` ..., whose headers
+            are read with Pillow: boxes are turned as they are. (default: :obj:`None`)
+        captions (str or PathLike, optional): File of captions, such as FACTUAL's, see
             :func:`~pyg_sgm.datasets.captions.captioned`. (default: :obj:`None`, images alone)
-        strict (bool): Whether an image or caption that cannot be used is an error; else it is left
-            out, and one warning lists all of them. (default: :obj:`False`)
+        strict (bool, optional): Whether an image or caption that cannot be used is an error; else
+            it is left out, and one warning lists all of them. (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file is absent.

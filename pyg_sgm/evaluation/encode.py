@@ -23,8 +23,8 @@ def encode_images(model: Matcher, images: GraphCollection) -> Encoding:
     """Encodes image graphs block by block, in evaluation mode and without the autograd graph.
 
     Args:
-        model: Its device is where encodings are computed and stay.
-        images: At least one graph.
+        model (Matcher): Its device is where encodings are computed and stay.
+        images (GraphCollection): At least one graph.
 
     Raises:
         ValueError: If there is no graph, or the region features are not those of the model.
@@ -38,8 +38,8 @@ def encode_texts(model: Matcher, texts: GraphCollection) -> Encoding:
     """Encodes text graphs as :func:`encode_images` does image graphs.
 
     Args:
-        model: The model.
-        texts: Text graphs.
+        model (Matcher): The model.
+        texts (GraphCollection): Text graphs.
 
     Raises:
         ValueError: If there is no graph.

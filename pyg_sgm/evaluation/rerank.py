@@ -31,7 +31,7 @@ def rerank_by_distraction(
         image (Packed): Nodes of the images.
         text (Packed): Nodes of the texts, in the same space.
         image_of_text (LongTensor): Image of every text, ``[num_texts]``.
-        gamma (float): :math:`\gamma`. (default: :obj:`4e-3`)
+        gamma (float, optional): :math:`\gamma`. (default: :obj:`4e-3`)
 
     Example:
         >>> import torch
@@ -58,8 +58,8 @@ def evaluate_reranked(
         model (Matcher): A matcher whose :meth:`~pyg_sgm.models.Matcher.attention_nodes` are
             defined.
         graphs (PairedGraphs): Images and texts; every image has a text.
-        k (int): References of a query that are re-ranked. (default: :obj:`10`)
-        gamma (float): :math:`\gamma`. (default: :obj:`4e-3`)
+        k (int, optional): References of a query that are re-ranked. (default: :obj:`10`)
+        gamma (float, optional): :math:`\gamma`. (default: :obj:`4e-3`)
 
     Raises:
         ValueError: As :func:`~pyg_sgm.evaluation.evaluate`, or if ``k`` is less than 1, or the

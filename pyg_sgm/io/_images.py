@@ -20,7 +20,7 @@ def open_image(path: str | os.PathLike[str]) -> "Image.Image":
     WebP.
 
     Args:
-        path: The file.
+        path (str or PathLike): The file.
 
     Raises:
         FileNotFoundError: If it is absent.
@@ -40,7 +40,7 @@ def image_orientation(image: "Image.Image") -> int:
     """How an image is to be turned or mirrored before it is shown, 1 to 8 as EXIF numbers it.
 
     Args:
-        image: What :func:`open_image` gives.
+        image (Image.Image): What :func:`open_image` gives.
     """
     value = image.getexif().get(_ORIENTATION, 1)
     return value if value in range(1, 9) else 1

@@ -20,7 +20,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The content of a file, unpacked if its name ends in ``.gz``.
 
     Args:
-        path: The file.
+        path (str or PathLike): The file.
 
     Raises:
         FileNotFoundError: If the file is absent.
@@ -46,7 +46,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """A UTF-8 file without its byte order mark, unpacked if its name ends in ``.gz``.
 
     Args:
-        path: The file.
+        path (str or PathLike): The file.
 
     Raises:
         FileNotFoundError: If the file is absent.
@@ -59,7 +59,7 @@ def read_lines(path: str | os.PathLike[str]) -> list[str]:
     """The lines of a UTF-8 file, which end in ``\\n`` or ``\\r\\n`` and in nothing else.
 
     Args:
-        path: The file.
+        path (str or PathLike): The file.
 
     Raises:
         FileNotFoundError: If the file is absent.
@@ -75,8 +75,9 @@ def read_json(path: str | os.PathLike[str], kind: type | None = None) -> Any:
     """The value of a JSON file in UTF-8, unpacked if its name ends in ``.gz``.
 
     Args:
-        path: The file.
-        kind: Expected type of the whole, ``dict`` or ``list``. (default: :obj:`None`, any)
+        path (str or PathLike): The file.
+        kind (type, optional): Expected type of the whole, ``dict`` or ``list``. (default:
+            :obj:`None`, any)
 
     Raises:
         FileNotFoundError: If the file is absent.
@@ -111,7 +112,7 @@ def read_json_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, Any]]:
     """The values of a file with one JSON value per line, and the numbers of their lines from 1.
 
     Args:
-        path: The file.
+        path (str or PathLike): The file.
 
     Raises:
         FileNotFoundError: If the file is absent.
@@ -125,8 +126,8 @@ def parse_json(text: str, where: str) -> Any:
     """The value of a JSON text.
 
     Args:
-        text: The text.
-        where: What it is, for messages.
+        text (str): The text.
+        where (str): What it is, for messages.
 
     Raises:
         ValueError: If it is cut short, not JSON, nested too deeply, or has a number beyond int64 or

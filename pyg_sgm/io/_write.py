@@ -31,7 +31,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     that killed processes left in the folder are removed.
 
     Args:
-        path: The file; its folder exists.
+        path (str or PathLike): The file; its folder exists.
 
     Raises:
         OSError: Naming the file, if it cannot be written.
@@ -76,8 +76,8 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes UTF-8 text with :func:`atomic_write`.
 
     Args:
-        path: The file.
-        text: Its content.
+        path (str or PathLike): The file.
+        text (str): Its content.
 
     Raises:
         OSError: Naming the file, if it cannot be written.
@@ -90,8 +90,8 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Writes indented JSON with :func:`atomic_write`.
 
     Args:
-        path: The file.
-        value: What :func:`json.dumps` takes.
+        path (str or PathLike): The file.
+        value (any): What :func:`json.dumps` takes.
 
     Raises:
         OSError: Naming the file, if it cannot be written.
@@ -107,9 +107,9 @@ def write_tensors(
     """Writes a safetensors file with :func:`atomic_write`.
 
     Args:
-        path: The file.
-        tensors: Tensors by their names.
-        metadata: Strings by their names. (default: :obj:`None`)
+        path (str or PathLike): The file.
+        tensors (dict): Tensors by their names.
+        metadata (dict, optional): Strings by their names. (default: :obj:`None`)
 
     Raises:
         OSError: Naming the file, if it cannot be written.
@@ -131,7 +131,7 @@ def is_temporary(path: str | os.PathLike[str]) -> bool:
     """Whether a file is one that :func:`atomic_write` makes for a moment.
 
     Args:
-        path: The file.
+        path (str or PathLike): The file.
     """
     return _TEMPORARY.fullmatch(Path(os.fsdecode(path)).name) is not None
 
@@ -140,7 +140,7 @@ def remove_temporaries(folder: str | os.PathLike[str]) -> None:
     """Removes the temporary files of processes that are no more.
 
     Args:
-        folder: The folder they are in.
+        folder (str or PathLike): The folder they are in.
     """
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -209,9 +209,9 @@ def locked(folder: str | os.PathLike[str], *, wait: bool = False) -> Iterator[No
     process, however that ends.
 
     Args:
-        folder: The folder.
-        wait: Whether to wait for another process that has the folder, with a warning.
-            (default: :obj:`False`)
+        folder (str or PathLike): The folder.
+        wait (bool, optional): Whether to wait for another process that has the folder, with a
+            warning. (default: :obj:`False`)
 
     Raises:
         ValueError: If another process has the folder and ``wait`` is not set.

@@ -55,8 +55,8 @@ class ContrastiveLoss(nn.Module):
     without a lower bound it goes on falling once a small training set is fitted.
 
     Args:
-        temperature (float): :math:`\tau` at the start. (default: :obj:`0.05`)
-        learnable (bool): Learn it, or keep it. (default: :obj:`True`)
+        temperature (float, optional): :math:`\tau` at the start. (default: :obj:`0.05`)
+        learnable (bool, optional): Learn it, or keep it. (default: :obj:`True`)
 
     Raises:
         ValueError: If the temperature is outside its range.

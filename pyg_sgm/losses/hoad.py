@@ -32,12 +32,13 @@ def hoad_loss(
     Args:
         scores (Tensor): Scores of the images against the texts of a batch.
         image_of_text (LongTensor): Image of each text.
-        margin (float): :math:`\delta`. (default: :obj:`1.0`)
-        triplet_weight (float): :math:`\lambda_1`. (default: :obj:`1.0`)
-        entropy_weight (float): :math:`\lambda_2`. (default: :obj:`0.5`)
-        negatives (str): ``"random"``, drawn without repetition; ``"hardest"``, the best-scored one
-            of the batch; ``"all"``. (default: :obj:`"random"`)
-        num_negatives (int): Random negatives of a pair in each direction. (default: :obj:`10`)
+        margin (float, optional): :math:`\delta`. (default: :obj:`1.0`)
+        triplet_weight (float, optional): :math:`\lambda_1`. (default: :obj:`1.0`)
+        entropy_weight (float, optional): :math:`\lambda_2`. (default: :obj:`0.5`)
+        negatives (str, optional): ``"random"``, drawn without repetition; ``"hardest"``, the
+            best-scored one of the batch; ``"all"``. (default: :obj:`"random"`)
+        num_negatives (int, optional): Random negatives of a pair in each direction. (default:
+            :obj:`10`)
 
     Shapes:
         - **input:** scores :math:`(I, T)`, image_of_text :math:`(T)`

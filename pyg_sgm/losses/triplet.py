@@ -25,10 +25,11 @@ def triplet_loss(
     Args:
         scores (Tensor): Scores of the images against the texts of a batch.
         image_of_text (LongTensor): Image of each text.
-        margin (float): :math:`m`. (default: :obj:`0.2`)
-        hardest (bool): Eq. 9 if :obj:`True`, eq. 8 if :obj:`False`. (default: :obj:`True`)
-        mask_same_image (bool): If :obj:`False`, another text of the same image is a negative, as
-            in the diagonal of the paper's batch. (default: :obj:`True`)
+        margin (float, optional): :math:`m`. (default: :obj:`0.2`)
+        hardest (bool, optional): Eq. 9 if :obj:`True`, eq. 8 if :obj:`False`. (default:
+            :obj:`True`)
+        mask_same_image (bool, optional): If :obj:`False`, another text of the same image is a
+            negative, as in the diagonal of the paper's batch. (default: :obj:`True`)
 
     Shapes:
         - **input:** scores :math:`(I, T)`, image_of_text :math:`(T)`
@@ -62,11 +63,13 @@ class TripletLoss(nn.Module):
     :obj:`patience_calls` calls after it stayed within one percent of :math:`2Tm`.
 
     Args:
-        margin (float): :math:`m`. (default: :obj:`0.2`)
-        hardest (bool): Eq. 9 of SGM, else eq. 8. (default: :obj:`True`)
-        mask_same_image (bool): See :func:`triplet_loss`. (default: :obj:`True`)
-        warmup_calls (int): Calls in training mode with eq. 8 before eq. 9. (default: :obj:`0`)
-        patience_calls (int): Stuck calls in a row that count as a collapse. (default: :obj:`50`)
+        margin (float, optional): :math:`m`. (default: :obj:`0.2`)
+        hardest (bool, optional): Eq. 9 of SGM, else eq. 8. (default: :obj:`True`)
+        mask_same_image (bool, optional): See :func:`triplet_loss`. (default: :obj:`True`)
+        warmup_calls (int, optional): Calls in training mode with eq. 8 before eq. 9. (default:
+            :obj:`0`)
+        patience_calls (int, optional): Stuck calls in a row that count as a collapse. (default:
+            :obj:`50`)
 
     Example:
         >>> import torch

@@ -25,7 +25,7 @@ def lemmatized_words(phrase: str) -> str:
     """:func:`plain_words` with every word as simplemma's English lemma.
 
     Args:
-        phrase: Words of any language; only English ones are lemmatized.
+        phrase (str): Words of any language; only English ones are lemmatized.
 
     Raises:
         ImportError: If simplemma is missing.
@@ -57,9 +57,9 @@ def graph_tuples(
     with a part that normalizes to nothing is left out.
 
     Args:
-        graph: Mapping with the optional lists ``objects`` of phrases, ``attributes`` of pairs and
-            ``relations`` of triplets.
-        normalize: Brings a phrase to the form in which phrases are compared.
+        graph (dict): Mapping with the optional lists ``objects`` of phrases, ``attributes`` of
+            pairs and ``relations`` of triplets.
+        normalize (callable, optional): Brings a phrase to the form in which phrases are compared.
             (default: :func:`plain_words`)
 
     Example:
@@ -87,9 +87,9 @@ class TupleScore:
     r"""Counts of tuples and the figures that follow from them.
 
     Args:
-        hit: Tuples predicted and true.
-        predicted: Tuples predicted.
-        true: Tuples that are true.
+        hit (int): Tuples predicted and true.
+        predicted (int): Tuples predicted.
+        true (int): Tuples that are true.
 
     Example:
         >>> TupleScore(hit=3, predicted=4, true=6)
@@ -146,10 +146,10 @@ def parser_f1(
     words, without synonyms.
 
     Args:
-        predicted: One graph per caption, as :func:`graph_tuples` takes it.
-        gold: The true graphs, in the same order.
-        normalize: Brings a phrase to the form in which phrases are compared; give it a lemmatizer
-            to forgive inflection. (default: :func:`plain_words`)
+        predicted (list of dict): One graph per caption, as :func:`graph_tuples` takes it.
+        gold (list of dict): The true graphs, in the same order.
+        normalize (callable, optional): Brings a phrase to the form in which phrases are compared;
+            give it a lemmatizer to forgive inflection. (default: :func:`plain_words`)
 
     Raises:
         ValueError: If the two differ in length or are empty.

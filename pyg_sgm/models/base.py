@@ -27,14 +27,14 @@ class GraphSizes:
     """What a model must know of the graphs it will meet.
 
     Args:
-        words: Size of the vocabulary of words.
-        objects: Number of object labels of image graphs.
-        predicates: Number of relation labels of image graphs.
-        attributes: Number of attribute labels of image graphs.
-        features: Width of the region features; 0 if there are none and boxes stand for them.
-            (default: ``0``)
-        word_features: Width of the features of words; 0 if there are none and embeddings of tokens
-            stand for them. (default: ``0``)
+        words (int): Size of the vocabulary of words.
+        objects (int): Number of object labels of image graphs.
+        predicates (int): Number of relation labels of image graphs.
+        attributes (int): Number of attribute labels of image graphs.
+        features (int, optional): Width of the region features; 0 if there are none and boxes stand
+            for them. (default: :obj:`0`)
+        word_features (int, optional): Width of the features of words; 0 if there are none and
+            embeddings of tokens stand for them. (default: :obj:`0`)
     """
 
     words: int
@@ -49,9 +49,9 @@ class GraphSizes:
         """The sizes of vocabularies.
 
         Args:
-            vocabularies: Those of the graphs.
-            features: Width of the region features. (default: ``0``, none)
-            word_features: Width of the features of words. (default: ``0``, none)
+            vocabularies (Vocabularies): Those of the graphs.
+            features (int, optional): Width of the region features. (default: :obj:`0`, none)
+            word_features (int, optional): Width of the features of words. (default: :obj:`0`, none)
 
         Example:
             >>> from pyg_sgm.datasets import SceneWorld
@@ -84,7 +84,7 @@ class Encoding:
         """The graphs ``index`` (LongTensor), in that order.
 
         Args:
-            index: Positions of the graphs, ``[num_selected]``.
+            index (Tensor): Positions of the graphs, ``[num_selected]``.
         """
         return self._map(lambda v: v.select(index) if isinstance(v, Packed) else v[index])
 
@@ -97,7 +97,7 @@ class Encoding:
         """Encodings of several sets of graphs as one, in order.
 
         Args:
-            parts: The encodings, all of one class.
+            parts (list of Self): The encodings, all of one class.
         """
         columns = zip(*(part._values().values() for part in parts), strict=True)
         return cls(*(_cat(column) for column in columns))
@@ -169,7 +169,7 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
         """Encodes a batch of image graphs.
 
         Args:
-            batch: Image graphs.
+            batch (HeteroData): Image graphs.
         """
 
     @abstractmethod
@@ -177,7 +177,7 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
         """Encodes a batch of text graphs.
 
         Args:
-            batch: Text graphs.
+            batch (HeteroData): Text graphs.
         """
 
     @abstractmethod
@@ -185,8 +185,8 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
         """Scores every image against every text, ``[num_images, num_texts]``.
 
         Args:
-            image: What :meth:`encode_image` gives.
-            text: What :meth:`encode_text` gives.
+            image (ImageEncoding): What :meth:`encode_image` gives.
+            text (TextEncoding): What :meth:`encode_text` gives.
         """
 
     def forward(self, image_batch: HeteroData, text_batch: HeteroData) -> Tensor:
@@ -194,8 +194,8 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
         ``[num_images, num_texts]``.
 
         Args:
-            image_batch: Image graphs.
-            text_batch: Text graphs.
+            image_batch (HeteroData): Image graphs.
+            text_batch (HeteroData): Text graphs.
         """
         return self.score(self.encode_image(image_batch), self.encode_text(text_batch))
 
@@ -204,7 +204,7 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
         by distraction.
 
         Args:
-            encoding: Encoded images, or encoded texts.
+            encoding (ImageEncoding or TextEncoding): Encoded images, or encoded texts.
 
         Raises:
             ValueError: If the model has none, as here.
@@ -224,10 +224,10 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
         whose only level is ``"global"``, as here.
 
         Args:
-            image: One encoded image.
-            text: One encoded text.
-            image_record: The image's graph in strings.
-            text_record: The text's graph in strings.
+            image (ImageEncoding): One encoded image.
+            text (TextEncoding): One encoded text.
+            image_record (ImageRecord): The image's graph in strings.
+            text_record (TextRecord): The text's graph in strings.
         """
         score = float(self.score(image, text))
         return Explanation(image_record, text_record, {"global": score}, [])

@@ -31,12 +31,14 @@ class DVSA(RegionWordMatcher[NodeEncoding]):
 
     Args:
         sizes (GraphSizes): Sizes of the vocabularies and of the region features.
-        dim (int): Size of regions and words. (default: :obj:`1024`)
-        embed (int): Size of label and word embeddings. (default: :obj:`300`)
-        normalize (bool): Cosine instead of inner product, and the mean over the words instead of
-            the sum, so that all scores lie in one range. (default: :obj:`False`)
-        shared_label_projection (bool): See :class:`~pyg_sgm.models.VSE`. (default: :obj:`False`)
-        dropout (float): Dropout of embeddings and of encoded features. (default: :obj:`0.0`)
+        dim (int, optional): Size of regions and words. (default: :obj:`1024`)
+        embed (int, optional): Size of label and word embeddings. (default: :obj:`300`)
+        normalize (bool, optional): Cosine instead of inner product, and the mean over the words
+            instead of the sum, so that all scores lie in one range. (default: :obj:`False`)
+        shared_label_projection (bool, optional): See :class:`~pyg_sgm.models.VSE`. (default:
+            :obj:`False`)
+        dropout (float, optional): Dropout of embeddings and of encoded features. (default:
+            :obj:`0.0`)
 
     Shapes:
         - **input:** batches of image graphs and of text graphs
@@ -81,10 +83,10 @@ class DVSA(RegionWordMatcher[NodeEncoding]):
         """The best match of every word of one text in one image.
 
         Args:
-            image: One encoded image.
-            text: One encoded text.
-            image_record: The image's graph in strings.
-            text_record: The text's graph in strings.
+            image (NodeEncoding): One encoded image.
+            text (NodeEncoding): One encoded text.
+            image_record (ImageRecord): The image's graph in strings.
+            text_record (TextRecord): The text's graph in strings.
         """
         found = best_matches("object", text.nodes, image.nodes, self._weights(text))
         matches = [named_match(match, image_record, text_record) for match in found]

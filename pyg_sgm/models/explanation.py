@@ -21,16 +21,16 @@ class Match:
     """A node of the text and the node of the image that it takes its score from.
 
     Args:
-        level: Term of the score that it belongs to, ``"object"``, ``"relation"``, or
+        level (str): Term of the score that it belongs to, ``"object"``, ``"relation"``, or
             ``"reverse"``, where an object takes its score from a word.
-        text_kind: ``"word"`` or ``"triplet"``.
-        text_index: Its position among the words, or the triplets, of the text.
-        text_name: The word, or the triplet's words.
-        image_kind: ``"object"`` or ``"relation"``.
-        image_index: Its position among the objects, or the relations, of the image.
-        image_name: Its label, or for a relation subject, predicate and object.
-        similarity: Inner product (or cosine) of both.
-        weight: Weight in its graph of the node that searched; all of a level add up to one.
+        text_kind (str): ``"word"`` or ``"triplet"``.
+        text_index (int): Its position among the words, or the triplets, of the text.
+        text_name (str): The word, or the triplet's words.
+        image_kind (str): ``"object"`` or ``"relation"``.
+        image_index (int): Its position among the objects, or the relations, of the image.
+        image_name (str): Its label, or for a relation subject, predicate and object.
+        similarity (float): Inner product (or cosine) of both.
+        weight (float): Weight in its graph of the node that searched; all of a level add up to one.
     """
 
     level: str
@@ -54,12 +54,12 @@ class Explanation:
     """Where the score of an image and a text comes from.
 
     Args:
-        image: The image's graph in strings.
-        text: The text's graph in strings.
-        levels: Terms of the score, each the sum of the contributions of its matches;
+        image (ImageRecord): The image's graph in strings.
+        text (TextRecord): The text's graph in strings.
+        levels (dict): Terms of the score, each the sum of the contributions of its matches;
             ``"global"``, where the model has it, is of the graphs as wholes.
-        matches: One match a word and a triplet, in the order of the text; then one an object,
-            where the model searches both ways.
+        matches (list of Match): One match a word and a triplet, in the order of the text; then one
+            an object, where the model searches both ways.
     """
 
     image: ImageRecord
@@ -89,10 +89,11 @@ class Node:
     """A node that attends, or is attended to.
 
     Args:
-        kind: What it was made from.
-        objects: The objects it is about: one, subject and object of a relation, none of a word.
-        name: Label of an object, triplet of a relation, attributes and label of an attribute node,
-            or the word.
+        kind (Kind): What it was made from.
+        objects (tuple): The objects it is about: one, subject and object of a relation, none of a
+            word.
+        name (str): Label of an object, triplet of a relation, attributes and label of an attribute
+            node, or the word.
     """
 
     kind: Kind
@@ -105,15 +106,15 @@ class Attention:
     """The attention between the graphs of an image and a text, and what follows from it.
 
     Args:
-        image: The image's graph in strings.
-        text: The text's graph in strings.
-        image_nodes: Nodes of the image.
-        text_nodes: Nodes of the text.
-        weights: Attention of the text's nodes on the image's (HOAD, eq. 5, or SCAN),
+        image (ImageRecord): The image's graph in strings.
+        text (TextRecord): The text's graph in strings.
+        image_nodes (list of Node): Nodes of the image.
+        text_nodes (list of Node): Nodes of the text.
+        weights (Tensor): Attention of the text's nodes on the image's (HOAD, eq. 5, or SCAN),
             ``[num_text_nodes, num_image_nodes]``.
-        image_weights: Weight of every node of the image in the score (eq. 8).
-        text_weights: The same for the text.
-        score: Score of the pair.
+        image_weights (Tensor): Weight of every node of the image in the score (eq. 8).
+        text_weights (Tensor): The same for the text.
+        score (float): Score of the pair.
     """
 
     image: ImageRecord
@@ -159,8 +160,8 @@ def graph_nodes(record: ImageRecord | TextRecord, kinds: str = "ora") -> list[No
     """The nodes of :class:`~pyg_sgm.nn.HighOrderEncoder` in their order.
 
     Args:
-        record: A graph in strings.
-        kinds: See :class:`~pyg_sgm.nn.HighOrderEncoder`. (default: ``"ora"``)
+        record (ImageRecord or TextRecord): A graph in strings.
+        kinds (str, optional): See :class:`~pyg_sgm.nn.HighOrderEncoder`. (default: :obj:`"ora"`)
 
     Example:
         >>> from pyg_sgm.data import image_record
@@ -215,10 +216,11 @@ def best_matches(
     them.
 
     Args:
-        level: Term of the score that they belong to.
-        query: Nodes that search, of one graph.
-        reference: Nodes that are searched, of one graph.
-        weights: Weight of every node of the query. (default: :obj:`None`, that of the mean)
+        level (str): Term of the score that they belong to.
+        query (Packed): Nodes that search, of one graph.
+        reference (Packed): Nodes that are searched, of one graph.
+        weights (Tensor, optional): Weight of every node of the query. (default: :obj:`None`, that
+            of the mean)
 
     Returns:
         Of every node of the query: level, its row, row of its match, similarity and weight.

@@ -46,30 +46,39 @@ class Recipe:
     """How a model is trained.
 
     Args:
-        epochs: Passes over all texts.
-        images_per_batch: Groups of texts per batch, over all devices together. The last batches of
-            an epoch share what is left, so that none is small.
-        captions_per_image: Texts a group, all of one image; with 1, a batch is so many texts drawn
-            whatever their image.
-        lr: Largest learning rate of Adam.
-        weight_decay: Decoupled weight decay of matrices and embeddings.
-        schedule: ``"constant"``; ``"cosine"`` to zero; ``"one-cycle"``; ``"step"``, a tenth after
-            every ``step_epochs``.
-        warmup: Share of all steps in which the learning rate rises, linearly.
-        step_epochs: Epochs between two steps of the schedule ``"step"``.
-        clip: Largest norm of the gradient; 0 for any.
-        feature_dropout: Share of the values of region features that are zeroed at random.
-        word_dropout: Share of the words of texts that become unknown at random.
-        loss: ``"contrastive"``, ``"hoad"`` or ``"triplet"``.
-        loss_options: Arguments of :class:`~pyg_sgm.losses.ContrastiveLoss`,
+        epochs (int, optional): Passes over all texts. (default: :obj:`30`)
+        images_per_batch (int, optional): Groups of texts per batch, over all devices together. The
+            last batches of an epoch share what is left, so that none is small. (default: :obj:`64`)
+        captions_per_image (int, optional): Texts a group, all of one image; with 1, a batch is so
+            many texts drawn whatever their image. (default: :obj:`5`)
+        lr (float, optional): Largest learning rate of Adam. (default: :obj:`0.001`)
+        weight_decay (float, optional): Decoupled weight decay of matrices and embeddings. (default:
+            :obj:`0.0`)
+        schedule (Schedule, optional): ``"constant"``; ``"cosine"`` to zero; ``"one-cycle"``;
+            ``"step"``, a tenth after every ``step_epochs``. (default: :obj:`"cosine"`)
+        warmup (float, optional): Share of all steps in which the learning rate rises, linearly.
+            (default: :obj:`0.05`)
+        step_epochs (int, optional): Epochs between two steps of the schedule ``"step"``. (default:
+            :obj:`15`)
+        clip (float, optional): Largest norm of the gradient; 0 for any. (default: :obj:`2.0`)
+        feature_dropout (float, optional): Share of the values of region features that are zeroed at
+            random. (default: :obj:`0.0`)
+        word_dropout (float, optional): Share of the words of texts that become unknown at random.
+            (default: :obj:`0.0`)
+        loss (str, optional): ``"contrastive"``, ``"hoad"`` or ``"triplet"``. (default:
+            :obj:`"contrastive"`)
+        loss_options (dict, optional): Arguments of :class:`~pyg_sgm.losses.ContrastiveLoss`,
             :class:`~pyg_sgm.losses.HOADLoss` or :class:`~pyg_sgm.losses.TripletLoss`.
-        precision: As Lightning names it: ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"``.
-        patience: Epochs in a row without a better dev rsum after which training stops; 0 for
-            never.
-        min_count: Words of the training texts that occur less often become unknown.
-        text_encoder: Language model that gives the features of words, a name of
-            :func:`pyg_sgm.text.open_text_encoder`; :obj:`None` for embeddings of tokens.
-        options: Arguments of the model.
+        precision (str, optional): As Lightning names it: ``"32-true"``, ``"bf16-mixed"``,
+            ``"16-mixed"``. (default: :obj:`"32-true"`)
+        patience (int, optional): Epochs in a row without a better dev rsum after which training
+            stops; 0 for never. (default: :obj:`0`)
+        min_count (int, optional): Words of the training texts that occur less often become unknown.
+            (default: :obj:`1`)
+        text_encoder (str, optional): Language model that gives the features of words, a name of
+            :func:`pyg_sgm.text.open_text_encoder`; :obj:`None` for embeddings of tokens. (default:
+            :obj:`None`)
+        options (dict, optional): Arguments of the model.
 
     Raises:
         ValueError: Naming the field, if a value is out of range.

@@ -46,7 +46,7 @@ class GlobalEncoding(Encoding):
     """One vector of length one per graph.
 
     Args:
-        summary: Embedding of each graph, ``[num_graphs, dim]``.
+        summary (Tensor): Embedding of each graph, ``[num_graphs, dim]``.
     """
 
     summary: Tensor
@@ -57,7 +57,7 @@ class NodeEncoding(Encoding):
     """One vector per node.
 
     Args:
-        nodes: Regions of images, words of texts.
+        nodes (Packed): Regions of images, words of texts.
     """
 
     nodes: Packed

@@ -108,7 +108,7 @@ def find_recipe(model: str | type[Matcher], name: str = "default") -> Recipe:
 
     Args:
         model (str or type): Name or class of the model.
-        name (str): Name of the recipe. (default: ``"default"``)
+        name (str, optional): Name of the recipe. (default: :obj:`"default"`)
 
     Raises:
         ValueError: If there is no such model or recipe; the message lists the known ones.

@@ -38,15 +38,19 @@ class SCAN(RegionWordMatcher[NodeEncoding]):
 
     Args:
         sizes (GraphSizes): Sizes of the vocabularies and of the region features.
-        dim (int): Size of regions and words. (default: :obj:`1024`)
-        embed (int): Size of label and word embeddings. (default: :obj:`300`)
-        direction (str): ``"text-image"``, words attend to regions; ``"image-text"``, regions
-            attend to words. (default: :obj:`"text-image"`)
-        pooling (str): ``"lse"`` or ``"average"``. (default: :obj:`"lse"`)
-        inverse_temperature (float): Inverse temperature of the attention. (default: :obj:`9.0`)
-        pooling_inverse_temperature (float): Of the LogSumExp pooling. (default: :obj:`6.0`)
-        shared_label_projection (bool): See :class:`~pyg_sgm.models.VSE`. (default: :obj:`False`)
-        dropout (float): Dropout of embeddings and of encoded features. (default: :obj:`0.0`)
+        dim (int, optional): Size of regions and words. (default: :obj:`1024`)
+        embed (int, optional): Size of label and word embeddings. (default: :obj:`300`)
+        direction (str, optional): ``"text-image"``, words attend to regions; ``"image-text"``,
+            regions attend to words. (default: :obj:`"text-image"`)
+        pooling (str, optional): ``"lse"`` or ``"average"``. (default: :obj:`"lse"`)
+        inverse_temperature (float, optional): Inverse temperature of the attention. (default:
+            :obj:`9.0`)
+        pooling_inverse_temperature (float, optional): Of the LogSumExp pooling. (default:
+            :obj:`6.0`)
+        shared_label_projection (bool, optional): See :class:`~pyg_sgm.models.VSE`. (default:
+            :obj:`False`)
+        dropout (float, optional): Dropout of embeddings and of encoded features. (default:
+            :obj:`0.0`)
 
     Shapes:
         - **input:** batches of image graphs and of text graphs
@@ -116,10 +120,10 @@ class SCAN(RegionWordMatcher[NodeEncoding]):
         where ``direction`` is ``"image-text"``.
 
         Args:
-            image: One encoded image.
-            text: One encoded text.
-            image_record: The image's graph in strings.
-            text_record: The text's graph in strings.
+            image (NodeEncoding): One encoded image.
+            text (NodeEncoding): One encoded text.
+            image_record (ImageRecord): The image's graph in strings.
+            text_record (TextRecord): The text's graph in strings.
         """
         x, y = image.nodes.x, text.nodes.x
         if self.direction == "image-text":

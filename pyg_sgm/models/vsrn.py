@@ -37,11 +37,13 @@ class VSRN(RegionWordMatcher[GlobalEncoding]):
 
     Args:
         sizes (GraphSizes): Sizes of the vocabularies and of the region features.
-        dim (int): Size of regions and of both vectors. (default: :obj:`2048`)
-        embed (int): Size of label and word embeddings. (default: :obj:`300`)
-        num_layers (int): Layers of reasoning. (default: :obj:`4`)
-        shared_label_projection (bool): See :class:`~pyg_sgm.models.VSE`. (default: :obj:`False`)
-        dropout (float): Dropout of embeddings and of encoded features. (default: :obj:`0.0`)
+        dim (int, optional): Size of regions and of both vectors. (default: :obj:`2048`)
+        embed (int, optional): Size of label and word embeddings. (default: :obj:`300`)
+        num_layers (int, optional): Layers of reasoning. (default: :obj:`4`)
+        shared_label_projection (bool, optional): See :class:`~pyg_sgm.models.VSE`. (default:
+            :obj:`False`)
+        dropout (float, optional): Dropout of embeddings and of encoded features. (default:
+            :obj:`0.0`)
 
     Shapes:
         - **input:** batches of image graphs and of text graphs

@@ -55,8 +55,8 @@ class CrossGraphMatch(nn.Module):
     Args:
         channels (int): Size of each node.
         num_perspectives (int): Rows :math:`l` of each of both matrices :math:`\mathbf{W}`.
-        attention (bool): If :obj:`False`, a node is compared with the plain mean of the other
-            graph. (default: :obj:`True`)
+        attention (bool, optional): If :obj:`False`, a node is compared with the plain mean of the
+            other graph. (default: :obj:`True`)
 
     Shapes:
         - **input:** images and texts of :math:`(N_x, F)` and :math:`(N_y, F)`, weights of their
@@ -109,12 +109,12 @@ class CrossGraphMatch(nn.Module):
         """The matching vectors of given pairs, ``[num_pairs, num_perspectives]`` of each side.
 
         Args:
-            image: Nodes of the images.
-            text: Nodes of the texts.
-            image_index: Image of each pair, ``[num_pairs]``.
-            text_index: Text of each pair, ``[num_pairs]``.
-            image_weights: Weight of each node of the images.
-            text_weights: Weight of each node of the texts.
+            image (Packed): Nodes of the images.
+            text (Packed): Nodes of the texts.
+            image_index (Tensor): Image of each pair, ``[num_pairs]``.
+            text_index (Tensor): Text of each pair, ``[num_pairs]``.
+            image_weights (Tensor): Weight of each node of the images.
+            text_weights (Tensor): Weight of each node of the texts.
         """
         side = (image_weights, text_weights, self.weight_image, self.weight_text)
         return cross_match_pairs(

@@ -21,8 +21,8 @@ class HighOrderEncoder(nn.Module):
 
     Args:
         channels (int): Size of each node, in and out.
-        node_types (str): ``"ora"``; ``"or"``, without attributes; ``"o"``, objects alone, which
-            then have nothing to gather and keep their input. (default: :obj:`"ora"`)
+        node_types (str, optional): ``"ora"``; ``"or"``, without attributes; ``"o"``, objects alone,
+            which then have nothing to gather and keep their input. (default: :obj:`"ora"`)
 
     Shapes:
         - **input:** objects, relations and attributes, each :math:`(N, F)`, and for each a shift
@@ -95,9 +95,9 @@ def pack_by_graph(parts: list[Tensor], graphs: list[Tensor], num_graphs: int) ->
     """Nodes of several kinds as one packed set; within a graph the kinds keep their order.
 
     Args:
-        parts: Nodes of each kind, ``[num_nodes, dim]``.
-        graphs: Graph of each of them, ascending within a kind, ``[num_nodes]``.
-        num_graphs: Number of graphs.
+        parts (list of Tensor): Nodes of each kind, ``[num_nodes, dim]``.
+        graphs (list of Tensor): Graph of each of them, ascending within a kind, ``[num_nodes]``.
+        num_graphs (int): Number of graphs.
     """
     graph, order = torch.cat(graphs).sort(stable=True)
     count = torch.bincount(graph, minlength=num_graphs)

@@ -17,7 +17,7 @@ class AttentionPooling(nn.Module):
     Args:
         in_channels (int): Size of each node.
         out_channels (int): Size of the embedding.
-        dropout (float): Dropout of the pooled nodes. (default: :obj:`0.0`)
+        dropout (float, optional): Dropout of the pooled nodes. (default: :obj:`0.0`)
 
     Shapes:
         - **input:** nodes of :math:`(N, F_{in})`, and, if given, a shift :math:`\mathbf{s}`

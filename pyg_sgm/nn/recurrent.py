@@ -13,8 +13,8 @@ class _PackedRNN(nn.Module):
     """Runs a recurrence of :mod:`pyg_sgm.ops` in both directions, and averages them.
 
     Args:
-        rnn: Holds the parameters of both directions.
-        recurrence: States of several units from their input projections.
+        rnn (nn.RNNBase): Holds the parameters of both directions.
+        recurrence (callable): States of several units from their input projections.
     """
 
     def __init__(

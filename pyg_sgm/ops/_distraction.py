@@ -40,7 +40,7 @@ def distraction(votes: Tensor, mask: Tensor | None = None, eps: float = 1e-8) ->
     Args:
         votes (Tensor): Distraction vectors, from :func:`distraction_vector`.
         mask (BoolTensor, optional): Which nodes are real. (default: all)
-        eps (float): Keeps the logarithm finite. (default: :obj:`1e-8`)
+        eps (float, optional): Keeps the logarithm finite. (default: :obj:`1e-8`)
 
     Shapes:
         - **input:** votes and mask :math:`(*, N_{reference})`

@@ -48,7 +48,7 @@ def lsesim(
     Args:
         query (Packed): Nodes that search (words of the texts).
         reference (Packed): Nodes that are searched (regions of the images).
-        inverse_temperature (float): The factor :math:`\lambda`. (default: :obj:`6.0`)
+        inverse_temperature (float, optional): The factor :math:`\lambda`. (default: :obj:`6.0`)
         weight (Tensor, optional): Weight of every node of the query. (default: :obj:`None`)
         null (Tensor, optional): The similarity :math:`n` of the null match. (default: :obj:`None`)
 

@@ -79,7 +79,7 @@ class Packed:
         Consecutive graphs share the memory of the whole.
 
         Args:
-            index: Positions of the graphs, ``[num_selected]``.
+            index (Tensor): Positions of the graphs, ``[num_selected]``.
         """
         rows, ptr = select_rows(self.ptr, index)
         if index.numel() and bool((index.diff() == 1).all()):
@@ -91,7 +91,7 @@ class Packed:
         """The nodes of both graph by graph, those of ``other`` last.
 
         Args:
-            other: Nodes of the same graphs.
+            other (Packed): Nodes of the same graphs.
 
         Example:
             >>> import torch
@@ -109,8 +109,9 @@ class Packed:
         ``[num_selected, width]``; the width is ``size``, or else that of the largest graph.
 
         Args:
-            index: Positions of the graphs. (default: :obj:`None`, all)
-            size: Width of the result. (default: :obj:`None`, that of the largest graph)
+            index (Tensor, optional): Positions of the graphs. (default: :obj:`None`, all)
+            size (int, optional): Width of the result. (default: :obj:`None`, that of the largest
+                graph)
         """
         start, count = self.ptr[:-1], self.sizes
         if index is not None:

@@ -83,8 +83,8 @@ def stream_ranks(
             returns their scores ``[num_selected_images, num_selected_texts]``.
         num_images (int): Number of images.
         image_of_text (LongTensor): Image of every text, on the device of the scores.
-        k (int): How many of the best to keep, at most all. (default: :obj:`10`)
-        block (tuple): Images and texts to score at a time. (default: :obj:`(2048, 2048)`)
+        k (int, optional): How many of the best to keep, at most all. (default: :obj:`10`)
+        block (tuple, optional): Images and texts to score at a time. (default: :obj:`(2048, 2048)`)
 
     Raises:
         ValueError: If a score is NaN, an image has no text, or ``k`` is less than 1.

@@ -38,9 +38,9 @@ def stacked_attention(
     Args:
         query (Packed): Nodes of length one that attend.
         reference (Packed): Nodes of length one that are attended to.
-        inverse_temperature (float): :math:`\lambda_1`. (default: :obj:`9.0`)
-        pooling (str): ``"average"`` or ``"lse"``. (default: :obj:`"lse"`)
-        pooling_inverse_temperature (float): :math:`\lambda_2`. (default: :obj:`6.0`)
+        inverse_temperature (float, optional): :math:`\lambda_1`. (default: :obj:`9.0`)
+        pooling (str, optional): ``"average"`` or ``"lse"``. (default: :obj:`"lse"`)
+        pooling_inverse_temperature (float, optional): :math:`\lambda_2`. (default: :obj:`6.0`)
 
     Shapes:
         - **input:** query of :math:`(N_q, F)`, reference of :math:`(N_r, F)`
@@ -73,7 +73,7 @@ def stacked_weights(query: Tensor, reference: Tensor, inverse_temperature: float
     Args:
         query (Tensor): Nodes of length one that attend.
         reference (Tensor): Nodes of length one that are attended to.
-        inverse_temperature (float): :math:`\lambda_1`. (default: :obj:`9.0`)
+        inverse_temperature (float, optional): :math:`\lambda_1`. (default: :obj:`9.0`)
 
     Shapes:
         - **input:** query :math:`(N_q, F)`, reference :math:`(N_r, F)`

@@ -18,10 +18,10 @@ def explain_pair(
     """What a model tells of the score of one image with one text.
 
     Args:
-        model: Any matcher; see :meth:`pyg_sgm.models.Matcher.explain`.
-        image: One image.
-        text: One text.
-        vocabularies: Those of the model.
+        model (Matcher): Any matcher; see :meth:`pyg_sgm.models.Matcher.explain`.
+        image (ImageGraphs): One image.
+        text (TextGraphs): One text.
+        vocabularies (Vocabularies): Those of the model.
 
     Raises:
         ValueError: If there is not one of each.
@@ -36,8 +36,8 @@ def image_in_strings(image: ImageGraphs, vocabularies: Vocabularies) -> ImageRec
     """The one image in strings: as the user gave it, else from its graph.
 
     Args:
-        image: One image.
-        vocabularies: Those of its labels.
+        image (ImageGraphs): One image.
+        vocabularies (Vocabularies): Those of its labels.
 
     Raises:
         ValueError: If there is not exactly one.
@@ -64,8 +64,8 @@ def text_in_strings(text: TextGraphs, vocabularies: Vocabularies) -> TextRecord:
     """The one text in strings: as the user gave it, else from its graph.
 
     Args:
-        text: One text.
-        vocabularies: Those of its words.
+        text (TextGraphs): One text.
+        vocabularies (Vocabularies): Those of its words.
 
     Raises:
         ValueError: If there is not exactly one.

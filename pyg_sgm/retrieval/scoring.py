@@ -43,7 +43,8 @@ class Scorer(nn.Module):
     """What :class:`~pyg_sgm.retrieval.SceneGraphMatcher` knows, and how it scores.
 
     Args:
-        model (str or type): Name of a registered model, or its class. (default: :obj:`"sgm"`)
+        model (str or type, optional): Name of a registered model, or its class. (default:
+            :obj:`"sgm"`)
         **options: Arguments of the model, which overrule those of a recipe.
 
     Raises:
@@ -130,7 +131,7 @@ class Scorer(nn.Module):
         a warning counts them.
 
         Args:
-            images: One image, or several in any iterable.
+            images (Images): One image, or several in any iterable.
 
         Raises:
             ValueError: If they do not fit the model, none can be read, there is none, or they were
@@ -151,7 +152,7 @@ class Scorer(nn.Module):
         :func:`~pyg_sgm.data.text_record` where its graph is known.
 
         Args:
-            texts: One text, or several in any iterable.
+            texts (Texts): One text, or several in any iterable.
 
         Raises:
             ValueError: If there is no text, or they were encoded by another model.
@@ -170,8 +171,8 @@ class Scorer(nn.Module):
         infinity for images that cannot be read.
 
         Args:
-            images: See :meth:`encode_images`.
-            texts: See :meth:`encode_texts`.
+            images (Images): See :meth:`encode_images`.
+            texts (Texts): See :meth:`encode_texts`.
         """
         image, text = self.encode_images(images), self.encode_texts(texts)
         scores = torch.full((len(image), len(text)), -torch.inf)
@@ -183,9 +184,9 @@ class Scorer(nn.Module):
         images that cannot be read.
 
         Args:
-            images: See :meth:`encode_images`.
-            texts: See :meth:`encode_texts`.
-            image_of_text: Position of each text's image, ``[num_texts]``.
+            images (Images): See :meth:`encode_images`.
+            texts (Texts): See :meth:`encode_texts`.
+            image_of_text (Tensor): Position of each text's image, ``[num_texts]``.
         """
         image, text = self.encode_images(images), self.encode_texts(texts)
         row = torch.full((len(image),), -1)
@@ -227,7 +228,7 @@ class Fingerprint:
         """The same for equal weights, options and vocabularies, on any device.
 
         Args:
-            saved: The model.
+            saved (SavedModel): The model.
         """
         weights = saved.model.state_dict()
         state = (id(saved.model), [_state(weight) for weight in weights.values()])

@@ -21,13 +21,14 @@ class Candidate:
     """One answer to a query.
 
     Args:
-        index: Position among what was searched, as it was passed in.
-        id: Name of the image, or of the text.
-        score: Score of the pair.
-        rank: Place among all answers, from 1.
-        relevant: Whether it belongs to the query; :obj:`None` if that is not known.
-        previous_rank: Place among the answers to the query that this one is compared with;
-            :obj:`None` if there is none.
+        index (int): Position among what was searched, as it was passed in.
+        id (str): Name of the image, or of the text.
+        score (float): Score of the pair.
+        rank (int): Place among all answers, from 1.
+        relevant (bool, optional): Whether it belongs to the query; :obj:`None` if that is not
+            known. (default: :obj:`None`)
+        previous_rank (int, optional): Place among the answers to the query that this one is
+            compared with; :obj:`None` if there is none. (default: :obj:`None`)
     """
 
     index: int
@@ -49,13 +50,14 @@ def best_of(
     minus infinity is no answer.
 
     Args:
-        scores: Of all that was searched, ``[num_candidates]``.
-        ids: Their names.
-        k: Number of answers.
-        relevant: Positions of those that belong to the query. If none of them is among the first
-            ``k``, the best of them follows after those. (default: :obj:`None`, not known)
-        previous: Places among the answers to another query, ``[num_candidates]``. (default:
-            :obj:`None`)
+        scores (Tensor): Of all that was searched, ``[num_candidates]``.
+        ids (list of str): Their names.
+        k (int): Number of answers.
+        relevant (list of int, optional): Positions of those that belong to the query. If none of
+            them is among the first ``k``, the best of them follows after those. (default:
+            :obj:`None`, not known)
+        previous (Tensor, optional): Places among the answers to another query,
+            ``[num_candidates]``. (default: :obj:`None`)
 
     Raises:
         ValueError: If ``k`` is less than 1 or a score is NaN.
@@ -92,7 +94,7 @@ def in_order(found: Sequence[Candidate]) -> list[Candidate]:
     """The answers to a query without the one of its own that follows after the first ``k``.
 
     Args:
-        found: Of :func:`best_of`.
+        found (list of Candidate): Of :func:`best_of`.
     """
     return [candidate for place, candidate in enumerate(found, 1) if candidate.rank == place]
 
@@ -109,10 +111,10 @@ def search_images(
     the first one: what an edit moves up is what the matcher read in it.
 
     Args:
-        matcher: A trained matcher.
-        texts: Queries.
-        dataset: Images to search, and captions.
-        k: Number of answers to each. (default: ``5``)
+        matcher (SceneGraphMatcher): A trained matcher.
+        texts (list of TextRecord): Queries.
+        dataset (SceneGraphDataset): Images to search, and captions.
+        k (int, optional): Number of answers to each. (default: :obj:`5`)
 
     Returns:
         The answers to each text, see :func:`best_of`; the best image of its own comes last where it
@@ -151,10 +153,10 @@ def search_texts(
     """The best texts of some images of a dataset.
 
     Args:
-        matcher: A trained matcher.
-        images: Positions of the images.
-        dataset: Texts to search, and images.
-        k: Number of answers to each. (default: ``5``)
+        matcher (SceneGraphMatcher): A trained matcher.
+        images (list of int): Positions of the images.
+        dataset (SceneGraphDataset): Texts to search, and images.
+        k (int, optional): Number of answers to each. (default: :obj:`5`)
 
     Returns:
         The answers to each image, see :func:`best_of`; the best text of its own comes last where
@@ -177,10 +179,10 @@ def search_similar(
     """The images that are most like some images, without the images themselves.
 
     Args:
-        matcher: A trained matcher.
-        images: Queries; an image of the dataset is known by its id.
-        dataset: Images to search.
-        k: Number of answers to each. (default: ``5``)
+        matcher (SceneGraphMatcher): A trained matcher.
+        images (list of ImageRecord): Queries; an image of the dataset is known by its id.
+        dataset (SceneGraphDataset): Images to search.
+        k (int, optional): Number of answers to each. (default: :obj:`5`)
     """
     encoded = matcher.encode_images(dataset)
     row_of = {id: row for row, id in enumerate(encoded.ids)}
@@ -198,7 +200,7 @@ def graph_phrases(text: TextRecord) -> list[str]:
     """The graph of a text in words: its objects with their attributes, then its triplets.
 
     Args:
-        text: A text with its graph.
+        text (TextRecord): A text with its graph.
 
     Example:
         >>> from pyg_sgm.text import parse

@@ -26,10 +26,11 @@ def parse_texts(
     """The same texts with the graphs of their captions.
 
     Args:
-        texts: Texts that have no graph yet.
-        cache: File of parses, JSON lines. Captions that it holds are not parsed again, and the
-            others are added to it. A cache of another backend is replaced. (default: :obj:`None`)
-        backend: See :func:`pyg_sgm.text.parse`. (default: :obj:`"learned"`)
+        texts (list of TextRecord): Texts that have no graph yet.
+        cache (str or PathLike, optional): File of parses, JSON lines. Captions that it holds are
+            not parsed again, and the others are added to it. A cache of another backend is
+            replaced. (default: :obj:`None`)
+        backend (Backend, optional): See :func:`pyg_sgm.text.parse`. (default: :obj:`"learned"`)
 
     Raises:
         ValueError: Naming file, line and field, if the file is not such a cache; it is left as it

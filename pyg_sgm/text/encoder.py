@@ -39,7 +39,8 @@ class TextEncoder:
             ``[num_texts, num_pieces, dim]``.
         tokenizer (tokenizers.Tokenizer): Splits words into pieces.
         dim (int): Width of the states.
-        max_pieces (int): Pieces of a text that the model can take, with the marks around it.
+        max_pieces (int, optional): Pieces of a text that the model can take, with the marks around
+            it. (default: :obj:`512`)
 
     Example:
         >>> encoder = open_text_encoder("minilm")  # doctest: +SKIP
@@ -97,7 +98,7 @@ class TextEncoder:
         """Vectors of labels, each read by itself: the mean of its words, ``[num_phrases, dim]``.
 
         Args:
-            phrases: The labels.
+            phrases (list of str): The labels.
         """
         words = [phrase.split() for phrase in phrases]
         length = torch.tensor([len(phrase) for phrase in words], dtype=torch.long)
@@ -108,7 +109,7 @@ class TextEncoder:
         :meth:`pyg_sgm.models.Matcher.init_embeddings` takes; the unknown label has zeros.
 
         Args:
-            vocabularies: Those of the model.
+            vocabularies (Vocabularies): Those of the model.
         """
         found = {}
         for name in ("objects", "predicates", "attributes"):
@@ -122,9 +123,9 @@ def open_text_encoder(name: str) -> TextEncoder:
     """Opens a language model.
 
     Args:
-        name (str): ``"minilm"``, all-MiniLM-L6-v2, whose weights come with the package of the
-            extra ``minilm``; or ``"hf:NAME"``, an encoder of transformers by the name of a folder
-            or of a repository, with a fast tokenizer and weights in safetensors.
+        name (str): ``"minilm"``, all-MiniLM-L6-v2, whose weights come with the package of the extra
+            ``minilm``; or ``"hf:NAME"``, an encoder of transformers by the name of a folder or of a
+            repository, with a fast tokenizer and weights in safetensors.
 
     Raises:
         ValueError: If the name is not one of these, or there is no such encoder.

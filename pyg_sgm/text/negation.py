@@ -50,7 +50,7 @@ def take_out_denied(parsed: ParsedCaption) -> ParsedCaption:
     """The graph without what its caption denies, which becomes its exclusions.
 
     Args:
-        parsed: A graph that reads the caption as if nothing were denied.
+        parsed (ParsedCaption): A graph that reads the caption as if nothing were denied.
 
     Example:
         >>> affirmed = ParsedCaption(

@@ -26,17 +26,19 @@ class ParsedCaption:
     implies it).
 
     Args:
-        caption: The caption as given.
-        words: Its words, lower case.
-        objects: Names of the objects, nouns in the singular.
-        attributes: Pairs (index of the object, attribute).
-        relations: Triplets (index of the subject, predicate, index of the object).
-        object_spans: Word indices of each object, ascending.
-        attribute_spans: Word indices of each attribute.
-        relation_spans: Word indices of each relation's predicate.
-        exclusions: What the caption denies, in names: an object ``("people",)``, an attribute
-            ``("dog", "black")`` or a relation ``("man", "wear", "hat")``. Nothing of it is among
-            the objects, attributes and relations.
+        caption (str): The caption as given.
+        words (tuple, optional): Its words, lower case. (default: :obj:`()`)
+        objects (tuple, optional): Names of the objects, nouns in the singular. (default: :obj:`()`)
+        attributes (tuple, optional): Pairs (index of the object, attribute). (default: :obj:`()`)
+        relations (tuple, optional): Triplets (index of the subject, predicate, index of the
+            object). (default: :obj:`()`)
+        object_spans (tuple, optional): Word indices of each object, ascending. (default: :obj:`()`)
+        attribute_spans (tuple, optional): Word indices of each attribute. (default: :obj:`()`)
+        relation_spans (tuple, optional): Word indices of each relation's predicate. (default:
+            :obj:`()`)
+        exclusions (tuple, optional): What the caption denies, in names: an object ``("people",)``,
+            an attribute ``("dog", "black")`` or a relation ``("man", "wear", "hat")``. Nothing of
+            it is among the objects, attributes and relations. (default: :obj:`()`)
 
     Example:
         >>> parsed = ParsedCaption(
@@ -92,7 +94,7 @@ class ParsedCaption:
         """The graph as the record from which collections of texts are packed.
 
         Args:
-            id: Name of the text. (default: ``""``)
+            id (str, optional): Name of the text. (default: :obj:`""`)
         """
         spans = {
             "object": self.object_spans,
@@ -107,8 +109,8 @@ class ParsedCaption:
         """The text graph that the models take.
 
         Args:
-            vocabulary: Words to indices; unknown words become index 0.
-            id: Name of the graph. (default: ``""``)
+            vocabulary (Vocabulary): Words to indices; unknown words become index 0.
+            id (str, optional): Name of the graph. (default: :obj:`""`)
 
         Example:
             >>> parsed = ParsedCaption("a dog", ("a", "dog"), ("dog",), object_spans=((1,),))

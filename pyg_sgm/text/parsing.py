@@ -18,9 +18,10 @@ def parse(caption: str, backend: Backend = "learned") -> ParsedCaption:
     Any string gives a graph, if need be an empty one.
 
     Args:
-        caption: An English caption.
-        backend: ``"learned"``, a small network that comes with the package, or ``"rules"``, rules
-            on spaCy's dependency trees (extra ``text``). (default: :obj:`"learned"`)
+        caption (str): An English caption.
+        backend (Backend, optional): ``"learned"``, a small network that comes with the package, or
+            ``"rules"``, rules on spaCy's dependency trees (extra ``text``). (default:
+            :obj:`"learned"`)
 
     Raises:
         ValueError: If the caption is not a string or there is no such backend.
@@ -45,9 +46,10 @@ def parse_batch(
     """Turns captions into scene graphs, in their order.
 
     Args:
-        captions: English captions.
-        backend: See :func:`parse`. (default: :obj:`"learned"`)
-        batch_size: Captions that go through the network together. (default: :obj:`256`)
+        captions (list of str): English captions.
+        backend (Backend, optional): See :func:`parse`. (default: :obj:`"learned"`)
+        batch_size (int, optional): Captions that go through the network together. (default:
+            :obj:`256`)
 
     Raises:
         ValueError: If something in ``captions`` is not a string or there is no such backend.
@@ -75,9 +77,9 @@ def parse_stream(
     """Turns captions into scene graphs as they come, for files that need a progress bar.
 
     Args:
-        captions: English captions.
-        backend: See :func:`parse`. (default: :obj:`"learned"`)
-        batch_size: Captions read and parsed together. (default: :obj:`256`)
+        captions (list of str): English captions.
+        backend (Backend, optional): See :func:`parse`. (default: :obj:`"learned"`)
+        batch_size (int, optional): Captions read and parsed together. (default: :obj:`256`)
 
     Example:
         >>> next(parse_stream(iter(["a dog"]))).objects

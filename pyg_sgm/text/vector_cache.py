@@ -32,8 +32,8 @@ def word_features(
         texts (sequence of TextRecord): Texts, with or without graphs.
         encoder (TextEncoder): What reads them.
         folder (path, optional): Folder of vectors that is read and added to: texts that it holds
-            are not read again. Vectors of another encoder in it are replaced.
-            (default: :obj:`None`, held in memory)
+            are not read again. Vectors of another encoder in it are replaced. (default:
+            :obj:`None`, held in memory)
         progress (callable, optional): Called with the number of texts done and that of all.
             (default: :obj:`None`)
 

@@ -23,11 +23,11 @@ def epoch_batches(
     are of nearly one size. Every text occurs once, and the number of batches is that of any epoch.
 
     Args:
-        image_of_text: Index of each text's image, ``[num_texts]``.
-        images_per_batch: Groups per batch.
-        captions_per_image: Texts a group; the last group of an image may have fewer.
-        seed: Seed of the training.
-        epoch: Epoch, from 0.
+        image_of_text (Tensor): Index of each text's image, ``[num_texts]``.
+        images_per_batch (int): Groups per batch.
+        captions_per_image (int): Texts a group; the last group of an image may have fewer.
+        seed (int): Seed of the training.
+        epoch (int): Epoch, from 0.
 
     Returns:
         Indices of the texts of each batch.
@@ -57,10 +57,10 @@ class BatchOrder(Sampler[Tensor]):
     """Indices of the texts of each batch of an epoch, or of one rank's share of them.
 
     Args:
-        graphs: What is trained on.
+        graphs (PairedGraphs): What is trained on.
         images_per_batch, captions_per_image, seed: See :func:`epoch_batches`.
-        rank: Number of this process. (default: ``0``)
-        world_size: Processes that share each batch. (default: ``1``)
+        rank (int, optional): Number of this process. (default: :obj:`0`)
+        world_size (int, optional): Processes that share each batch. (default: :obj:`1`)
 
     Raises:
         ValueError: If a batch has fewer texts than there are processes, or there is no text.
@@ -117,10 +117,10 @@ def blank(batch: PairBatch, features: float, words: float) -> PairBatch:
     """A batch with random blanks, so that no model learns single values and words by heart.
 
     Args:
-        batch: What a model would see.
-        features: Share of the values of the region features that become zero; the others grow by
-            ``1 / (1 - features)``.
-        words: Share of the words of the texts, and of the names of their nodes, that become
+        batch (PairBatch): What a model would see.
+        features (float): Share of the values of the region features that become zero; the others
+            grow by ``1 / (1 - features)``.
+        words (float): Share of the words of the texts, and of the names of their nodes, that become
             unknown.
 
     Returns:

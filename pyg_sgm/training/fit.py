@@ -76,24 +76,27 @@ def fit(
     """Trains a model in place and leaves it with its best weights.
 
     Args:
-        saved: The model, with its name and its vocabularies.
-        train: What is trained on.
-        recipe: How.
-        dev: Where the best weights are chosen, by rsum. (default: :obj:`None`, the last ones)
-        out: Folder of the run: the best model, checkpoints and logs. (default: :obj:`None`,
-            nothing is written)
-        seed: Order of the batches, and dropout. (default: ``0``)
-        devices: Processes that share each batch by distributed data parallel. (default: ``1``)
-        accelerator: As Lightning names it. (default: ``"auto"``)
-        gather_negatives: See :class:`~pyg_sgm.training.module.MatcherTraining`. (default:
-            :obj:`False`)
-        resume: Go on with the run in ``out``, from the end of its last whole epoch; the result is
-            that of a run never interrupted. With a recipe of more epochs, the learning rate goes
-            on as in a run of so many. (default: :obj:`False`)
-        overwrite: Replace the run in ``out``. (default: :obj:`False`)
-        progress: Show a line per epoch, and on a terminal a bar. (default: :obj:`True`)
-        settings: What else the run depends on (such as its data), kept in ``run.json`` and
-            compared on resuming. (default: none)
+        saved (SavedModel): The model, with its name and its vocabularies.
+        train (PairedGraphs): What is trained on.
+        recipe (Recipe): How.
+        dev (PairedGraphs, optional): Where the best weights are chosen, by rsum. (default:
+            :obj:`None`, the last ones)
+        out (str or PathLike, optional): Folder of the run: the best model, checkpoints and logs.
+            (default: :obj:`None`, nothing is written)
+        seed (int, optional): Order of the batches, and dropout. (default: :obj:`0`)
+        devices (int, optional): Processes that share each batch by distributed data parallel.
+            (default: :obj:`1`)
+        accelerator (str, optional): As Lightning names it. (default: :obj:`"auto"`)
+        gather_negatives (bool, optional): See :class:`~pyg_sgm.training.module.MatcherTraining`.
+            (default: :obj:`False`)
+        resume (bool, optional): Go on with the run in ``out``, from the end of its last whole
+            epoch; the result is that of a run never interrupted. With a recipe of more epochs, the
+            learning rate goes on as in a run of so many. (default: :obj:`False`)
+        overwrite (bool, optional): Replace the run in ``out``. (default: :obj:`False`)
+        progress (bool, optional): Show a line per epoch, and on a terminal a bar. (default:
+            :obj:`True`)
+        settings (dict, optional): What else the run depends on (such as its data), kept in
+            ``run.json`` and compared on resuming. (default: none)
 
     Returns:
         The metrics of every epoch.
@@ -174,12 +177,12 @@ def check_fit(
     """Checks what can be checked of a training before there are graphs and a model.
 
     Args:
-        recipe: See :func:`fit`.
-        out: See :func:`fit`. (default: :obj:`None`)
-        devices: See :func:`fit`. (default: ``1``)
-        accelerator: See :func:`fit`. (default: ``"auto"``)
-        resume: See :func:`fit`. (default: :obj:`False`)
-        overwrite: See :func:`fit`. (default: :obj:`False`)
+        recipe (Recipe): See :func:`fit`.
+        out (str or PathLike, optional): See :func:`fit`. (default: :obj:`None`)
+        devices (int, optional): See :func:`fit`. (default: :obj:`1`)
+        accelerator (str, optional): See :func:`fit`. (default: :obj:`"auto"`)
+        resume (bool, optional): See :func:`fit`. (default: :obj:`False`)
+        overwrite (bool, optional): See :func:`fit`. (default: :obj:`False`)
 
     Raises:
         ValueError: If ``out`` is taken, there is no such device or precision, or the recipe's loss

@@ -22,7 +22,7 @@ def gather_rows(x: Tensor) -> Tensor:
     gradient of its own rows times the number of processes, and none is sent back.
 
     Args:
-        x: ``[num_rows, *]``; the number of rows may differ between processes.
+        x (Tensor): ``[num_rows, *]``; the number of rows may differ between processes.
     """
     return _GatherRows.apply(x)
 
@@ -50,10 +50,10 @@ def gather_pairs(
     An image that several processes have, because its texts are spread over them, is kept once.
 
     Args:
-        image: Encoding of this process's images.
-        text: Encoding of this process's texts.
-        image_of_text: Position in ``image`` of each text's image, ``[num_texts]``.
-        image_index: Index in the whole data of each image, ``[num_images]``.
+        image (E): Encoding of this process's images.
+        text (F): Encoding of this process's texts.
+        image_of_text (Tensor): Position in ``image`` of each text's image, ``[num_texts]``.
+        image_index (Tensor): Index in the whole data of each image, ``[num_images]``.
 
     Returns:
         Encodings of all images and of all texts, and the position of each text's image.

@@ -24,7 +24,7 @@ class PairData(pl.LightningDataModule):
     Args:
         graphs (PairedGraphs): What is trained on.
         recipe (Recipe): Gives the size of a batch.
-        seed (int): Seed of the order. (default: :obj:`0`)
+        seed (int, optional): Seed of the order. (default: :obj:`0`)
     """
 
     def __init__(self, graphs: PairedGraphs, recipe: Recipe, seed: int = 0) -> None:
@@ -54,10 +54,10 @@ class MatcherTraining(pl.LightningModule):
     Args:
         model (Matcher): Any matcher.
         recipe (Recipe): Loss, optimizer and schedule.
-        seed (int): Seed of dropout and the like. (default: :obj:`0`)
-        gather_negatives (bool): With several devices, every device sees the batches of all of
-            them, which gives the gradients of one device with the whole batch; otherwise negatives
-            come from a device's own share alone. (default: :obj:`False`)
+        seed (int, optional): Seed of dropout and the like. (default: :obj:`0`)
+        gather_negatives (bool, optional): With several devices, every device sees the batches of
+            all of them, which gives the gradients of one device with the whole batch; otherwise
+            negatives come from a device's own share alone. (default: :obj:`False`)
     """
 
     def __init__(
@@ -141,9 +141,9 @@ def lr_factor(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
     cosine to 1/10,000 over the rest. The others rise linearly over the share ``recipe.warmup``.
 
     Args:
-        step: Steps done, from 0.
-        steps_per_epoch: Steps of one epoch.
-        recipe: Names the schedule.
+        step (int): Steps done, from 0.
+        steps_per_epoch (int): Steps of one epoch.
+        recipe (Recipe): Names the schedule.
 
     Example:
         >>> from pyg_sgm.training import Recipe

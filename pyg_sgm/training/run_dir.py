@@ -58,9 +58,10 @@ def run_dir(folder: Path | None, resume: bool = False, overwrite: bool = False) 
     that share the work on further devices leave it to the first.
 
     Args:
-        folder: Absent, empty, or a run; or none, then nothing happens.
-        resume: Go on with the run that is there.
-        overwrite: Start over: removes the files that a run writes, and nothing else.
+        folder (Path): Absent, empty, or a run; or none, then nothing happens.
+        resume (bool, optional): Go on with the run that is there. (default: :obj:`False`)
+        overwrite (bool, optional): Start over: removes the files that a run writes, and nothing
+            else. (default: :obj:`False`)
 
     Raises:
         ValueError: If the folder holds a run and neither is wanted, or something that is no run, or
@@ -93,10 +94,10 @@ def start_run(folder: Path, settings: Mapping[str, Any], resume: bool = False) -
     """Writes what a run depends on, or compares it with what is there.
 
     Args:
-        folder: Inside the block of :func:`run_dir`.
-        settings: Fit for JSON. A resumed run must have the same, except that it may have more
-            epochs.
-        resume: Go on with the run that is there.
+        folder (Path): Inside the block of :func:`run_dir`.
+        settings (dict): Fit for JSON. A resumed run must have the same, except that it may have
+            more epochs.
+        resume (bool, optional): Go on with the run that is there. (default: :obj:`False`)
 
     Raises:
         ValueError: If the run to be resumed had other settings.

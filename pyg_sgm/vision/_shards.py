@@ -21,9 +21,9 @@ class Graph:
     """The graph of one image with its features.
 
     Args:
-        record: Labels, boxes, relations, attributes and scores.
-        size: Width and height in pixels of the image's file.
-        features: ``{"object": [num_objects, dim], "relation": [num_relations, dim]}``.
+        record (ImageRecord): Labels, boxes, relations, attributes and scores.
+        size (tuple): Width and height in pixels of the image's file.
+        features (dict): ``{"object": [num_objects, dim], "relation": [num_relations, dim]}``.
     """
 
     record: ImageRecord
@@ -81,9 +81,9 @@ def write_shard(path: Path, graphs: Sequence[Graph], sources: Sequence[Source]) 
     """Writes the features first and the graphs last, so that a shard with graphs is whole.
 
     Args:
-        path: The file of graphs.
-        graphs: At least one.
-        sources: What identifies the state of each image's file.
+        path (Path): The file of graphs.
+        graphs (list of Graph): At least one.
+        sources (list of Source): What identifies the state of each image's file.
 
     Raises:
         ValueError: Naming the image, if a feature is not finite in float16.

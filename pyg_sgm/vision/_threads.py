@@ -25,9 +25,9 @@ def in_threads(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iter
     at once has ended.
 
     Args:
-        work: What is done with an item.
-        items: The items.
-        workers: Number of threads.
+        work (callable): What is done with an item.
+        items (list of T): The items.
+        workers (int): Number of threads.
     """
     waiting: deque[Future[R]] = deque()
     with _one_torch_thread(), ThreadPoolExecutor(workers, initializer=_set_one) as pool:

@@ -23,7 +23,7 @@ def color_index(pixels: np.ndarray) -> np.ndarray:
     pale red is pink.
 
     Args:
-        pixels: RGB, uint8 ``[..., 3]``.
+        pixels (ndarray): RGB, uint8 ``[..., 3]``.
 
     Example:
         >>> colors = np.array([[200, 20, 20], [90, 60, 30], [250, 250, 250]], np.uint8)
@@ -60,8 +60,8 @@ def color_shares(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Share of each color in the middle of each box.
 
     Args:
-        image: RGB, uint8 ``[height, width, 3]``.
-        boxes: x1, y1, x2, y2 in ``[0, 1]``, ``[num_boxes, 4]``.
+        image (ndarray): RGB, uint8 ``[height, width, 3]``.
+        boxes (ndarray): x1, y1, x2, y2 in ``[0, 1]``, ``[num_boxes, 4]``.
 
     Returns:
         ``[num_boxes, len(COLORS)]`` float32, rows sum to 1.
@@ -84,8 +84,8 @@ def color_attributes(image: np.ndarray, boxes: np.ndarray) -> list[list[tuple[st
     most evidence is named if its share is at least a quarter, which is the confidence.
 
     Args:
-        image: RGB, uint8 ``[height, width, 3]``.
-        boxes: x1, y1, x2, y2 in ``[0, 1]``, ``[num_boxes, 4]``.
+        image (ndarray): RGB, uint8 ``[height, width, 3]``.
+        boxes (ndarray): x1, y1, x2, y2 in ``[0, 1]``, ``[num_boxes, 4]``.
 
     Returns:
         For each box (color, confidence), one or none.
@@ -109,8 +109,8 @@ def color_evidence(image: np.ndarray, share: np.ndarray) -> np.ndarray:
     """What :func:`color_attributes` compares, ``[num_boxes, len(COLORS)]``.
 
     Args:
-        image: RGB, uint8 ``[height, width, 3]``.
-        share: See :func:`color_shares`.
+        image (ndarray): RGB, uint8 ``[height, width, 3]``.
+        share (ndarray): See :func:`color_shares`.
     """
     whole = _shares(image, np.array([[0, 0, 1, 1]], np.float32), 1.0)
     weight = np.where(np.array(COLORS) == "gray", 0.5, 1.0)

@@ -30,7 +30,7 @@ def describe(extractor: Extractor) -> dict[str, Any]:
     """What :func:`open_described` needs.
 
     Args:
-        extractor: The extractor.
+        extractor (Extractor): The extractor.
     """
     return {
         "fingerprint": extractor.fingerprint,
@@ -48,10 +48,10 @@ def open_described(made: Mapping[str, Any], where: str, detector: str | None = N
     give as a whole.
 
     Args:
-        made: See :func:`describe`.
-        where: What has the graphs, for messages.
-        detector: The same detector, by the name that it has today; the extractor is then opened at
-            once. (default: :obj:`None`)
+        made (dict): See :func:`describe`.
+        where (str): What has the graphs, for messages.
+        detector (str, optional): The same detector, by the name that it has today; the extractor is
+            then opened at once. (default: :obj:`None`)
 
     Raises:
         FileNotFoundError: If a file of the detector is absent.

@@ -38,20 +38,23 @@ class Extractor:
     """Turns images into scene graphs with region features.
 
     Args:
-        detector: What finds the objects.
-        features: What their boxes, and the union boxes of relations, are described with.
-        relations: What finds the relations. (default: :obj:`None`, there are none)
-        attributes: What names the attributes of boxes, from pixels uint8 ``[height, width, 3]`` and
-            boxes ``[num_boxes, 4]`` in ``[0, 1]``: for each box (label, confidence), such as
-            :func:`~pyg_sgm.vision.colors.color_attributes`. (default: :obj:`None`, there are none)
-        limit: Most relations per image. (default: ``25``)
-        pairs: If positive, the relations are instead all ordered pairs of so many objects, the most
-            prominent (:func:`~pyg_sgm.vision.detectors.prominence`), whatever the relation head
-            says: candidates, each with the features of its union box. A pair has the head's
-            likeliest predicate and its confidence, or ``<unk>`` and 0 where the head does not know
-            the labels. (default: ``0``)
-        options: What it can be made from again, kept with its graphs: the arguments of
-            :func:`open_extractor`. (default: :obj:`None`)
+        detector (Detector): What finds the objects.
+        features (RegionFeatures): What their boxes, and the union boxes of relations, are described
+            with.
+        relations (RelationHead, optional): What finds the relations. (default: :obj:`None`, there
+            are none)
+        attributes (Attributes, optional): What names the attributes of boxes, from pixels uint8
+            ``[height, width, 3]`` and boxes ``[num_boxes, 4]`` in ``[0, 1]``: for each box (label,
+            confidence), such as :func:`~pyg_sgm.vision.colors.color_attributes`. (default:
+            :obj:`None`, there are none)
+        limit (int, optional): Most relations per image. (default: :obj:`25`)
+        pairs (int, optional): If positive, the relations are instead all ordered pairs of so many
+            objects, the most prominent (:func:`~pyg_sgm.vision.detectors.prominence`), whatever the
+            relation head says: candidates, each with the features of its union box. A pair has the
+            head's likeliest predicate and its confidence, or ``<unk>`` and 0 where the head does
+            not know the labels. (default: :obj:`0`)
+        options (dict, optional): What it can be made from again, kept with its graphs: the
+            arguments of :func:`open_extractor`. (default: :obj:`None`)
 
     Raises:
         ValueError: If the relation head needs region features, or for another number of pairs.
@@ -181,11 +184,12 @@ class ExtractionResult:
     """What became of the images.
 
     Args:
-        extracted: Number of images whose graphs were made.
-        kept: Number of those that were there before.
-        skipped: Why images have no graph, by their ids.
-        others: Number of graphs in the folder of images that were not asked for. (default: ``0``)
-        removed: Number of graphs that were removed. (default: ``0``)
+        extracted (int): Number of images whose graphs were made.
+        kept (int): Number of those that were there before.
+        skipped (dict): Why images have no graph, by their ids.
+        others (int, optional): Number of graphs in the folder of images that were not asked for.
+            (default: :obj:`0`)
+        removed (int, optional): Number of graphs that were removed. (default: :obj:`0`)
     """
 
     extracted: int
@@ -215,18 +219,20 @@ def extract(
     with the number of images.
 
     Args:
-        files: File of each image by its id.
-        out: The folder; it is made if absent.
-        extractor: What makes the graphs. A folder holds those of one extractor.
-        batch_size: Images a thread handles at once; the graphs do not depend on it.
-            (default: ``8``)
-        shard_size: Images written at once. (default: ``512``)
-        workers: Threads that decode images and run the networks side by side; meanwhile each of
-            torch's own operations has one thread, in the whole process. (default: one per core)
-        prune: Whether graphs of images that are not among the files, and those that newer ones have
-            replaced, are removed from the folder; what has the folder open loses them.
-            (default: :obj:`False`)
-        progress: Called with the number of images done and that of all. (default: :obj:`None`)
+        files (dict): File of each image by its id.
+        out (str or PathLike): The folder; it is made if absent.
+        extractor (Extractor): What makes the graphs. A folder holds those of one extractor.
+        batch_size (int, optional): Images a thread handles at once; the graphs do not depend on it.
+            (default: :obj:`8`)
+        shard_size (int, optional): Images written at once. (default: :obj:`512`)
+        workers (int, optional): Threads that decode images and run the networks side by side;
+            meanwhile each of torch's own operations has one thread, in the whole process. (default:
+            one per core)
+        prune (bool, optional): Whether graphs of images that are not among the files, and those
+            that newer ones have replaced, are removed from the folder; what has the folder open
+            loses them. (default: :obj:`False`)
+        progress (callable, optional): Called with the number of images done and that of all.
+            (default: :obj:`None`)
 
     Raises:
         ValueError: If the folder holds graphs of another extractor, or other files, or a size is

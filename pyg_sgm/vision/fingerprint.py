@@ -19,9 +19,9 @@ def check_same(made: object, extractor: Fingerprinted, where: str) -> None:
     """Checks that an extractor is the one that made some graphs.
 
     Args:
-        made: Fingerprint of the one that made them.
-        extractor: The one at hand.
-        where: What has the graphs, for messages.
+        made (object): Fingerprint of the one that made them.
+        extractor (Fingerprinted): The one at hand.
+        where (str): What has the graphs, for messages.
 
     Raises:
         ValueError: Saying in what they differ.
@@ -41,7 +41,7 @@ def migrated(made: Mapping[str, Any]) -> dict[str, Any]:
     """The description of an extractor in today's words, whatever version wrote it.
 
     Args:
-        made: What a graph folder or a saved model says.
+        made (dict): What a graph folder or a saved model says.
     """
     made = {_RENAMED.get(name, name): value for name, value in made.items()}
     renamed = {"efficientnet-lite0": "efficientnet_lite0"}  # backbones

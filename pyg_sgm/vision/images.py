@@ -30,12 +30,12 @@ class Photo:
     """An image in memory.
 
     Args:
-        pixels: uint8 ``[height, width, 3]``, RGB.
-        size: Width and height in pixels of the file as it is shown, which ``pixels`` may be a
-            reduction of.
-        id: Name of the image. (default: ``""``)
-        orientation: How the stored pixels were turned and mirrored to become these, 1 to 8 as EXIF
-            numbers it. (default: ``1``, not at all)
+        pixels (ndarray): uint8 ``[height, width, 3]``, RGB.
+        size (tuple): Width and height in pixels of the file as it is shown, which ``pixels`` may be
+            a reduction of.
+        id (str, optional): Name of the image. (default: :obj:`""`)
+        orientation (int, optional): How the stored pixels were turned and mirrored to become these,
+            1 to 8 as EXIF numbers it. (default: :obj:`1`, not at all)
     """
 
     pixels: np.ndarray
@@ -56,7 +56,8 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     transparent becomes white; 16-bit values are scaled to 8 bits.
 
     Args:
-        path: A file of AVIF, BMP, GIF, HEIC (with pillow-heif), JPEG, PNG, TIFF or WebP.
+        path (str or PathLike): A file of AVIF, BMP, GIF, HEIC (with pillow-heif), JPEG, PNG, TIFF
+            or WebP.
 
     Raises:
         FileNotFoundError: If it is absent.
@@ -70,10 +71,11 @@ def read_photo(path: str | os.PathLike[str], id: str = "", *, at_most: int | Non
     """The same as :func:`read_image`, with name and size, and reduced if it is large.
 
     Args:
-        path: A file of AVIF, BMP, GIF, HEIC (with pillow-heif), JPEG, PNG, TIFF or WebP.
-        id: Name of the image. (default: ``""``)
-        at_most: Length in pixels that the longer side is reduced to; a JPEG is then decoded at
-            less than its full size. (default: :obj:`None`, never reduced)
+        path (str or PathLike): A file of AVIF, BMP, GIF, HEIC (with pillow-heif), JPEG, PNG, TIFF
+            or WebP.
+        id (str, optional): Name of the image. (default: :obj:`""`)
+        at_most (int, optional): Length in pixels that the longer side is reduced to; a JPEG is then
+            decoded at less than its full size. (default: :obj:`None`, never reduced)
 
     Raises:
         FileNotFoundError, ImageError, ImportError: See :func:`read_image`.
@@ -90,10 +92,10 @@ def to_photo(
     """The same of an image that is in memory.
 
     Args:
-        image: An image of Pillow, or an array uint8 ``[height, width, 3]`` (RGB) or
-            ``[height, width]`` (gray).
-        id: Name of the image. (default: ``""``)
-        at_most: See :func:`read_photo`. (default: :obj:`None`)
+        image (Image.Image or ndarray): An image of Pillow, or an array uint8 ``[height, width, 3]``
+            (RGB) or ``[height, width]`` (gray).
+        id (str, optional): Name of the image. (default: :obj:`""`)
+        at_most (int, optional): See :func:`read_photo`. (default: :obj:`None`)
 
     Raises:
         ImageError: If the array is another, or as :func:`read_image`.

@@ -23,14 +23,15 @@ class RegionFeatures:
     features of several networks stand side by side.
 
     Args:
-        backbone: Names of networks joined by ``+``, see
+        backbone (str or nn.Module, optional): Names of networks joined by ``+``, see
             :func:`~pyg_sgm.vision.backbones.open_backbone`; or a module that maps pixels 0 ... 255
             in RGB, ``[batch, 3, size, size]``, to features ``[batch, dim, height, width]``, on any
             device. (default: :obj:`"efficientnet_lite0"`)
-        size: Side in pixels of the images that the networks see, at most 2048. (default: ``416``)
-        dtype: What the networks compute in, :obj:`"float32"` or :obj:`"bfloat16"`, which is 2 to 5
-            times as fast where the processor has instructions for it. Features then are slightly
-            other ones, with a cosine to those of single precision of .998 in the mean.
+        size (int, optional): Side in pixels of the images that the networks see, at most 2048.
+            (default: :obj:`416`)
+        dtype (str, optional): What the networks compute in, :obj:`"float32"` or :obj:`"bfloat16"`,
+            which is 2 to 5 times as fast where the processor has instructions for it. Features then
+            are slightly other ones, with a cosine to those of single precision of .998 in the mean.
             (default: :obj:`"float32"`)
 
     Raises:
@@ -87,8 +88,9 @@ class RegionFeatures:
         """The features of the boxes of each image.
 
         Args:
-            photos: The images.
-            boxes: One array ``[num_boxes, 4]`` per image, x1, y1, x2, y2 in ``[0, 1]``.
+            photos (list of Photo): The images.
+            boxes (list of ndarray): One array ``[num_boxes, 4]`` per image, x1, y1, x2, y2 in ``[0,
+                1]``.
 
         Returns:
             One float32 array ``[num_boxes, dim]`` per image.
@@ -139,8 +141,8 @@ def pool_boxes(image: Tensor, boxes: Tensor) -> Tensor:
     box: exact for any box, however small, and without samples to choose.
 
     Args:
-        image: Feature map, ``[dim, height, width]``.
-        boxes: ``[num_boxes, 4]`` x1, y1, x2, y2 in ``[0, 1]``, none of them empty.
+        image (Tensor): Feature map, ``[dim, height, width]``.
+        boxes (Tensor): ``[num_boxes, 4]`` x1, y1, x2, y2 in ``[0, 1]``, none of them empty.
 
     Returns:
         ``[num_boxes, dim]``.
@@ -162,8 +164,8 @@ def union_boxes(boxes: np.ndarray, pairs: Sequence[tuple[int, int]]) -> np.ndarr
     """The smallest boxes around pairs of boxes, ``[num_pairs, 4]``.
 
     Args:
-        boxes: Boxes, ``[num_boxes, 4]``.
-        pairs: Two positions of boxes each.
+        boxes (ndarray): Boxes, ``[num_boxes, 4]``.
+        pairs (list of tuple): Two positions of boxes each.
 
     Example:
         >>> union_boxes(np.array([[0, 0, 0.5, 0.5], [0.25, 0.25, 1, 0.75]]), [(0, 1)])

@@ -31,17 +31,20 @@ def open_extractor(
     Its :attr:`~Extractor.options` are these arguments, files by their full paths.
 
     Args:
-        detector: See :func:`open_detector`. (default: ``"grid"``)
-        labels: See :func:`open_detector`. (default: :obj:`None`)
-        min_score: See :func:`open_detector`. (default: :obj:`None`)
-        merge: See :func:`open_detector`. (default: :obj:`True`)
-        backbone: See :class:`RegionFeatures`.
-        size: See :class:`RegionFeatures`.
-        dtype: See :class:`RegionFeatures`. (default: ``"float32"``)
-        pairs: See :class:`Extractor`. (default: ``0``)
-        relations: File of a relation head. (default: :obj:`None`, the shipped one)
-        colors: Whether the attributes are :func:`~pyg_sgm.vision.colors.color_attributes`; else
-            there are none. (default: :obj:`True`)
+        detector (str, optional): See :func:`open_detector`. (default: :obj:`"grid"`)
+        labels (str, PathLike or list of str, optional): See :func:`open_detector`. (default:
+            :obj:`None`)
+        min_score (float, optional): See :func:`open_detector`. (default: :obj:`None`)
+        merge (bool, optional): See :func:`open_detector`. (default: :obj:`True`)
+        backbone (str, optional): See :class:`RegionFeatures`.
+        size (int, optional): See :class:`RegionFeatures`.
+        dtype (str, optional): See :class:`RegionFeatures`. (default: :obj:`"float32"`)
+        pairs (int, optional): See :class:`Extractor`. (default: :obj:`0`)
+        relations (str or PathLike, optional): File of a relation head. (default: :obj:`None`, the
+            shipped one)
+        colors (bool, optional): Whether the attributes are
+            :func:`~pyg_sgm.vision.colors.color_attributes`; else there are none. (default:
+            :obj:`True`)
 
     Raises:
         FileNotFoundError, ImportError, ValueError: What its parts raise.

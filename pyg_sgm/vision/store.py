@@ -40,7 +40,7 @@ def open_graphs(path: str | os.PathLike[str]) -> tuple[list[ImageRecord], dict[s
     """Opens a folder that :func:`extract` wrote.
 
     Args:
-        path: The folder.
+        path (str or PathLike): The folder.
 
     Returns:
         The graphs, sorted by id, with boxes in ``[0, 1]``; and region features ``{"object",
@@ -95,8 +95,8 @@ def make_folder(folder: Path, header: Callable[[], Mapping[str, Any]]) -> dict[s
     """The header of a graph folder, which is made if it is absent or empty.
 
     Args:
-        folder: The folder.
-        header: Gives what a new one gets.
+        folder (Path): The folder.
+        header (callable): Gives what a new one gets.
 
     Raises:
         ValueError: If it holds other files.
@@ -131,7 +131,7 @@ def read_skipped(path: str | os.PathLike[str]) -> dict[str, str]:
     """Why images of a graph folder have no graph, by their ids.
 
     Args:
-        path: The folder.
+        path (str or PathLike): The folder.
 
     Raises:
         ValueError: Naming the file, if it is cut short or another.
@@ -175,8 +175,8 @@ def remove_others(folder: Path, keep: Collection[str]) -> int:
     folder open loses them.
 
     Args:
-        folder: A graph folder that the caller alone writes to.
-        keep: Ids of images.
+        folder (Path): A graph folder that the caller alone writes to.
+        keep (list of str): Ids of images.
     """
     shards = {shard: read_shard(shard) for shard in shard_files(folder)}
     newest = _newest(folder, shards)

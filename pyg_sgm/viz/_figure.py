@@ -63,7 +63,7 @@ def check_picture(path: str | os.PathLike[str]) -> None:
     """Checks a file of a picture before the work that it is about.
 
     Args:
-        path: The file; its ending says the format.
+        path (str or PathLike): The file; its ending says the format.
 
     Raises:
         ValueError: If there is no such format, or no such folder.

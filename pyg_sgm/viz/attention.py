@@ -35,10 +35,11 @@ def draw_attention(
     stands the distraction vector, the votes of all nodes, largest first.
 
     Args:
-        attention: Of :meth:`~pyg_sgm.retrieval.SceneGraphMatcher.explain`.
-        path: Where to write the picture; the suffix names the format. (default: :obj:`None`)
-        image: The pixels: a file, or an array ``[height, width, 3]``. (default: the file of the
-            image's record, else a blank canvas)
+        attention (Attention): Of :meth:`~pyg_sgm.retrieval.SceneGraphMatcher.explain`.
+        path (str or PathLike, optional): Where to write the picture; the suffix names the format.
+            (default: :obj:`None`)
+        image (any, optional): The pixels: a file, or an array ``[height, width, 3]``. (default: the
+            file of the image's record, else a blank canvas)
 
     Raises:
         ValueError: If the format is unknown, or the file is no image.
@@ -88,11 +89,12 @@ def draw_reranking(
     """Draws a ranking before and after re-ranking by distraction, as figure 6 of HOAD.
 
     Args:
-        query: A caption, or the name of an image.
-        before: Name and score of the references, best first.
-        after: The same references in their new order.
-        truth: Names of those that are right; they stand out.
-        path: Where to write the picture; the suffix names the format. (default: :obj:`None`)
+        query (str): A caption, or the name of an image.
+        before (list of tuple): Name and score of the references, best first.
+        after (list of tuple): The same references in their new order.
+        truth (list of str): Names of those that are right; they stand out.
+        path (str or PathLike, optional): Where to write the picture; the suffix names the format.
+            (default: :obj:`None`)
 
     Raises:
         ValueError: If the two rankings are not of the same references, or the format is unknown.

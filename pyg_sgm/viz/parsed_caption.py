@@ -11,8 +11,9 @@ def draw_caption(parsed: ParsedCaption, path: str | PathLike[str]) -> None:
     """Draws the graph of a caption: objects as boxes with their attributes, relations as arrows.
 
     Args:
-        parsed: The parsed caption.
-        path: The picture to write; its ending says the format, such as ``.png`` or ``.svg``.
+        parsed (ParsedCaption): The parsed caption.
+        path (str or PathLike): The picture to write; its ending says the format, such as ``.png``
+            or ``.svg``.
 
     Raises:
         ImportError: If matplotlib is missing (extra ``viz``).

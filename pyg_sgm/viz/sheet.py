@@ -45,10 +45,12 @@ def draw_found_images(
     has its boxes drawn.
 
     Args:
-        queries: Texts, or images.
-        found: The images found for each, of :func:`~pyg_sgm.retrieval.search_images`.
-        dataset: The images that were searched.
-        path: Where to write the picture; the suffix names the format. (default: :obj:`None`)
+        queries (list of TextRecord or ImageRecord): Texts, or images.
+        found (list of list of Candidate): The images found for each, of
+            :func:`~pyg_sgm.retrieval.search_images`.
+        dataset (SceneGraphDataset): The images that were searched.
+        path (str or PathLike, optional): Where to write the picture; the suffix names the format.
+            (default: :obj:`None`)
 
     Raises:
         ValueError: If there is no query, the format is unknown, or a file is no image.
@@ -105,10 +107,12 @@ def draw_found_texts(
     is green.
 
     Args:
-        queries: The images.
-        found: The texts found for each, of :func:`~pyg_sgm.retrieval.search_texts`.
-        dataset: The texts that were searched.
-        path: Where to write the picture; the suffix names the format. (default: :obj:`None`)
+        queries (list of ImageRecord): The images.
+        found (list of list of Candidate): The texts found for each, of
+            :func:`~pyg_sgm.retrieval.search_texts`.
+        dataset (SceneGraphDataset): The texts that were searched.
+        path (str or PathLike, optional): Where to write the picture; the suffix names the format.
+            (default: :obj:`None`)
 
     Raises:
         ValueError: If there is no query, the format is unknown, or a file is no image.

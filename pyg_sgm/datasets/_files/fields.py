@@ -53,10 +53,11 @@ def field(where: str, entry: Any, name: str, kind: type) -> Any:
     """A field of an object in a JSON file.
 
     Args:
-        where: File and record, for messages.
-        entry: The object.
-        name: The field.
-        kind: Its type; an ``int`` is a ``float`` too, :obj:`True` and :obj:`False` are neither.
+        where (str): File and record, for messages.
+        entry (any): The object.
+        name (str): The field.
+        kind (type): Its type; an ``int`` is a ``float`` too, :obj:`True` and :obj:`False` are
+            neither.
 
     Raises:
         ValueError: If it is absent, or of another type.

@@ -21,7 +21,7 @@ def list_images(folder: str | os.PathLike[str]) -> dict[str, Path]:
     What counts is the ending of the name. Hidden files and folders are passed over.
 
     Args:
-        folder: The folder.
+        folder (str or PathLike): The folder.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -39,7 +39,7 @@ def count_other_files(folder: str | os.PathLike[str]) -> dict[str, int]:
     """How many files of each other ending :func:`list_images` passes over.
 
     Args:
-        folder: The folder.
+        folder (str or PathLike): The folder.
     """
     endings = Counter(path.suffix.lower() for path in _files(Path(folder), images=False))
     return dict(sorted(endings.items()))
@@ -79,9 +79,9 @@ def find_image(folder: str | os.PathLike[str], names: Sequence[str], where: str)
     """The file of an image: the first of the names that the folder has.
 
     Args:
-        folder: Folder of images.
-        names: Paths within the folder, from the most exact one on.
-        where: File and record that name the image, for messages.
+        folder (str or PathLike): Folder of images.
+        names (list of str): Paths within the folder, from the most exact one on.
+        where (str): File and record that name the image, for messages.
 
     Raises:
         ValueError: If a name leads out of the folder, or there is no such file.
@@ -99,8 +99,8 @@ class Frame:
     """How the pixels of a file are stored, and how they are shown.
 
     Args:
-        stored: Width and height in pixels as stored.
-        orientation: EXIF orientation, 1 to 8.
+        stored (tuple): Width and height in pixels as stored.
+        orientation (int): EXIF orientation, 1 to 8.
     """
 
     stored: tuple[int, int]
@@ -118,8 +118,8 @@ class Frame:
         """Boxes in pixels of the image as stored, at any scale, and their image as it is shown.
 
         Args:
-            boxes: ``[num_boxes, 4]``.
-            size: Width and height of the image that the boxes are measured in.
+            boxes (ndarray): ``[num_boxes, 4]``.
+            size (tuple): Width and height of the image that the boxes are measured in.
 
         Returns:
             Boxes and size to give to :func:`~pyg_sgm.data.image_record`. If the size is that of the

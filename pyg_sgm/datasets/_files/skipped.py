@@ -14,8 +14,8 @@ class SkippedRecord:
     """A record of a file that was left out.
 
     Args:
-        id: Name of the image or text, or where the record is.
-        reason: Why it cannot be used; names file, record and field.
+        id (str): Name of the image or text, or where the record is.
+        reason (str): Why it cannot be used; names file, record and field.
     """
 
     id: str
@@ -47,8 +47,8 @@ class SkippedRecords:
         """Warns once of all of them.
 
         Args:
-            path: What was read.
-            used: How many records can be used.
+            path (str or PathLike): What was read.
+            used (int): How many records can be used.
 
         Raises:
             ValueError: If none can.

@@ -29,11 +29,11 @@ class Scene:
     """What is true of an image.
 
     Args:
-        entities: Two agents that act on one another, then a thing, then distractors.
-        subject: 0 or 1, the agent that acts.
-        action: A key of ``ACTIONS``.
-        placed: 0 or 1, the agent whose place is known.
-        place: A key of ``PLACES``: where that agent is, seen from the thing.
+        entities (tuple): Two agents that act on one another, then a thing, then distractors.
+        subject (int): 0 or 1, the agent that acts.
+        action (str): A key of ``ACTIONS``.
+        placed (int): 0 or 1, the agent whose place is known.
+        place (str): A key of ``PLACES``: where that agent is, seen from the thing.
     """
 
     entities: tuple[Entity, ...]
@@ -58,12 +58,12 @@ class Plan:
     """What a caption tells and how.
 
     Args:
-        mentions: The two agents and the thing.
-        subject: 0 or 1, the agent that the caption says acts.
-        verb: The verb for the action.
-        form: A key of ``FORMS``.
-        placed: The agent that a second clause places, or :obj:`None` for no such clause.
-        place: The phrase of that clause.
+        mentions (tuple): The two agents and the thing.
+        subject (int): 0 or 1, the agent that the caption says acts.
+        verb (Verb): The verb for the action.
+        form (str): A key of ``FORMS``.
+        placed (int): The agent that a second clause places, or :obj:`None` for no such clause.
+        place (str): The phrase of that clause.
     """
 
     mentions: tuple[Mention, Mention, Mention]

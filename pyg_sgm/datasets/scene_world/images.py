@@ -66,8 +66,8 @@ class Parts:
     """What the features of an image are made of, before any error in its labels.
 
     Args:
-        objects: Label and attributes of each object.
-        relations: Subject, predicate, object.
+        objects (list of tuple): Label and attributes of each object.
+        relations (list of tuple): Subject, predicate, object.
     """
 
     objects: list[tuple[str, ...]]

@@ -42,21 +42,24 @@ class SceneWorld(SceneGraphDataset):
     and in how much they mention, and come with their triplets and attributes.
 
     Args:
-        split: ``"train"``, ``"dev"`` (or ``"val"``) or ``"test"``: different scenes of the same
-            world, with the same vocabularies. (default: ``"train"``)
-        num_images: Number of images. (default: ``1000``)
-        captions_per_image: Captions of each. (default: ``5``)
-        seed: Seed of the world and of its scenes. (default: ``0``)
-        feature_dim: Width of the region features of objects and relations, sums of a fixed
-            direction for each label and attribute and of noise; 0 for none. (default: ``64``)
-        feature_noise: Standard deviation of that noise, where each direction has unit variance
-            in every coordinate. (default: ``0.5``)
-        label_noise: Share of objects and relations with a random label. (default: ``0.02``)
-        missed: Share of relations and attributes that are missed. (default: ``0.02``)
-        invented: Largest number of invented relations per image; they never join the two agents.
-            (default: ``2``)
-        distractors: Least and largest number of further objects per image, unrelated to the
-            others and of other labels than the agents. (default: ``(0, 3)``)
+        split (str, optional): ``"train"``, ``"dev"`` (or ``"val"``) or ``"test"``: different scenes
+            of the same world, with the same vocabularies. (default: :obj:`"train"`)
+        num_images (int, optional): Number of images. (default: :obj:`1000`)
+        captions_per_image (int, optional): Captions of each. (default: :obj:`5`)
+        seed (int, optional): Seed of the world and of its scenes. (default: :obj:`0`)
+        feature_dim (int, optional): Width of the region features of objects and relations, sums of
+            a fixed direction for each label and attribute and of noise; 0 for none. (default:
+            :obj:`64`)
+        feature_noise (float, optional): Standard deviation of that noise, where each direction has
+            unit variance in every coordinate. (default: :obj:`0.5`)
+        label_noise (float, optional): Share of objects and relations with a random label. (default:
+            :obj:`0.02`)
+        missed (float, optional): Share of relations and attributes that are missed. (default:
+            :obj:`0.02`)
+        invented (int, optional): Largest number of invented relations per image; they never join
+            the two agents. (default: :obj:`2`)
+        distractors (tuple, optional): Least and largest number of further objects per image,
+            unrelated to the others and of other labels than the agents. (default: :obj:`(0, 3)`)
 
     Raises:
         ValueError: If an argument is out of range.
@@ -124,9 +127,9 @@ class SceneWorld(SceneGraphDataset):
         """Every caption that allows it, paired with a false one of the same image.
 
         Args:
-            kind: ``"swapped_relation"``: the same words, subject and object exchanged;
-                ``"replaced_predicate"``: another action; ``"replaced_attribute"``: another color
-                or size of an agent.
+            kind (str): ``"swapped_relation"``: the same words, subject and object exchanged;
+                ``"replaced_predicate"``: another action; ``"replaced_attribute"``: another color or
+                size of an agent.
 
         Raises:
             ValueError: If there is no such kind.
@@ -152,8 +155,9 @@ class HardNegatives:
     """Pairs of a true and a false caption of the same image.
 
     Args:
-        kind: What the false captions got wrong; see :meth:`SceneWorld.hard_negatives`.
-        dataset: The images that have a pair, and texts in the order true, false, true, ...
+        kind (str): What the false captions got wrong; see :meth:`SceneWorld.hard_negatives`.
+        dataset (SceneGraphDataset): The images that have a pair, and texts in the order true,
+            false, true, ...
     """
 
     kind: str
@@ -167,8 +171,8 @@ class HardNegatives:
         """Share of pairs whose true caption scores higher with the image; a tie counts half.
 
         Args:
-            scores: Either all scores ``[num_images, num_texts]``, or those of each text with its
-                own image, ``[num_texts]``.
+            scores (Tensor): Either all scores ``[num_images, num_texts]``, or those of each text
+                with its own image, ``[num_texts]``.
 
         Raises:
             ValueError: If a score is NaN or their shape does not fit.

@@ -24,8 +24,8 @@ class Replacements:
     """What may stand for the predicates or attributes of texts.
 
     Args:
-        located: All texts.
-        node: What is replaced.
+        located (list of Located): All texts.
+        node (str): What is replaced.
     """
 
     def __init__(self, located: Sequence[Located], node: Literal["relation", "attribute"]) -> None:

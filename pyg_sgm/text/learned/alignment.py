@@ -174,9 +174,9 @@ def join(first: Example, second: Example, random: Random) -> Example:
     """Two captions as one sentence, for the training captions are short.
 
     Args:
-        first: A caption with its graph.
-        second: Another one.
-        random: Chooses the word between them.
+        first (Example): A caption with its graph.
+        second (Example): Another one.
+        random (Random): Chooses the word between them.
     """
     link = random.choice([["and"], ["while"], ["as"], []])
     gaps = [random.choice([0, 1]), 0] if link else [1]

@@ -52,9 +52,9 @@ def resolved_clauses(
     blue one" is another object of the same name.
 
     Args:
-        said: The words of the caption.
-        gaps: What parts each from the word before.
-        parsed: The caption as read without antecedents.
+        said (list of str): The words of the caption.
+        gaps (list of int): What parts each from the word before.
+        parsed (ParsedCaption): The caption as read without antecedents.
     """
     nouns = [Noun(span[-1], said[span[-1]]) for span in parsed.object_spans if span]
     nouns = [noun for noun in nouns if noun.word not in PRONOUNS]

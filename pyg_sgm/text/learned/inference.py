@@ -32,10 +32,11 @@ class Lexicon:
     """The strings that the network's numbers stand for.
 
     Args:
-        words: Words by row of the embedding table; row 0 is the unknown word.
-        predicates: Predicates by class, ``V`` for the verb of the caption; class 0 is no relation.
-        object_names: What some phrases are called in graphs, as ``guy`` is ``person``.
-        attribute_names: The same for attributes, as ``two`` is ``2``.
+        words (list of str): Words by row of the embedding table; row 0 is the unknown word.
+        predicates (list of str): Predicates by class, ``V`` for the verb of the caption; class 0 is
+            no relation.
+        object_names (dict): What some phrases are called in graphs, as ``guy`` is ``person``.
+        attribute_names (dict): The same for attributes, as ``two`` is ``2``.
     """
 
     words: list[str]
@@ -59,8 +60,8 @@ class LearnedParser:
     """Parses captions with a :class:`CaptionNetwork`.
 
     Args:
-        network: The network, in evaluation mode.
-        lexicon: Its words and predicates.
+        network (CaptionNetwork): The network, in evaluation mode.
+        lexicon (Lexicon): Its words and predicates.
     """
 
     def __init__(self, network: CaptionNetwork, lexicon: Lexicon) -> None:
@@ -73,7 +74,7 @@ class LearnedParser:
         """Reads ``parser.safetensors``: the weights, and the lexicon in its metadata.
 
         Args:
-            folder: Folder of the file. (default: that of the shipped weights)
+            folder (Path, optional): Folder of the file. (default: that of the shipped weights)
         """
         with safe_open(folder / "parser.safetensors", framework="pt") as file:
             lexicon = Lexicon(**json.loads(file.metadata()["lexicon"]))
@@ -95,7 +96,7 @@ class LearnedParser:
         """Writes the file that :meth:`load` reads: matrices in 8 bits, each row with its scale.
 
         Args:
-            folder: Folder of the file.
+            folder (Path): Folder of the file.
         """
         folder.mkdir(parents=True, exist_ok=True)
         weights = {}
@@ -112,8 +113,8 @@ class LearnedParser:
         """Parses captions; equal length side by side, answers in the order given.
 
         Args:
-            captions: The captions.
-            batch_size: How many are read at once. (default: ``256``)
+            captions (list of str): The captions.
+            batch_size (int, optional): How many are read at once. (default: :obj:`256`)
         """
         split = [split_words(caption) for caption in captions]
         clauses = [plain_clauses(words, gaps) for words, gaps in split]

@@ -140,11 +140,13 @@ class CaptionNetwork(nn.Module):
     """Bidirectional LSTM over words; marks for every word, scores for pairs of marked words.
 
     Args:
-        num_words: Rows of the table of word vectors, the unknown word's included.
-        num_trained: The first rows of that table that also have a trained embedding.
-        num_predicates: Classes of a relation, "no relation" (class 0) included.
-        channels: Size of the recurrent state of one direction. (default: :obj:`192`)
-        dropout: Dropout on embeddings, states and pair features. (default: :obj:`0.3`)
+        num_words (int): Rows of the table of word vectors, the unknown word's included.
+        num_trained (int): The first rows of that table that also have a trained embedding.
+        num_predicates (int): Classes of a relation, "no relation" (class 0) included.
+        channels (int, optional): Size of the recurrent state of one direction. (default:
+            :obj:`192`)
+        dropout (float, optional): Dropout on embeddings, states and pair features. (default:
+            :obj:`0.3`)
     """
 
     def __init__(
@@ -180,7 +182,7 @@ class CaptionNetwork(nn.Module):
         """States of the words ``[batch, length, 2 * channels]`` and where there is a word.
 
         Args:
-            batch: The words of captions.
+            batch (WordBatch): The words of captions.
         """
         word = batch.word
         trained = torch.where(word < self.num_trained, word, 0)
@@ -200,10 +202,10 @@ class CaptionNetwork(nn.Module):
         """Logit of "the source is an attribute of the target" ``[pairs]``.
 
         Args:
-            x: States of the words, ``[batch, length, 2 * channels]``.
-            mask: Where there is a word, ``[batch, length]``.
-            objects: Which words are heads of objects, ``[batch, length]``.
-            pairs: Sources and targets.
+            x (Tensor): States of the words, ``[batch, length, 2 * channels]``.
+            mask (Tensor): Where there is a word, ``[batch, length]``.
+            objects (Tensor): Which words are heads of objects, ``[batch, length]``.
+            pairs (Pairs): Sources and targets.
         """
         return self.describes_out(self.describes(x, mask, objects, pairs)).squeeze(1)
 
@@ -214,10 +216,10 @@ class CaptionNetwork(nn.Module):
         ``[pairs, predicates]``.
 
         Args:
-            x: States of the words, ``[batch, length, 2 * channels]``.
-            mask: Where there is a word, ``[batch, length]``.
-            objects: Which words are heads of objects, ``[batch, length]``.
-            pairs: Sources and targets.
+            x (Tensor): States of the words, ``[batch, length, 2 * channels]``.
+            mask (Tensor): Where there is a word, ``[batch, length]``.
+            objects (Tensor): Which words are heads of objects, ``[batch, length]``.
+            pairs (Pairs): Sources and targets.
         """
         feature = self.relation(x, mask, objects, pairs)
         return feature, self.predicate(feature)
@@ -226,10 +228,10 @@ class CaptionNetwork(nn.Module):
         """Logits of the word that is the verb of each pair's predicate ``[pairs, length]``.
 
         Args:
-            x: States of the words, ``[batch, length, 2 * channels]``.
-            mask: Where there is a word, ``[batch, length]``.
-            feature: What :meth:`relate` gives, ``[pairs, channels]``.
-            pairs: Sources and targets.
+            x (Tensor): States of the words, ``[batch, length, 2 * channels]``.
+            mask (Tensor): Where there is a word, ``[batch, length]``.
+            feature (Tensor): What :meth:`relate` gives, ``[pairs, channels]``.
+            pairs (Pairs): Sources and targets.
         """
         query = self.verb_query(feature) / math.sqrt(feature.size(1))
         side, there = to_dense_batch(query, pairs.row, batch_size=len(x))

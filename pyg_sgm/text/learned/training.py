@@ -40,16 +40,18 @@ def train_parser(
     an average over the training.
 
     Args:
-        rows: Captions and their graphs, mappings with the lists ``objects``, ``attributes`` and
-            ``relations`` as :func:`~pyg_sgm.data.read_scene_graph` returns them.
-        vectors: Word vectors of 100 numbers; they are not trained. (default: none)
-        epochs: Passes over the captions. (default: :obj:`14`)
-        batch_size: Captions per step. (default: :obj:`128`)
-        channels: Size of the recurrent state of one direction. (default: :obj:`192`)
-        lr: Highest learning rate of the one-cycle schedule. (default: :obj:`2e-3`)
-        seed: Of weights, order and dropout. (default: :obj:`0`)
-        on_epoch: Called after every epoch with the parser, the epoch (from 1) and the mean loss.
-            (default: :obj:`None`)
+        rows (list of Row): Captions and their graphs, mappings with the lists ``objects``,
+            ``attributes`` and ``relations`` as :func:`~pyg_sgm.data.read_scene_graph` returns them.
+        vectors (dict, optional): Word vectors of 100 numbers; they are not trained. (default: none)
+        epochs (int, optional): Passes over the captions. (default: :obj:`14`)
+        batch_size (int, optional): Captions per step. (default: :obj:`128`)
+        channels (int, optional): Size of the recurrent state of one direction. (default:
+            :obj:`192`)
+        lr (float, optional): Highest learning rate of the one-cycle schedule. (default:
+            :obj:`2e-3`)
+        seed (int, optional): Of weights, order and dropout. (default: :obj:`0`)
+        on_epoch (callable, optional): Called after every epoch with the parser, the epoch (from 1)
+            and the mean loss. (default: :obj:`None`)
 
     Raises:
         ImportError: If simplemma is missing.
@@ -100,8 +102,8 @@ def score_parser(parser: LearnedParser, rows: Sequence[Row]) -> ParserScore:
     """Tuple F1 of a parser, with lemmatized words.
 
     Args:
-        parser: The parser.
-        rows: Captions and their true graphs.
+        parser (LearnedParser): The parser.
+        rows (list of Row): Captions and their true graphs.
 
     Raises:
         ImportError: If simplemma is missing.

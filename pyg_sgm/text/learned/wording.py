@@ -39,10 +39,10 @@ class Token:
     """A word as the network reads it, what parts it from the word before, and its position.
 
     Args:
-        word: The word.
-        gap: 0, 1 for punctuation, 2 for the end of a sentence before it.
-        at: Position in the caption; a noun read in place of a pronoun has its own.
-        mutual: Whether it was read for "each other".
+        word (str): The word.
+        gap (int): 0, 1 for punctuation, 2 for the end of a sentence before it.
+        at (int): Position in the caption; a noun read in place of a pronoun has its own.
+        mutual (bool, optional): Whether it was read for "each other". (default: :obj:`False`)
     """
 
     word: str
@@ -58,8 +58,9 @@ def plain_clauses(said: Sequence[str], gaps: Sequence[int]) -> list[Clause]:
     """A caption as clauses to be read one by one.
 
     Args:
-        said: The words of the caption.
-        gaps: What parts each from the word before, see :func:`~pyg_sgm.text.words.split_words`.
+        said (list of str): The words of the caption.
+        gaps (list of int): What parts each from the word before, see
+            :func:`~pyg_sgm.text.words.split_words`.
 
     Example:
         >>> said = "a photo of a man without a hat".split()

@@ -27,9 +27,9 @@ class NounReading:
     """The objects of one caption and their attributes.
 
     Args:
-        doc: The parsed caption.
-        words: Its words.
-        gaps: What parts each word from the one before, see ``split_words``.
+        doc (Doc): The parsed caption.
+        words (list of str): Its words.
+        gaps (list of int): What parts each word from the one before, see ``split_words``.
     """
 
     def __init__(self, doc: "Doc", words: list[str], gaps: list[int]) -> None:

@@ -42,8 +42,8 @@ def parse_batch(captions: Sequence[str], batch_size: int = 256) -> list[ParsedCa
     """Parses captions with the rules, in the order given.
 
     Args:
-        captions: The captions.
-        batch_size: How many are read at once. (default: ``256``)
+        captions (list of str): The captions.
+        batch_size (int, optional): How many are read at once. (default: :obj:`256`)
 
     Raises:
         ImportError: Without spaCy or its model.

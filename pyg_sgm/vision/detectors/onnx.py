@@ -33,12 +33,13 @@ class OnnxDetector:
     D-FINE. It runs on one thread; :func:`~pyg_sgm.vision.extract` takes several images at once.
 
     Args:
-        path: The file.
-        labels: The labels in order, or a file with one label per line. (default: those in the
-            file's metadata, as Ultralytics writes them; without, the 80 of COCO)
-        min_score: Least score. (default: ``0.15``)
-        iou_threshold: See :func:`nms`. (default: ``0.45``)
-        limit: Most objects per image. (default: ``26``)
+        path (str or PathLike): The file.
+        labels (list of str or Path, optional): The labels in order, or a file with one label per
+            line. (default: those in the file's metadata, as Ultralytics writes them; without, the
+            80 of COCO)
+        min_score (float, optional): Least score. (default: :obj:`0.15`)
+        iou_threshold (float, optional): See :func:`nms`. (default: :obj:`0.45`)
+        limit (int, optional): Most objects per image. (default: :obj:`26`)
 
     Raises:
         FileNotFoundError: If a file is absent.

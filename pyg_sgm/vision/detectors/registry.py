@@ -28,13 +28,15 @@ def open_detector(
     """A detector by its name.
 
     Args:
-        name: ``grid``, ``grid:SIDE``, ``onnx:FILE``, ``torchvision:NAME``, ``file:FILE`` or
+        name (str): ``grid``, ``grid:SIDE``, ``onnx:FILE``, ``torchvision:NAME``, ``file:FILE`` or
             ``file:FILE,name=NAME``, or several of them joined by ``+``.
-        labels: The labels in order, or a file with one per line, for ``onnx``.
-            (default: see :class:`OnnxDetector`)
-        min_score: Least score of an object, for networks. (default: what the detector has)
-        merge: Whether boxes of several labels that overlap are one object with several names, see
-            :func:`~pyg_sgm.vision.detectors.merge_overlapping`. (default: :obj:`True`)
+        labels (str, PathLike or list of str, optional): The labels in order, or a file with one per
+            line, for ``onnx``. (default: see :class:`OnnxDetector`)
+        min_score (float, optional): Least score of an object, for networks. (default: what the
+            detector has)
+        merge (bool, optional): Whether boxes of several labels that overlap are one object with
+            several names, see :func:`~pyg_sgm.vision.detectors.merge_overlapping`. (default:
+            :obj:`True`)
 
     Raises:
         ValueError: If the name is of no such form, and what the detectors raise.
@@ -75,7 +77,7 @@ def read_labels(labels: str | os.PathLike[str] | Sequence[str]) -> list[str]:
     """Labels in order.
 
     Args:
-        labels: The labels themselves, or a file with one per line.
+        labels (str, PathLike or list of str): The labels themselves, or a file with one per line.
     """
     if isinstance(labels, str | os.PathLike):
         return [line.strip() for line in read_lines(labels) if line.strip()]

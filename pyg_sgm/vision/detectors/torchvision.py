@@ -13,9 +13,9 @@ class TorchvisionDetector:
     """A detector of torchvision with the weights it comes with.
 
     Args:
-        name: Such as :obj:`"fasterrcnn_resnet50_fpn_v2"`.
-        min_score: Least score. (default: ``0.3``)
-        limit: At most so many objects per image. (default: ``26``)
+        name (str): Such as :obj:`"fasterrcnn_resnet50_fpn_v2"`.
+        min_score (float, optional): Least score. (default: :obj:`0.3`)
+        limit (int, optional): At most so many objects per image. (default: :obj:`26`)
 
     Raises:
         ImportError: If torchvision is absent.

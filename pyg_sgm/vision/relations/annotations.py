@@ -21,10 +21,10 @@ def read_annotations(kind: str, folder: str | os.PathLike[str]) -> list[ImageRec
     """Annotated graphs, sorted by the name of the image.
 
     Args:
-        kind: ``"vg150"`` for Visual Genome, with ``objects.json``, ``predicates.json`` and
+        kind (str): ``"vg150"`` for Visual Genome, with ``objects.json``, ``predicates.json`` and
             ``train.json.gz``; ``"vrd"`` for Visual Relationship Detection, with ``objects.txt``,
             ``predicates.txt``, ``annotations_train.json.gz`` and ``train_image_metadata.json.gz``.
-        folder: Folder of these files.
+        folder (str or PathLike): Folder of these files.
 
     Raises:
         FileNotFoundError: If a file is absent.
@@ -39,7 +39,7 @@ def hold_out(records: Sequence[ImageRecord]) -> tuple[list[ImageRecord], list[Im
     """Images to train on, and every fifth, which is held out.
 
     Args:
-        records: Images in the order of :func:`read_annotations`.
+        records (list of ImageRecord): Images in the order of :func:`read_annotations`.
     """
     return [r for at, r in enumerate(records) if at % 5], list(records[::5])
 

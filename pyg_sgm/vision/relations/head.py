@@ -43,11 +43,11 @@ class RelationHead:
     :meth:`extended` teaches it more labels.
 
     Args:
-        network: The network.
-        labels: The labels that have a word vector; the first of them are those with a vector of
-            their own in the network.
-        vectors: Word vectors ``[len(labels), vector_channels]``.
-        predicates: The predicates by class.
+        network (RelationNetwork): The network.
+        labels (list of str): The labels that have a word vector; the first of them are those with a
+            vector of their own in the network.
+        vectors (Tensor): Word vectors ``[len(labels), vector_channels]``.
+        predicates (list of str): The predicates by class.
 
     Example:
         >>> head = RelationHead.load()
@@ -76,7 +76,8 @@ class RelationHead:
         """Reads a file of :meth:`save`.
 
         Args:
-            path: The file. (default: the weights of the library, trained on Visual Genome)
+            path (str or PathLike, optional): The file. (default: the weights of the library,
+                trained on Visual Genome)
 
         Raises:
             ValueError: Naming the file, if it is not one of a relation head.
@@ -104,7 +105,7 @@ class RelationHead:
         """Writes weights and word vectors in half precision, the names in the metadata.
 
         Args:
-            path: The file.
+            path (str or PathLike): The file.
         """
         weights = {name: w.half().contiguous() for name, w in self.network.state_dict().items()}
         weights["vectors"] = self.vectors.half().contiguous()
@@ -123,9 +124,9 @@ class RelationHead:
         """A head that knows more labels, by their word vectors.
 
         Args:
-            labels: The labels; of several words the mean is taken. Those known already, and those
-                without a vector in the file, are passed over.
-            path: File of word vectors of the length the head was trained with
+            labels (list of str): The labels; of several words the mean is taken. Those known
+                already, and those without a vector in the file, are passed over.
+            path (str or PathLike): File of word vectors of the length the head was trained with
                 (:func:`pyg_sgm.data.read_word_vectors`).
 
         Raises:
@@ -156,12 +157,13 @@ class RelationHead:
         Of more than 64 objects that the head knows, those of the best scores are paired.
 
         Args:
-            labels: Labels of the objects of each image.
-            boxes: Their boxes x1, y1, x2, y2 in ``[0, 1]``, ``[num_objects, 4]`` per image.
-            scores: Their confidence, ``[num_objects]`` per image. (default: 1 each)
-            features: Region features, ``[num_objects, feature_channels]`` per image, for a network
-                that was trained with them. (default: :obj:`None`)
-            limit: How many relations an image has at most. (default: :obj:`25`)
+            labels (list of list of str): Labels of the objects of each image.
+            boxes (list): Their boxes x1, y1, x2, y2 in ``[0, 1]``, ``[num_objects, 4]`` per image.
+            scores (list, optional): Their confidence, ``[num_objects]`` per image. (default: 1
+                each)
+            features (list, optional): Region features, ``[num_objects, feature_channels]`` per
+                image, for a network that was trained with them. (default: :obj:`None`)
+            limit (int, optional): How many relations an image has at most. (default: :obj:`25`)
 
         Returns:
             For each image (subject index, predicate, object index, confidence), best first.
@@ -196,9 +198,9 @@ class RelationHead:
         """All probabilities of all ordered pairs.
 
         Args:
-            labels: See :meth:`relations`.
-            boxes: See :meth:`relations`.
-            features: See :meth:`relations`. (default: :obj:`None`)
+            labels (list of list of str): See :meth:`relations`.
+            boxes (list): See :meth:`relations`.
+            features (list, optional): See :meth:`relations`. (default: :obj:`None`)
 
         Raises:
             ValueError: As :meth:`relations`.

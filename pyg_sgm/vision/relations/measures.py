@@ -31,9 +31,10 @@ def predicate_recall(
     know is missed.
 
     Args:
-        scores: Score of each predicate for the pair of each relation, ``[num_relations, classes]``.
-        records: Images whose relations the scores are of, in the same order.
-        predicates: Name of each class.
+        scores (Tensor): Score of each predicate for the pair of each relation, ``[num_relations,
+            classes]``.
+        records (list of ImageRecord): Images whose relations the scores are of, in the same order.
+        predicates (list of str): Name of each class.
     """
     place = {name: at for at, name in enumerate(predicates)}
     truth = torch.tensor([place.get(p, -1) for r in records for _, p, _ in r.relations])

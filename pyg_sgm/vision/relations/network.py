@@ -20,8 +20,8 @@ def pair_geometry(first: Tensor, second: Tensor) -> Tensor:
     boxes overlap (2).
 
     Args:
-        first: Boxes x1, y1, x2, y2 in ``[0, 1]``, ``[num_pairs, 4]``.
-        second: The boxes they are paired with, ``[num_pairs, 4]``.
+        first (Tensor): Boxes x1, y1, x2, y2 in ``[0, 1]``, ``[num_pairs, 4]``.
+        second (Tensor): The boxes they are paired with, ``[num_pairs, 4]``.
 
     Example:
         >>> boxes = torch.tensor([[0.0, 0.0, 0.5, 1.0], [0.25, 0.0, 0.75, 1.0]])
@@ -59,13 +59,13 @@ class RelationNetwork(nn.Module):
     function of :math:`p` alone, what is usual between two such objects wherever they are.
 
     Args:
-        num_labels: Labels with a vector of their own; label 0 means any other.
-        num_predicates: Number of predicates.
-        vector_channels: Length of the word vectors. (default: :obj:`100`)
-        channels: Width of the hidden layers. (default: :obj:`256`)
-        feature_channels: Length of the region features, 0 for a network without.
+        num_labels (int): Labels with a vector of their own; label 0 means any other.
+        num_predicates (int): Number of predicates.
+        vector_channels (int, optional): Length of the word vectors. (default: :obj:`100`)
+        channels (int, optional): Width of the hidden layers. (default: :obj:`256`)
+        feature_channels (int, optional): Length of the region features, 0 for a network without.
             (default: :obj:`0`)
-        dropout: Dropout of the hidden layers. (default: :obj:`0.4`)
+        dropout (float, optional): Dropout of the hidden layers. (default: :obj:`0.4`)
 
     Shapes:
         - **input:** embeddings ``[num_objects, channels // 2]`` (:meth:`embed`), boxes
@@ -123,8 +123,8 @@ class RelationNetwork(nn.Module):
         """Embeddings of labels: indices ``[num_objects]`` and their word vectors.
 
         Args:
-            label: Indices of labels, ``[num_objects]``.
-            vector: Their word vectors, ``[num_objects, dim]``.
+            label (Tensor): Indices of labels, ``[num_objects]``.
+            vector (Tensor): Their word vectors, ``[num_objects, dim]``.
         """
         own = self.own(label)
         if self.training:  # so that a label without a vector of its own is not a surprise

@@ -16,12 +16,12 @@ class PairScores:
     """All ordered pairs of objects of some images, and what the head says of them.
 
     Args:
-        image: Index of the image, ascending, ``[num_pairs]``.
-        subject: Index of the subject among the objects of its image, ``[num_pairs]``.
-        object: The same of the object, ``[num_pairs]``.
-        predicate: Probability of each predicate if there is a relation,
-            ``[num_pairs, num_predicates]``.
-        related: Probability that there is a relation, ``[num_pairs]``.
+        image (Tensor): Index of the image, ascending, ``[num_pairs]``.
+        subject (Tensor): Index of the subject among the objects of its image, ``[num_pairs]``.
+        object (Tensor): The same of the object, ``[num_pairs]``.
+        predicate (Tensor): Probability of each predicate if there is a relation, ``[num_pairs,
+            num_predicates]``.
+        related (Tensor): Probability that there is a relation, ``[num_pairs]``.
     """
 
     image: Tensor
@@ -35,7 +35,7 @@ def ordered_pairs(size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Image, first and second object ``[num_pairs]`` of all pairs of different objects.
 
     Args:
-        size: Objects of each image; they are numbered through.
+        size (Tensor): Objects of each image; they are numbered through.
     """
     start = size.cumsum(0) - size
     image = torch.repeat_interleave(size * size)

@@ -24,8 +24,8 @@ def new_relation_head(
     """An untrained head for the labels and predicates of some images, and the labels of COCO.
 
     Args:
-        records: Images with boxes and relations.
-        vectors: File of word vectors (:func:`pyg_sgm.data.read_word_vectors`).
+        records (list of ImageRecord): Images with boxes and relations.
+        vectors (str or PathLike): File of word vectors (:func:`pyg_sgm.data.read_word_vectors`).
     """
     labels = sorted({label for r in records for label in r.objects})
     predicates = sorted({predicate for r in records for _, predicate, _ in r.relations})
@@ -51,13 +51,13 @@ def train_relation_head(
     Random numbers are those of :mod:`random` and :mod:`torch`.
 
     Args:
-        head: What :func:`new_relation_head` gives.
-        records: Images with boxes and relations.
-        epochs: Passes over all relations. (default: ``12``)
-        batch_size: Relations per step. (default: ``256``)
-        lr: Highest learning rate. (default: ``1e-3``)
-        progress: Called after each epoch with its number, from 1, and the mean loss.
-            (default: :obj:`None`)
+        head (RelationHead): What :func:`new_relation_head` gives.
+        records (list of ImageRecord): Images with boxes and relations.
+        epochs (int, optional): Passes over all relations. (default: :obj:`12`)
+        batch_size (int, optional): Relations per step. (default: :obj:`256`)
+        lr (float, optional): Highest learning rate. (default: :obj:`1e-3`)
+        progress (callable, optional): Called after each epoch with its number, from 1, and the mean
+            loss. (default: :obj:`None`)
     """
     pairs = Pairs.of(records, head)
     network = head.network
