@@ -38,6 +38,7 @@ def train(
     captions_per_image: int | None = None,
     lr: float | None = None,
     weight_decay: float | None = None,
+    optimizer: Literal["adam", "adamw"] | None = None,
     schedule: Literal["constant", "cosine", "one-cycle", "step"] | None = None,
     warmup: float | None = None,
     clip: float | None = None,
@@ -83,6 +84,8 @@ def train(
         Largest learning rate.
     weight_decay
         Weight decay of matrices and embeddings.
+    optimizer
+        adamw, whose weight decay is decoupled, or adam, whose weight decay is that of papers.
     schedule
         Course of the learning rate.
     warmup

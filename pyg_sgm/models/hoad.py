@@ -70,6 +70,7 @@ class HOADEncoding(Encoding):
             images_per_batch=64,
             captions_per_image=1,
             lr=1e-3,
+            optimizer="adam",
             weight_decay=1e-4,
             schedule="step",
             step_epochs=25,

@@ -11,6 +11,7 @@ from torch import nn
 
 from pyg_sgm.losses import ContrastiveLoss, HOADLoss, TripletLoss
 
+Optimizer = Literal["adam", "adamw"]
 Schedule = Literal["constant", "cosine", "one-cycle", "step"]
 LOSSES: dict[str, type[nn.Module]] = {
     "contrastive": ContrastiveLoss,
@@ -26,6 +27,7 @@ class RecipeFields(TypedDict, total=False):
     images_per_batch: int
     captions_per_image: int
     lr: float
+    optimizer: Optimizer
     weight_decay: float
     schedule: Schedule
     warmup: float
@@ -52,8 +54,11 @@ class Recipe:
         captions_per_image (int, optional): Texts a group, all of one image; with 1, a batch is so
             many texts drawn whatever their image. (default: :obj:`5`)
         lr (float, optional): Largest learning rate of Adam. (default: :obj:`0.001`)
-        weight_decay (float, optional): Decoupled weight decay of matrices and embeddings. (default:
-            :obj:`0.0`)
+        optimizer (str, optional): ``"adamw"``, whose weight decay is decoupled from the gradient
+            and leaves biases and gains alone; ``"adam"``, whose weight decay is added to the
+            gradient of all weights of the model (L2), as papers before AdamW have it. (default:
+            :obj:`"adamw"`)
+        weight_decay (float, optional): Weight decay of the optimizer. (default: :obj:`0.0`)
         schedule (Schedule, optional): ``"constant"``; ``"cosine"`` to zero; ``"one-cycle"``;
             ``"step"``, a tenth after every ``step_epochs``. (default: :obj:`"cosine"`)
         warmup (float, optional): Share of all steps in which the learning rate rises, linearly.
@@ -92,6 +97,7 @@ class Recipe:
     images_per_batch: int = 64
     captions_per_image: int = 5
     lr: float = 1e-3
+    optimizer: Optimizer = "adamw"
     weight_decay: float = 0.0
     schedule: Schedule = "cosine"
     warmup: float = 0.05
@@ -124,6 +130,9 @@ class Recipe:
         for name in ("warmup", "feature_dropout", "word_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+        if self.optimizer not in get_args(Optimizer):
+            known = ", ".join(get_args(Optimizer))
+            raise ValueError(f"optimizer {self.optimizer!r}; known: {known}")
         if self.schedule not in get_args(Schedule):
             raise ValueError(f"schedule {self.schedule!r}; known: {', '.join(get_args(Schedule))}")
         if self.loss not in LOSSES:

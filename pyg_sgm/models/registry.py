@@ -140,7 +140,7 @@ def saved_recipe(model: str | type[Matcher], values: Mapping[str, Any]) -> Recip
     """
     unknown = sorted(set(values) - {field.name for field in fields(Recipe)})
     if unknown:
-        raise ValueError(f"recipe: unknown field {unknown[0]!r}")
+        raise ValueError(f"unknown field {unknown[0]!r}")
     recipe = Recipe(**values)
     of_model = find_model(model).renamed_options
     of_loss = getattr(LOSSES[recipe.loss], "renamed_options", {})

@@ -33,6 +33,24 @@ Variant = Literal["sgm", "oom", "oom-no-context", "oom-vrel", "oom-trel"]
 Fusion = Literal["tanh", "sum"]
 
 
+# Section 4.2 of the paper, whose learning rate on COCO is 5e-4. It does not tell a schedule: ours
+# drops the learning rate to a tenth halfway. It trains from scratch on hardest negatives; the sum
+# over negatives in the first batches keeps it from collapsing.
+PAPER = Recipe(
+    epochs=30,
+    images_per_batch=200,
+    captions_per_image=1,
+    lr=2e-4,
+    schedule="step",
+    step_epochs=15,
+    warmup=0.0,
+    clip=0.0,
+    loss="triplet",
+    loss_options={"margin": 0.2, "warmup_calls": 100},
+    options={"dim": 1024, "hidden": 2048, "embed": 300},
+)
+
+
 @dataclass(frozen=True)
 class SGMEncoding(Encoding):
     """Encoded graphs of either modality.
@@ -101,20 +119,8 @@ class SGMEncoding(Encoding):
                 "null_temperature": 0.05,
             },
         ),
-        # Section 4.2 of the paper. It trains from scratch on hardest negatives; the sum over
-        # negatives in the first epochs keeps it from collapsing.
-        "paper": Recipe(
-            epochs=30,
-            images_per_batch=200,
-            captions_per_image=1,
-            lr=2e-4,
-            schedule="step",
-            step_epochs=15,
-            warmup=0.0,
-            loss="triplet",
-            loss_options={"margin": 0.2, "warmup_calls": 100},
-            options={"dim": 1024, "hidden": 2048, "embed": 300},
-        ),
+        "paper": PAPER,
+        "paper-coco": PAPER.replace(lr=5e-4),
     },
 )
 class SGM(Matcher[SGMEncoding, SGMEncoding]):

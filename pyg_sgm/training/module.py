@@ -109,20 +109,22 @@ class MatcherTraining(pl.LightningModule):
             warnings.warn(
                 "the hardest-negative training has collapsed: all scores of a batch are alike and "
                 f"the loss is stuck at twice its margin per text (epoch {epoch}); "
-                "raise the loss option warmup, or lower lr",
+                "raise the loss option warmup_calls, or lower lr",
                 stacklevel=1,
             )
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        # Biases, gains and the loss' own parameters are not decayed.
-        decayed = [p for p in self.model.parameters() if p.dim() > 1 and p.requires_grad]
-        others = [p for p in self.model.parameters() if p.dim() <= 1 and p.requires_grad]
+        # Biases and gains are not decayed, but for plain Adam; the loss' own parameters never are.
+        least = 1 if self.recipe.optimizer == "adam" else 2
+        decayed = [p for p in self.model.parameters() if p.dim() >= least and p.requires_grad]
+        others = [p for p in self.model.parameters() if p.dim() < least and p.requires_grad]
         others += [p for p in self.loss.parameters() if p.requires_grad]
         groups = [
             {"params": decayed, "weight_decay": self.recipe.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr)
+        kind = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
+        optimizer = kind(groups, lr=self.recipe.lr)
         steps = int(self.trainer.estimated_stepping_batches) // self.recipe.epochs
         self._steps_per_epoch = steps
         scheduler = torch.optim.lr_scheduler.LambdaLR(

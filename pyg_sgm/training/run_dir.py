@@ -28,6 +28,7 @@ from typing import Any
 import torch
 
 from pyg_sgm.io import is_temporary, locked, read_json, remove_temporaries, write_json
+from pyg_sgm.models.registry import saved_recipe
 from pyg_sgm.models.serialization import CONFIG, VOCABULARIES, WEIGHTS
 
 RUN = "run.json"
@@ -204,7 +205,13 @@ def _clear(folder: Path) -> None:
 
 
 def _check_same(folder: Path, wanted: dict[str, Any]) -> None:
-    before, now = (_flat(settings) for settings in (read_run(folder), wanted))
+    run = read_run(folder)
+    if "model" in wanted and isinstance(run.get("recipe"), dict):
+        try:  # it may have names of an earlier version
+            run["recipe"] = saved_recipe(wanted["model"], run["recipe"]).to_dict()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{folder / RUN}: recipe: {error}") from error
+    before, now = _flat(run), _flat(wanted)
     for name in before | now:
         if name in (*MARKER, SOURCE, SHARED) or before.get(name) == now.get(name):
             continue

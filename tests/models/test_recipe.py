@@ -27,6 +27,13 @@ def test_paper() -> None:
     assert loss.margin == 0.2
 
 
+def test_papers_clip_nothing_and_decay_as_adam_does() -> None:
+    sgm, hoad = find_recipe("sgm", "paper"), find_recipe("hoad", "paper")
+    assert (sgm.clip, hoad.clip) == (0, 0)
+    assert (hoad.optimizer, hoad.weight_decay) == ("adam", 1e-4)
+    assert find_recipe("sgm", "paper-coco") == sgm.replace(lr=5e-4)
+
+
 def test_unknown_recipe() -> None:
     with pytest.raises(ValueError, match="no recipe 'fast'; known: default, photos, paper"):
         find_recipe("sgm", "fast")
@@ -47,6 +54,7 @@ def test_unknown_recipe() -> None:
         {"word_dropout": -0.1},
         {"patience": -1},
         {"schedule": "linear"},
+        {"optimizer": "sgd"},
         {"loss": "hinge"},
     ],
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from pyg_sgm.data import PairBatch, PairedGraphs
 from pyg_sgm.datasets import SceneWorld
@@ -427,3 +428,43 @@ def test_lines_of_the_epochs(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     for number, (line, epoch) in enumerate(zip(lines, history, strict=True), start=1):
         assert line.startswith(f"epoch {number} of 3: loss {epoch['loss']:.3f}, dev rsum ")
         assert f"dev rsum {100 * epoch['dev_rsum']:.1f}" in line
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_weight_decay_is_that_of_the_optimizer(optimizer: str) -> None:
+    """One step of one batch, against the formula."""
+    decay, lr = 0.5, 0.01
+    recipe = RECIPE.replace(
+        epochs=1, images_per_batch=200, lr=lr, weight_decay=decay, optimizer=optimizer,
+        schedule="constant", warmup=0.0, clip=0.0,
+    )  # fmt: skip
+    saved = saved_model()
+    before = {name: value.clone() for name, value in saved.model.named_parameters()}
+    graphs = world().encode(saved.vocabularies)
+    gradients: dict[str, Tensor] = {}
+    for name, parameter in saved.model.named_parameters():
+        parameter.register_hook(lambda grad, name=name: gradients.setdefault(name, grad.clone()))
+    fit(saved, graphs, recipe, progress=False)
+    for name, value in saved.model.named_parameters():
+        if name not in gradients:
+            continue
+        old, grad = before[name], gradients[name]
+        if optimizer == "adam":
+            grad = grad + decay * old
+        elif old.dim() > 1:
+            old = old * (1 - lr * decay)
+        expected = old - lr * grad / (grad.abs() + 1e-8)
+        torch.testing.assert_close(value, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_runs_of_version_0_1_go_on(tmp_path: Path) -> None:
+    run(tmp_path, recipe=RECIPE.with_model_options(bidirectional=True))
+    settings = json.loads((tmp_path / "run.json").read_text())
+    options = settings["recipe"]["options"]
+    options["both_ways"] = options.pop("bidirectional")
+    del settings["recipe"]["optimizer"]
+    (tmp_path / "run.json").write_text(json.dumps(settings))
+    history = run(tmp_path, recipe=RECIPE.with_model_options(bidirectional=True), resume=True)
+    assert len(history) == RECIPE.epochs
+    with pytest.raises(ValueError, match=r"recipe.options.bidirectional"):
+        run(tmp_path, resume=True)
