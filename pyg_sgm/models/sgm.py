@@ -27,7 +27,15 @@ from pyg_sgm.nn.conv import MGCNConv
 from pyg_sgm.nn.geometry import GEOMETRY_CHANNELS, box_geometry, union_box
 from pyg_sgm.nn.paths import triplet_paths
 from pyg_sgm.nn.regions import region_look
-from pyg_sgm.ops import Packed, lsesim, maxsim, segment_mean, segment_softmax, segment_sum
+from pyg_sgm.ops import (
+    Packed,
+    l2_normalize,
+    lsesim,
+    maxsim,
+    segment_mean,
+    segment_softmax,
+    segment_sum,
+)
 
 Variant = Literal["sgm", "oom", "oom-no-context", "oom-vrel", "oom-trel"]
 Fusion = Literal["tanh", "sum"]
@@ -106,14 +114,13 @@ class SGMEncoding(Encoding):
             text_encoder="minilm",
             options={
                 "dim": 384,
-                "hidden": 512,
                 "normalize": True,
                 "shared_label_projection": True,
                 "weigh_nodes": True,
                 "bidirectional": True,
                 "global_dim": 512,
                 "dropout": 0.2,
-                "recurrent": False,
+                "relation_dropout": 0.5,
                 "fusion": "sum",
                 "channel_dropout": 0.75,
                 "null_temperature": 0.05,
@@ -167,11 +174,13 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         relation_dropout (float): Share of the training batches that are scored without
             :math:`S^r`, so that the other levels do not lean on it where relations are few and
             doubtful. (default: :obj:`0.0`)
-        recurrent (bool): If :obj:`False`, words go through a linear layer instead of the GRU: the
-            features of a language model know their context. (default: :obj:`True`)
-        fusion (str): ``"tanh"``, eq. 1 to 3; or ``"sum"``, :class:`~pyg_sgm.nn.SceneNodes`, for
-            wide features of photos whose relations are candidates; the global level then sees the
-            mean feature of the image and the mean of the words as well. (default: :obj:`"tanh"`)
+        fusion (str): ``"tanh"``, eq. 1 to 5; or ``"sum"``, for photos with wide features and
+            candidate pairs and for words that know their context: words are a linear layer,
+            objects and relations :class:`~pyg_sgm.nn.SceneNodes`, triplets their words' encodings
+            around a linear layer on all three parts, so that the similarity of a triplet and a
+            relation is the mean of those of subject, predicate and object; the global level sees
+            the mean feature of the image and the mean of the words as well.
+            (default: :obj:`"tanh"`)
         channel_dropout (float): Of ``fusion="sum"``: share of the channels of region features that
             are zeroed in a whole image. (default: :obj:`0.0`)
         null_temperature (float): If positive, :math:`S^r` is the smooth maximum
@@ -220,7 +229,6 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         global_dim: int = 0,
         dropout: float = 0.0,
         relation_dropout: float = 0.0,
-        recurrent: bool = True,
         fusion: Fusion = "tanh",
         channel_dropout: float = 0.0,
         null_temperature: float = 0.0,
@@ -235,6 +243,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             raise ValueError(f"fusion {fusion!r}; known: {', '.join(get_args(Fusion))}")
         if fusion == "sum" and not sizes.features:
             raise ValueError("fusion 'sum' needs region features")
+        if fusion == "sum" and variant not in ("sgm", "oom"):
+            raise ValueError(f"fusion 'sum' has the variants sgm and oom, not {variant!r}")
         self.variant = variant
         self.normalize = normalize
         self.image_relations = variant in ("sgm", "oom-vrel")
@@ -245,7 +255,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         self.nodes: SceneNodes | None = None
         if fusion == "sum":
             self.nodes = SceneNodes(
-                sizes.features, embed, hidden, dim, self.image_relations, channel_dropout, dropout
+                sizes.features, embed, dim, self.image_relations, channel_dropout, dropout
             )
         else:
             self.fusion = MultiModalFusion(sizes.features or GEOMETRY_CHANNELS, embed, hidden)
@@ -254,12 +264,14 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             )
         self.predicate_embedding = nn.Embedding(sizes.predicates, embed)
         self.word_encoder: nn.Module
-        if variant == "oom-no-context" or not recurrent:
+        if variant == "oom-no-context" or fusion == "sum":
             self.word_encoder = nn.Linear(embed, dim)
         else:
             self.word_encoder = PackedGRU(embed, dim)
         self.path_encoder: nn.Module | None = None
-        if self.text_relations and sizes.word_features:
+        if self.text_relations and fusion == "sum":
+            self.path_encoder = nn.Linear(3 * embed, dim)
+        elif self.text_relations and sizes.word_features:
             self.path_encoder = nn.Sequential(
                 nn.Linear(3 * embed, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, dim)
             )
@@ -269,7 +281,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         self.bidirectional = bidirectional
         self.relation_dropout = relation_dropout
         self.word_weight = nn.Linear(dim, 1) if weigh_nodes else None
-        self.path_weight = nn.Linear(dim, 1) if weigh_nodes and variant == "sgm" else None
+        path_dim = 3 * dim if fusion == "sum" else dim
+        self.path_weight = nn.Linear(path_dim, 1) if weigh_nodes and variant == "sgm" else None
         self.object_weight = nn.Linear(dim, 1) if weigh_nodes and bidirectional else None
         self.image_summary = self.text_summary = None
         if global_dim:
@@ -295,22 +308,19 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         name = self.dropout(self.object_embedding(batch["object"].label))
         predicate = self.dropout(self.predicate_embedding(batch["relation"].label))
         look_object, look_relation = self._looks(batch, subject, object)
+        shift = 0.0 if self.shared is None else self.shared(name)
         mean: Tensor | None = None
-        r: Tensor | None
         if self.nodes is not None:
-            x, r, mean = self.nodes(batch, look_object, look_relation, name, predicate)
+            x, r, mean = self.nodes(batch, look_object, look_relation, name, predicate, shift)
         else:
             x = self.dropout(self.fusion(look_object, name))
             r = self.dropout(self.fusion(look_relation, predicate))
             for conv in self.convs:
                 x, r = conv(x, r, subject_of, has_object)
-        if self.shared is not None:
-            x = x + self.shared(name)
-        relations = None
-        if r is not None and self.image_relations:
+            x = x + shift
             if self.shared is not None:
                 r = r + self.shared((name[subject] + predicate + name[object]) / 3)
-            relations = Packed(r, batch["relation"].ptr)
+        relations = Packed(r, batch["relation"].ptr) if self.image_relations else None
         return self._encoding(Packed(x, batch["object"].ptr), relations, "image", mean)
 
     def encode_text(self, batch: HeteroData) -> SGMEncoding:
@@ -330,7 +340,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
 
     def _paths(self, batch: HeteroData, encoder: nn.Module) -> Tensor:
         """Encoded triplets of text graphs, ``[num_relations, dim]``."""
-        if isinstance(self.word_embedding, TokenEmbedding):
+        if isinstance(encoder, PackedGRU):
+            assert isinstance(self.word_embedding, TokenEmbedding)
             token, ptr = triplet_paths(batch)
             steps = self.dropout(self.word_embedding.of_tokens(token))
             x: Tensor = encoder(steps, ptr)[1]
@@ -343,6 +354,12 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             parts = torch.stack([names[subject], predicate, names[object]], dim=1)
             x = encoder(parts.flatten(1))
             mean = parts.mean(dim=1)
+            if self.nodes is not None:
+                ends = self.word_encoder(names)
+                if self.shared is not None:
+                    ends = ends + self.shared(names)
+                ends = l2_normalize(ends)
+                return torch.cat([ends[subject], l2_normalize(x), ends[object]], dim=1)
         return x if self.shared is None else x + self.shared(mean)
 
     def score(self, image: SGMEncoding, text: SGMEncoding) -> Tensor:

@@ -1,43 +1,54 @@
 """Objects and candidate relations of photos, from features of several networks and boxes."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.nn.conv.pair_conv import PairConv
-from pyg_sgm.nn.geometry import GEOMETRY_CHANNELS, PAIR_CHANNELS, box_geometry, pair_geometry
-from pyg_sgm.ops import segment_mean
+from pyg_sgm.nn.geometry import (
+    GEOMETRY_CHANNELS,
+    PAIR_CHANNELS,
+    box_geometry,
+    pair_geometry,
+    union_box,
+)
+from pyg_sgm.ops import l2_normalize, segment_mean
 
 
 class SceneNodes(nn.Module):
-    r"""Objects as sums of linear layers on feature, geometry and label, and relations by
-    :class:`~pyg_sgm.nn.conv.PairConv` on both of them, the union and the geometry of the pair
+    r"""Objects as sums of linear layers on feature, geometry and label, and relations as triplets
+    of their subject, their predicate and their object
 
     .. math::
         \mathbf{x}_o &= \mathbf{W}_v \hat{\mathbf{v}}_o + \mathbf{W}_g \mathbf{g}_o
-        + \mathbf{W}_e \mathbf{e}_o \\
-        \mathbf{x}_r &= \operatorname{PairConv}([\hat{\mathbf{v}}, \mathbf{e}]_{s(r)},
-        [\hat{\mathbf{v}}, \mathbf{e}]_{o(r)}, [\hat{\mathbf{v}}_r, \mathbf{g}_{s(r), o(r)},
-        \mathbf{e}_r])
+        + \mathbf{W}_e \mathbf{e}_o + \mathbf{s}_o \\
+        \mathbf{p}_r &= \operatorname{PairConv}(\bar{\mathbf{x}}_{s(r)}, \bar{\mathbf{x}}_{o(r)},
+        [\bar{\mathbf{u}}_r, \mathbf{g}_r, \mathbf{e}_r]), \qquad
+        \mathbf{u}_r = \mathbf{W}_v \hat{\mathbf{v}}_r + \mathbf{W}_g \mathbf{g}_{s \cup o} \\
+        \mathbf{x}_r &= [\bar{\mathbf{x}}_{s(r)}, \bar{\mathbf{p}}_r, \bar{\mathbf{x}}_{o(r)}]
 
     where :math:`\hat{\mathbf{v}}` has mean 0 and deviation 1 in each channel, over the regions
-    that training has seen: channels of different networks differ a hundredfold in size.
+    that training has seen (channels of different networks differ a hundredfold in size), and bars
+    divide by the norm. Relations see what objects are encoded to, not their features, so that few
+    photos do not let them learn pairs by heart.
 
     Args:
         feature_channels (int): Width of the region features, at least 1.
         label_channels (int): Size of the label embeddings.
-        hidden_channels (int): Size between the layers of relations.
-        out_channels (int): Size of both results.
+        out_channels (int): Size of objects; relations have thrice as many.
         relations (bool): If :obj:`False`, there are no relations. (default: :obj:`True`)
         channel_dropout (float): Share of the channels of the region features that are zeroed in a
             whole image at random, and the others grown, in training. (default: :obj:`0.0`)
-        dropout (float): Dropout between the layers of relations. (default: :obj:`0.0`)
+        dropout (float): Dropout of what predicates are made of. (default: :obj:`0.0`)
 
     Shapes:
-        - **input:** image graphs whose objects and relations have features ``x``, and objects
-          ``box``; label embeddings of objects and relations
+        - **input:** image graphs whose objects have ``box``; features of objects and of relations
+          ``[num_nodes, feature_channels]``, their label embeddings ``[num_nodes, label_channels]``,
+          and a shift of objects ``[num_objects, out_channels]``
         - **output:** objects ``[num_objects, out_channels]``, relations ``[num_relations,
-          out_channels]`` or :obj:`None`, and the mean feature of each image
+          3 * out_channels]`` or :obj:`None`, and the mean feature of each image
           ``[num_graphs, feature_channels]``
 
     Raises:
@@ -48,7 +59,6 @@ class SceneNodes(nn.Module):
         self,
         feature_channels: int,
         label_channels: int,
-        hidden_channels: int,
         out_channels: int,
         relations: bool = True,
         channel_dropout: float = 0.0,
@@ -59,16 +69,12 @@ class SceneNodes(nn.Module):
         self.lin_feature = nn.Linear(feature_channels, out_channels)
         self.lin_geometry = nn.Linear(GEOMETRY_CHANNELS, out_channels)
         self.lin_label = nn.Linear(label_channels, out_channels)
-        self.pairs = None
+        self.predicates = None
         if relations:
-            self.pairs = PairConv(
-                feature_channels + label_channels,
-                feature_channels + PAIR_CHANNELS + label_channels,
-                hidden_channels,
-                out_channels,
-                dropout,
-            )
+            of_pair = out_channels + PAIR_CHANNELS + label_channels
+            self.predicates = PairConv(out_channels, of_pair, out_channels)
         self.channel_dropout = channel_dropout
+        self.dropout = nn.Dropout(dropout)
 
     def forward(
         self,
@@ -77,34 +83,35 @@ class SceneNodes(nn.Module):
         look_relation: Tensor,
         name: Tensor,
         predicate: Tensor,
+        shift: Tensor | float = 0.0,
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         objects, relations = batch["object"], batch["relation"]
         if "box" not in objects:
             raise ValueError("image graphs have no boxes")
-        if self.pairs is None:
-            look = self.norm(look)
-        else:
-            look, look_relation = self.norm(torch.cat([look, look_relation])).split(
-                [len(look), len(look_relation)]
-            )
+        if self.predicates is None:
+            look_relation = look_relation[:0]
+        of_image = torch.cat([objects.batch, relations.batch[: len(look_relation)]])
+        looks = self.norm(torch.cat([look, look_relation]))
         if self.training and self.channel_dropout:
-            kept = torch.rand(len(objects.ptr) - 1, look.size(1), device=look.device)
-            scale = (kept >= self.channel_dropout).to(look.dtype) / (1 - self.channel_dropout)
-            look = look * scale[objects.batch]
-            if self.pairs is not None:
-                look_relation = look_relation * scale[relations.batch]
-        mean = segment_mean(look, objects.ptr)
-        x = self.lin_feature(look) + self.lin_geometry(box_geometry(objects.box))
-        x = x + self.lin_label(name)
-        if self.pairs is None:
+            kept = torch.rand(len(objects.ptr) - 1, looks.size(1), device=looks.device)
+            scale = (kept >= self.channel_dropout).to(looks.dtype) / (1 - self.channel_dropout)
+            looks = looks * scale[of_image]
+        mean = segment_mean(looks[: len(look)], objects.ptr)
+        seen, seen_relation = self.lin_feature(looks).split([len(look), len(look_relation)])
+        x = seen + self.lin_geometry(box_geometry(objects.box)) + self.lin_label(name) + shift
+        if self.predicates is None:
             return x, None, mean
         subject_of = batch["object", "subject_of", "relation"].edge_index
         has_object = batch["relation", "has_object", "object"].edge_index
-        geometry = pair_geometry(objects.box[subject_of[0]], objects.box[has_object[1]])
-        r = self.pairs(
-            torch.cat([look, name], dim=1),
-            torch.cat([look_relation, geometry, predicate], dim=1),
-            subject_of,
-            has_object,
-        )
-        return x, r, mean
+        subject, object = subject_of[0], has_object[1]
+        box_s, box_o = objects.box[subject], objects.box[object]
+        union = seen_relation + self.lin_geometry(box_geometry(union_box(box_s, box_o)))
+        unit = l2_normalize(x)
+        inputs = [self._input(l2_normalize(union)), pair_geometry(box_s, box_o), predicate]
+        p = self.predicates(self._input(unit), torch.cat(inputs, dim=1), subject_of, has_object)
+        return x, torch.cat([unit[subject], l2_normalize(p), unit[object]], dim=1), mean
+
+    def _input(self, unit: Tensor) -> Tensor:
+        """Rows of length one as inputs of a layer."""
+        scaled: Tensor = self.dropout(unit * (math.sqrt(unit.size(1)) / 4))
+        return scaled

@@ -13,7 +13,7 @@ OPTIONS = {
     "dvsa": {"dim": 8},
     "hoad": {"dim": 8, "hidden": 8, "num_perspectives": 4, "shared_label_projection": True},
     "scan": {"dim": 8, "shared_label_projection": True},
-    "sgm": {"dim": 8, "hidden": 10, "shared_label_projection": True, "recurrent": False},
+    "sgm": {"dim": 8, "hidden": 10, "shared_label_projection": True},
     "vse": {"dim": 8},
     "vsrn": {"dim": 8},
 }
@@ -92,6 +92,34 @@ def test_triplets_are_two_layers_on_the_means_of_their_words() -> None:
         hidden = hidden * 0.5 * (1 + torch.erf(hidden / 2**0.5))
         expected = weights["path_encoder.3.weight"] @ hidden + weights["path_encoder.3.bias"]
         torch.testing.assert_close(found[r], expected)
+
+
+def test_the_similarity_of_a_triplet_is_the_mean_of_its_parts() -> None:
+    """Of ``fusion="sum"``, where the recipe for photos has it."""
+    graphs, model = graphs_and_model("sgm", fusion="sum", normalize=True, null_temperature=0.05)
+    image, text = as_double(graphs.images.batch()), as_double(graphs.texts.batch())
+    relations, triplets = model.encode_image(image).relations, model.encode_text(text).relations
+    assert relations.x.shape[1] == triplets.x.shape[1] == 24
+    cosines = [
+        torch.cosine_similarity(triplets.x[:1, part], relations.x[:, part])
+        for part in (slice(8), slice(8, 16), slice(16, 24))
+    ]
+    torch.testing.assert_close(triplets.x[:1] @ relations.x.t(), (sum(cosines) / 3)[None])
+    # The ends of a triplet are encoded as the words of the text are.
+    words = model.encode_text(text).objects
+    node, word = text["object", "spans", "word"].edge_index
+    subject = text["object", "subject_of", "relation"].edge_index[0]
+    alone = [
+        (triplet, int(word[node == s]))
+        for triplet, s in enumerate(subject)
+        if (node == s).sum() == 1
+    ]
+    assert alone
+    for triplet, at in alone:
+        torch.testing.assert_close(triplets.x[triplet, :8] * 3**0.5, words.x[at])
+    for variant in ("oom-vrel", "oom-trel"):
+        with pytest.raises(ValueError, match="fusion 'sum' has the variants"):
+            graphs_and_model("sgm", fusion="sum", variant=variant)
 
 
 def test_mistakes() -> None:

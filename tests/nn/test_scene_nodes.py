@@ -10,7 +10,7 @@ from pyg_sgm.nn import SceneNodes
 from pyg_sgm.nn.conv import PairConv
 from pyg_sgm.nn.geometry import pair_geometry
 
-FEATURES, LABELS, HIDDEN, OUT = 5, 3, 6, 4
+FEATURES, LABELS, OUT = 5, 3, 4
 SUBJECTS, OBJECTS = [0, 1, 3, 4], [1, 0, 4, 2]
 
 
@@ -80,46 +80,53 @@ def linear(weights: dict[str, torch.Tensor], name: str, x: torch.Tensor) -> torc
     return weights[f"{name}.weight"] @ x + weights.get(f"{name}.bias", 0)
 
 
-def gelu(x: torch.Tensor) -> torch.Tensor:
-    return x * 0.5 * (1 + torch.erf(x / math.sqrt(2)))
+def geometry(box: list[float]) -> torch.Tensor:
+    x1, y1, x2, y2 = box
+    return torch.tensor([*box, x2 - x1, y2 - y1, (x2 - x1) * (y2 - y1)]).double()
 
 
 def test_scene_nodes_follow_their_formula() -> None:
-    nodes = SceneNodes(FEATURES, LABELS, HIDDEN, OUT).double()
+    nodes = SceneNodes(FEATURES, LABELS, OUT).double()
     nodes.norm.running_mean.copy_(draw(FEATURES, seed=5))
     nodes.norm.running_var.copy_(draw(FEATURES, seed=6).exp())
     weights = nodes.eval().state_dict()
     batch, name, predicate = graphs(), draw(5, LABELS, seed=2), draw(4, LABELS, seed=3)
-    x, r, mean = nodes(batch, batch["object"].x, batch["relation"].x, name, predicate)
+    shift = draw(5, OUT, seed=4)
+    x, r, mean = nodes(batch, batch["object"].x, batch["relation"].x, name, predicate, shift)
 
     def standard(v: torch.Tensor) -> torch.Tensor:
         return (v - weights["norm.running_mean"]) / (weights["norm.running_var"] + 1e-5).sqrt()
 
     looks = [standard(v) for v in batch["object"].x]
-    for i, box in enumerate(batch["object"].box.tolist()):
-        x1, y1, x2, y2 = box
-        geometry = torch.tensor([*box, x2 - x1, y2 - y1, (x2 - x1) * (y2 - y1)]).double()
-        expected = (
-            linear(weights, "lin_feature", looks[i])
-            + linear(weights, "lin_geometry", geometry)
-            + linear(weights, "lin_label", name[i])
-        )
-        torch.testing.assert_close(x[i], expected)
+    box = batch["object"].box.tolist()
+    expected = [
+        linear(weights, "lin_feature", looks[i])
+        + linear(weights, "lin_geometry", geometry(box[i]))
+        + linear(weights, "lin_label", name[i])
+        + shift[i]
+        for i in range(5)
+    ]
+    torch.testing.assert_close(x, torch.stack(expected))
+    unit = [value / value.norm() for value in expected]
     for i, (s, o) in enumerate(zip(SUBJECTS, OBJECTS, strict=True)):
-        box = batch["object"].box
-        pair = torch.tensor(reference_geometry(box[s].tolist(), box[o].tolist())).double()
-        relation = torch.cat([standard(batch["relation"].x[i]), pair, predicate[i]])
-        hidden = gelu(
-            linear(weights, "pairs.lin_subject", torch.cat([looks[s], name[s]]))
-            + linear(weights, "pairs.lin_object", torch.cat([looks[o], name[o]]))
-            + linear(weights, "pairs.lin_relation", relation)
+        corners = zip(box[s], box[o], (min, min, max, max), strict=True)
+        union = linear(weights, "lin_feature", standard(batch["relation"].x[i])) + linear(
+            weights, "lin_geometry", geometry([pick(a, b) for a, b, pick in corners])
         )
-        torch.testing.assert_close(r[i], linear(weights, "pairs.lin_out", hidden))
+        pair = torch.tensor(reference_geometry(box[s], box[o])).double()
+        scale = math.sqrt(OUT) / 4
+        relation = torch.cat([union / union.norm() * scale, pair, predicate[i]])
+        p = (
+            linear(weights, "predicates.lin_subject", unit[s] * scale)
+            + linear(weights, "predicates.lin_object", unit[o] * scale)
+            + linear(weights, "predicates.lin_relation", relation)
+        )
+        torch.testing.assert_close(r[i], torch.cat([unit[s], p / p.norm(), unit[o]]))
     torch.testing.assert_close(mean, torch.stack([sum(looks[:2]) / 2, sum(looks[2:]) / 3]))
 
 
 def test_whole_channels_of_an_image_are_dropped() -> None:
-    nodes = SceneNodes(400, LABELS, HIDDEN, OUT, channel_dropout=0.5).double()
+    nodes = SceneNodes(400, LABELS, OUT, channel_dropout=0.5).double()
     batch = graphs()
     *_, mean = nodes(batch, draw(5, 400), draw(4, 400, seed=1), draw(5, LABELS), draw(4, LABELS))
     gone = mean == 0
@@ -131,7 +138,7 @@ def test_whole_channels_of_an_image_are_dropped() -> None:
 
 
 def test_without_relations_and_without_boxes() -> None:
-    nodes = SceneNodes(FEATURES, LABELS, HIDDEN, OUT, relations=False).double().eval()
+    nodes = SceneNodes(FEATURES, LABELS, OUT, relations=False).double().eval()
     batch = graphs()
     arguments = (batch["object"].x, batch["relation"].x, draw(5, LABELS), draw(4, LABELS))
     x, r, _ = nodes(batch, *arguments)
@@ -143,7 +150,7 @@ def test_without_relations_and_without_boxes() -> None:
 
 
 def test_gradients_of_pair_conv() -> None:
-    conv = PairConv(3, 2, 4, 3).double()
+    conv = PairConv(3, 2, 3).double()
     order = torch.arange(4)
     edges = (
         torch.stack([torch.tensor(SUBJECTS), order]),

@@ -11,7 +11,7 @@ from pyg_sgm import SceneGraphMatcher
 from pyg_sgm.datasets import SceneWorld
 from tests.helpers.language_model import tiny_encoder
 
-OPTIONS = {"dim": 8, "hidden": 8, "shared_label_projection": True, "recurrent": False}
+OPTIONS = {"dim": 8, "hidden": 8, "shared_label_projection": True}
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,16 @@
 
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
 
 class PairConv(MessagePassing):
-    r"""Two layers on a relation, its subject and its object, which enter by layers of their own
+    r"""A layer on a relation, its subject and its object, which enter by layers of their own
 
     .. math::
-        \mathbf{h}'_{r} = \mathbf{W}_2 \operatorname{GELU}(\mathbf{W}_s \mathbf{h}_{s(r)}
-        + \mathbf{W}_o \mathbf{h}_{o(r)} + \mathbf{W}_r \mathbf{h}_r + \mathbf{b}) + \mathbf{b}_2
+        \mathbf{h}'_{r} = \mathbf{W}_s \mathbf{h}_{s(r)} + \mathbf{W}_o \mathbf{h}_{o(r)}
+        + \mathbf{W}_r \mathbf{h}_r + \mathbf{b}
 
     so that the two directions of a pair differ. The layers of subject and object run once per
     region, not once per pair.
@@ -20,9 +19,7 @@ class PairConv(MessagePassing):
     Args:
         object_channels (int): Size of each object.
         relation_channels (int): Size of each relation.
-        hidden_channels (int): Size between the layers.
         out_channels (int): Size of each updated relation.
-        dropout (float): Dropout between the layers. (default: :obj:`0.0`)
         **kwargs (optional): Further arguments of
             :class:`torch_geometric.nn.conv.MessagePassing`.
 
@@ -34,32 +31,24 @@ class PairConv(MessagePassing):
 
     Example:
         >>> import torch
-        >>> conv = PairConv(16, 8, 32, 24)
+        >>> conv = PairConv(16, 8, 24)
         >>> man_rides_horse = torch.tensor([[0], [0]]), torch.tensor([[0], [1]])
         >>> conv(torch.rand(2, 16), torch.rand(1, 8), *man_rides_horse).shape
         torch.Size([1, 24])
     """
 
     def __init__(
-        self,
-        object_channels: int,
-        relation_channels: int,
-        hidden_channels: int,
-        out_channels: int,
-        dropout: float = 0.0,
-        **kwargs: Any,
+        self, object_channels: int, relation_channels: int, out_channels: int, **kwargs: Any
     ) -> None:
         super().__init__(**{"aggr": "sum", **kwargs})
-        self.dropout = dropout
-        self.lin_subject = nn.Linear(object_channels, hidden_channels, bias=False)
-        self.lin_object = nn.Linear(object_channels, hidden_channels, bias=False)
-        self.lin_relation = nn.Linear(relation_channels, hidden_channels)
-        self.lin_out = nn.Linear(hidden_channels, out_channels)
+        self.lin_subject = nn.Linear(object_channels, out_channels, bias=False)
+        self.lin_object = nn.Linear(object_channels, out_channels, bias=False)
+        self.lin_relation = nn.Linear(relation_channels, out_channels)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
-        for lin in (self.lin_subject, self.lin_object, self.lin_relation, self.lin_out):
+        for lin in (self.lin_subject, self.lin_object, self.lin_relation):
             lin.reset_parameters()
 
     def forward(
@@ -68,8 +57,7 @@ class PairConv(MessagePassing):
         size = (x_object.size(0), x_relation.size(0))
         subject = self.propagate(subject_of, x=self.lin_subject(x_object), size=size)
         object = self.propagate(has_object.flip(0), x=self.lin_object(x_object), size=size)
-        hidden = F.gelu(subject + object + self.lin_relation(x_relation))
-        out: Tensor = self.lin_out(F.dropout(hidden, self.dropout, self.training))
+        out: Tensor = subject + object + self.lin_relation(x_relation)
         return out
 
     def message(self, x_j: Tensor) -> Tensor:
