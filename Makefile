@@ -8,7 +8,7 @@ WITHOUT_SCATTER := $(foreach room,ops nn models,tests/$(room) pyg_sgm/$(room)) \
 	--ignore=tests/ops/test_kernels.py --ignore=pyg_sgm/ops/kernels
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint docs linkcheck bench clean
+.PHONY: help demo test fuzz kill lint docs linkcheck bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ bench: $(VENV)/.dev  ## Run the speed benchmarks on small sizes
 	$(BIN)/python benchmarks/ranks.py --images 1000 --captions 5000 --out $(BENCH)
 	$(BIN)/python benchmarks/segment.py --out $(BENCH)
 	$(BIN)/python benchmarks/training_throughput.py --steps 3 --out $(BENCH)
+
+kill: $(VENV)/.dev  ## Kill trainings and extractions before each change of the disk; all go on
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.kills
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) $(BENCH) docs/_build .pytest_cache .mypy_cache .ruff_cache

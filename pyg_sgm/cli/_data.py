@@ -42,6 +42,12 @@ class Pixels:
             "several joined by +. [default: what made the graphs that are there, else grid]"
         ),
     ] = None
+    strict: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Stop at a record that cannot be used, instead of leaving it out."
+        ),
+    ] = False
 
 
 PixelFlags = Annotated[Pixels | None, Parameter(name="*")]
@@ -95,7 +101,7 @@ def open_records(
     from pyg_sgm.datasets import open_dataset
 
     name = data_name(data, pixels, run)
-    dataset = open_dataset(name, split)
+    dataset = open_dataset(name, split, strict=pixels is not None and pixels.strict)
     if captioned and not dataset.texts:
         raise ValueError(f"{name} has no captions: give --captions")
     return dataset

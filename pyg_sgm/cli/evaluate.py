@@ -22,6 +22,7 @@ def evaluate(
     split: str | None = None,
     dev_every: int | None = None,
     pixels: PixelFlags = None,
+    folds: int = 1,
     rerank: Literal["distraction"] | None = None,
     gamma: float = 4e-3,
     top: int = 10,
@@ -35,6 +36,9 @@ def evaluate(
         Split of the data. [default: what the training held out, if --data is not given, else test]
     dev_every
         If not 0, only the images that training with the same value keeps for choosing weights.
+    folds
+        Number of parts of consecutive images that are evaluated by themselves and averaged, such as
+        5 for the 1K protocol of COCO.
     rerank
         Re-rank the first of every query by distraction, and print both results.
     gamma
@@ -49,11 +53,16 @@ def evaluate(
     from pyg_sgm.cli._metrics import metrics_table
 
     check_out(json)
+    if folds < 1:
+        raise ValueError(f"--folds must be at least 1, got {folds}")
+    if folds > 1 and rerank is not None:
+        raise ValueError("--folds and --rerank exclude each other")
     matcher = open_run(run)
     dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
     metrics: dict[str, Any]
     if rerank is None:
-        first = matcher.evaluate(dataset)
+        first = matcher.evaluate(dataset, folds)
+        name += f", mean of {folds} folds" if folds > 1 else ""
         metrics = {**first}
     else:
         first, reranked = matcher.evaluate_reranked(dataset, top, gamma)

@@ -11,7 +11,7 @@ from pyg_sgm.evaluation.encode import (
     encode_texts,
     evaluating,
 )
-from pyg_sgm.metrics.retrieval import RetrievalMetrics, metrics_of_ranks
+from pyg_sgm.metrics.retrieval import RetrievalMetrics, mean_metrics, metrics_of_ranks
 from pyg_sgm.models import Encoding, Matcher
 from pyg_sgm.ops import Ranking, stream_ranks
 
@@ -87,19 +87,37 @@ def rank(
         return stream_ranks(block, len(image), image_of_text.to(device), k, sizes)
 
 
-def evaluate(model: Matcher, graphs: PairedGraphs) -> RetrievalMetrics:
+def evaluate(model: Matcher, graphs: PairedGraphs, folds: int = 1) -> RetrievalMetrics:
     """Recalls of a model in both directions, from blocks of scores.
 
     Args:
         model: Any matcher.
         graphs: Images and texts; every image has a text.
+        folds: Number of parts of consecutive images that are evaluated by themselves and averaged;
+            5 of the 5,000 test images of COCO are its 1K protocol. (default: ``1``)
 
     Raises:
-        ValueError: If the graphs do not fit the model, an image has no text, or a score is NaN.
+        ValueError: If the graphs do not fit the model, an image has no text, a score is NaN, or
+            there are fewer images than folds.
     """
+    count = len(graphs.images)
+    if not 1 <= folds <= count:
+        raise ValueError(f"{count} images cannot make {folds} folds")
     images, texts = encode_images(model, graphs.images), encode_texts(model, graphs.texts)
-    ranking = rank(model, images, texts, graphs.image_of_text, k=1)
-    return metrics_of_ranks(ranking.image_ranks, ranking.text_ranks)
+    parts = []
+    for part in torch.arange(count).tensor_split(folds):
+        first, last = int(part[0]), int(part[-1])
+        of_part = (first <= graphs.image_of_text) & (graphs.image_of_text <= last)
+        chosen = of_part.nonzero().squeeze(1)
+        ranking = rank(
+            model,
+            images.select(part),
+            texts.select(chosen),
+            graphs.image_of_text[chosen] - first,
+            k=1,
+        )
+        parts.append(metrics_of_ranks(ranking.image_ranks, ranking.text_ranks))
+    return mean_metrics(parts)
 
 
 def _checked(scores: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Recall and median rank of retrieval in both directions. Recalls are fractions, from 0 to 1."""
 
+from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 import torch
@@ -125,9 +126,25 @@ def fold_metrics(scores: Tensor, image_of_text: Tensor, num_folds: int = 5) -> R
         texts = ((image_of_text >= first) & (image_of_text <= last)).nonzero().squeeze(1)
         fold = scores[first : last + 1][:, texts]
         folds.append(metrics_of_ranks(*ranks(fold, image_of_text[texts] - first)))
+    return mean_metrics(folds)
+
+
+def mean_metrics(folds: Sequence[RetrievalMetrics]) -> RetrievalMetrics:
+    """Mean of the metrics of several parts of a collection, each counted once.
+
+    Args:
+        folds (Sequence): At least one.
+
+    Example:
+        >>> import torch
+        >>> right, wrong = torch.eye(2), 1 - torch.eye(2)
+        >>> parts = [retrieval_metrics(scores, torch.arange(2)) for scores in (right, wrong)]
+        >>> mean_metrics(parts)["i2t"]["r1"]
+        0.5
+    """
 
     def mean(side: Literal["i2t", "t2i"], key: Literal["r1", "r5", "r10", "medr"]) -> float:
-        return sum(fold[side][key] for fold in folds) / num_folds
+        return sum(fold[side][key] for fold in folds) / len(folds)
 
     i2t, t2i = (
         DirectionMetrics(
@@ -135,7 +152,7 @@ def fold_metrics(scores: Tensor, image_of_text: Tensor, num_folds: int = 5) -> R
         )
         for side in SIDES
     )
-    return RetrievalMetrics(i2t=i2t, t2i=t2i, rsum=sum(fold["rsum"] for fold in folds) / num_folds)
+    return RetrievalMetrics(i2t=i2t, t2i=t2i, rsum=sum(fold["rsum"] for fold in folds) / len(folds))
 
 
 def in_percent(metrics: RetrievalMetrics) -> RetrievalMetrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack
@@ -121,12 +122,13 @@ class HubScorer(Scorer, PyTorchModelHubMixin, library_name="pyg_sgm", model_card
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         kwargs.setdefault("repo_id", folder.resolve().name)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as side:
+        # Elsewhere, so that nothing is left in the folder if this process is killed.
+        with tempfile.TemporaryDirectory() as side:
             url = super().save_pretrained(side, **kwargs)
             for path in sorted(Path(side).iterdir()):
                 if path.name != "README.md" or not (folder / path.name).exists():
                     with atomic_write(folder / path.name) as whole:
-                        os.replace(path, whole)
+                        shutil.copyfile(path, whole)
         return url
 
     @classmethod

@@ -4,9 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import pyg_sgm
 from pyg_sgm.cli import main
+from pyg_sgm.cli._data import open_part
+from pyg_sgm.datasets import open_dataset
 from pyg_sgm.retrieval import SceneGraphMatcher
 
 WORLD = "scene-world:num_images=12,captions_per_image=2,feature_dim=0"
@@ -199,3 +202,164 @@ def test_as_a_module() -> None:
     assert done.returncode == 2
     assert done.stderr == "pyg-sgm: /nowhere: there is no such folder of a training run\n"
     assert pyg_sgm.__version__
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--version"])
+    assert capsys.readouterr().out.strip() == pyg_sgm.__version__
+
+
+@pytest.mark.parametrize(
+    "line", ["--help", "train --help", "train sgm --epoch 3", "search --tops 3"]
+)
+def test_help_and_mistyped_flags_do_not_import_torch(line: str) -> None:
+    script = f"""if True:
+        import sys
+        from pyg_sgm.cli import main
+        try:
+            main({line.split()!r})
+        except SystemExit:
+            pass
+        sys.exit("torch" in sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_results_on_the_standard_output(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["evaluate", str(run)])
+    capsys.readouterr()
+    main(["evaluate", str(run), "--json", "-"])
+    assert json.loads(capsys.readouterr().out)["unit"] == "fraction"
+    main(["probe", str(run), "--json", "-"])
+    assert json.loads(capsys.readouterr().out)["chance"] == 0.5
+
+
+def test_folds(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["evaluate", str(run), "--data", WORLD, "--folds", "3", "--json", "-"])
+    found = json.loads(capsys.readouterr().out)
+    dataset = open_dataset(WORLD, "test")
+    matcher = SceneGraphMatcher.from_pretrained(run)
+    parts = [matcher.evaluate(dataset.select_images(range(i, i + 4))) for i in (0, 4, 8)]
+    assert found["rsum"] == pytest.approx(sum(part["rsum"] for part in parts) / 3)
+    main(["evaluate", str(run), "--data", WORLD, "--folds", "3"])
+    assert "12 images, 24 texts, mean of 3 folds" in capsys.readouterr().out
+    assert "--folds" in fails(capsys, "evaluate", str(run), "--folds", "0")
+    assert "3 images cannot make 5" in fails(capsys, "evaluate", str(run), "--folds", "5")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("lr: [0.1", "not YAML"),
+        ("- lr", "flags and their values"),
+        ("lr: fast", "lr"),
+        ("a: 1\n\ttabs: 2", "not YAML"),
+    ],
+)
+def test_broken_config(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, message: str
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(content)
+    error = fails(
+        capsys,
+        *["train", "sgm", "--out"],
+        str(tmp_path / "run"),
+        "--data",
+        WORLD,
+        "--config",
+        str(config),
+    )
+    assert message in error
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--devices 0", "devices must be at least 1"),
+        ("--accelerator quantum", "quantum"),
+        ("--precision fp16", "fp16"),
+        ("--set dim=-4", "dim"),
+    ],
+)
+def test_mistakes_of_training_leave_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: str, message: str
+) -> None:
+    out = tmp_path / "run"
+    error = fails(capsys, "train", "sgm", "--data", WORLD, "--out", str(out), *flags.split())
+    assert message in error
+    assert not out.exists()
+
+
+def test_only_the_difference_and_the_flag_are_told(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokens = ["train", "sgm", "--data", WORLD, "--out", str(run), *SMALL]
+    error = fails(capsys, *tokens)
+    assert "--resume" in error
+    assert "--overwrite" in error
+    error = fails(capsys, *tokens, "--resume", "--lr", "0.5")
+    assert "recipe.lr = 0.002" in error
+    assert "images_per_batch" not in error
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = """if True:
+        import sys
+        sys.modules["cyclopts"] = None
+        from pyg_sgm.cli import main
+        main(["--help"])
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "pyg-sgm: the command line needs more: pip install pyg_sgm[train]\n"
+
+
+def captioned(folder: Path, names: list[str]) -> list[str]:
+    """Small photos with captions, and the flags that name them."""
+    photos = folder / "photos"
+    photos.mkdir(exist_ok=True)
+    rows = ["image,caption"]
+    for number, name in enumerate(names):
+        Image.new("RGB", (32, 24), (number * 9 % 256, 80, 160)).save(photos / name)
+        rows += [f"{name},a box number {number}", f"{name},a wall"]
+    (folder / "captions.csv").write_text("\n".join(rows))
+    return ["--data", f"images:{photos}", "--captions", str(folder / "captions.csv")]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("always:::pyg_sgm")
+def test_held_out_images_are_known_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{number:02d}.png" for number in range(10)]
+    data = captioned(tmp_path, names)
+    out = tmp_path / "run"
+    main(["train", "sgm", *data, "--out", str(out), *SMALL])
+    assert json.loads((out / "run.json").read_text())["held_out_images"] == ["00.png", "05.png"]
+
+    captioned(tmp_path, ["00a.png", *names])  # of every five, others would be taken now
+    capsys.readouterr()
+    main(["evaluate", str(out)])
+    shown = capsys.readouterr()
+    assert "2 images, 4 texts, held out in training" in shown.out
+    assert "the data had 10 images in training and have 11 now" in shown.err
+    taken, _ = open_part(None, None, None, out, None, SceneGraphMatcher.from_pretrained(out))
+    assert taken.image_ids == ["00.png", "05.png"]
+
+    (tmp_path / "photos" / "00a.png").unlink()
+    (tmp_path / "photos" / "05.png").unlink()
+    captioned(tmp_path, [name for name in names if name != "05.png"])
+    main(["evaluate", str(out)])
+    shown = capsys.readouterr()
+    assert "1 images, 2 texts, held out in training" in shown.out
+    assert "1 of 2 images that the training held out are no longer" in shown.err
+
+
+def test_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = captioned(tmp_path, ["a.png", "b.png"])
+    with (tmp_path / "captions.csv").open("a") as file:
+        file.write("\nabsent.png,a caption without an image")
+    error = fails(capsys, "train", "sgm", *data, "--out", str(tmp_path / "run"), "--strict")
+    assert "absent.png" in error
+    assert not (tmp_path / "run").exists()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pyg_sgm.datasets import SceneWorld
 from pyg_sgm.evaluation import encode_images, encode_texts, evaluate, score, score_pairs
-from pyg_sgm.metrics.retrieval import retrieval_metrics
+from pyg_sgm.metrics.retrieval import fold_metrics, retrieval_metrics
 from pyg_sgm.models import GraphSizes, Matcher, build_model
 from tests.helpers.training import saved_model, world
 
@@ -115,3 +115,22 @@ def test_nan_is_never_scored() -> None:
         score(model, images, texts)
     with pytest.raises(ValueError, match="is NaN"):
         score_pairs(model, images, texts, graphs.image_of_text)
+
+
+def test_folds_are_evaluated_by_themselves() -> None:
+    saved = saved_model()
+    graphs = world("dev", num_images=11).encode(saved.vocabularies)
+    scores = score(
+        saved.model,
+        encode_images(saved.model, graphs.images),
+        encode_texts(saved.model, graphs.texts),
+    )
+    found = evaluate(saved.model, graphs, folds=3)
+    expected = fold_metrics(scores, graphs.image_of_text, num_folds=3)
+    assert found["rsum"] == pytest.approx(expected["rsum"])
+    for side in ("i2t", "t2i"):
+        assert found[side] == pytest.approx(expected[side])  # type: ignore[literal-required]
+    assert found["rsum"] != evaluate(saved.model, graphs)["rsum"]
+    for folds in (0, 12):
+        with pytest.raises(ValueError, match=f"11 images cannot make {folds} folds"):
+            evaluate(saved.model, graphs, folds=folds)
