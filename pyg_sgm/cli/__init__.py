@@ -18,6 +18,10 @@ def main(tokens: Sequence[str] | None = None) -> None:
         tokens (list of str, optional): The words of the command line. (default: those of the
             process)
     """
+    # Threads that wait for each other give way: beside one other busy process those that spin take
+    # ten times as long. The library behind torch reads this when it is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
     stopped_by = [signal.SIGINT]
     try:
         with _sigterm_stops(stopped_by), warnings.catch_warnings():

@@ -173,7 +173,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         dropout (float): Dropout of embeddings, fused and pooled features. (default: :obj:`0.0`)
         relation_dropout (float): Share of the training batches that are scored without
             :math:`S^r`, so that the other levels do not lean on it where relations are few and
-            doubtful. (default: :obj:`0.0`)
+            doubtful. With ``fusion="sum"`` it is dropout in full: in evaluation :math:`S^r` counts
+            one less this share. (default: :obj:`0.0`)
         fusion (str): ``"tanh"``, eq. 1 to 5; or ``"sum"``, for photos with wide features and
             candidate pairs and for words that know their context: words are a linear layer,
             objects and relations :class:`~pyg_sgm.nn.SceneNodes`, triplets their words' encodings
@@ -388,6 +389,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             else:
                 scale = 1 / self.null_temperature
                 relation = lsesim(text.relations, image.relations, scale, weight, self.null)
+            if self.nodes is not None and not self.training:
+                relation = (1 - self.relation_dropout) * relation
             out["relation"] = relation.t()
         if image.summary is not None and text.summary is not None:
             out["global"] = image.summary @ text.summary.t()

@@ -130,3 +130,14 @@ def test_mistakes() -> None:
         model.encode_text(batch)
     with pytest.raises(ValueError, match="embed must be the width of the word features, 12: 8"):
         find_model("sgm")(GraphSizes(5, 5, 5, 5, word_features=12), dim=4, hidden=4, embed=8)
+
+
+def test_dropped_relations_count_less_in_evaluation() -> None:
+    options = {"fusion": "sum", "normalize": True, "null_temperature": 0.05}
+    graphs, model = graphs_and_model("sgm", relation_dropout=0.25, **options)
+    image = model.encode_image(as_double(graphs.images.batch()))
+    text = model.encode_text(as_double(graphs.texts.batch()))
+    whole = model.train().levels(image, text)
+    levels = model.eval().levels(image, text)
+    torch.testing.assert_close(levels["relation"], 0.75 * whole["relation"])
+    torch.testing.assert_close(model.score(image, text), sum(levels.values()))
