@@ -116,7 +116,7 @@ def test_bad_files(tmp_path: Path, change: Callable, message: str) -> None:
 )
 def test_an_image_that_cannot_be_used(tmp_path: Path, change: Callable, message: str) -> None:
     content = copy.deepcopy(CONTENT)
-    content["data"].append(datum(4, "val2017"))
+    content["data"].append(datum(4, "val2017"))  # type: ignore[attr-defined]
     content["test_image_ids"] = ["2", "4"]
     change(content["data"][1])
     Image = pytest.importorskip("PIL.Image")

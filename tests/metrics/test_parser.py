@@ -95,5 +95,5 @@ def test_lengths_must_agree():
 
 def test_the_old_name_of_an_argument_warns() -> None:
     with pytest.warns(DeprecationWarning, match="normalise is now normalize"):
-        found = graph_tuples({"objects": ["Dog"]}, normalise=str.upper)
+        found = graph_tuples({"objects": ["Dog"]}, normalise=str.upper)  # type: ignore[call-arg]
     assert found == {("DOG",)}

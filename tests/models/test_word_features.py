@@ -129,7 +129,7 @@ def test_mistakes() -> None:
     with pytest.raises(ValueError, match=r"word\.x: 5 features, the model has 12"):
         model.encode_text(batch)
     with pytest.raises(ValueError, match="embed must be the width of the word features, 12: 8"):
-        find_model("sgm")(GraphSizes(5, 5, 5, 5, word_features=12), dim=4, hidden=4, embed=8)
+        find_model("sgm")(GraphSizes(5, 5, 5, 5, word_features=12), dim=4, hidden=4, embed=8)  # type: ignore[call-arg]
 
 
 def test_dropped_relations_count_less_in_evaluation() -> None:

@@ -70,10 +70,10 @@ def test_cross_match(dtype: torch.dtype, attention: bool) -> None:
     weights = torch.rand(2, perspectives, dim, generator=generator).to(dtype)
     x_index, y_index = torch.cartesian_prod(torch.arange(3), torch.arange(4)).unbind(1)
     exact = [Packed(side.x.float(), side.ptr) for side in (x, y)]
-    expected = cross_match_pairs(*exact, x_index, y_index, *betas, *weights.float(), attention)
+    expected = cross_match_pairs(*exact, x_index, y_index, *betas, *weights.float(), attention)  # type: ignore[call-arg]
     nodes = [side.to(DEVICE) for side in (x, y)]
     betas = [beta.to(DEVICE) for beta in betas]
-    out = match(*nodes, *betas, *weights.to(DEVICE).square(), attention)
+    out = match(*nodes, *betas, *weights.to(DEVICE).square(), attention)  # type: ignore[call-arg]
     for a, b in zip(out, expected, strict=True):
         tolerance = 10 * TOLERANCE[dtype]
         torch.testing.assert_close(a.cpu().flatten(0, 1), b, atol=tolerance, rtol=tolerance)
@@ -87,7 +87,7 @@ def test_the_operations_take_the_kernels(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def scores() -> list[Tensor]:
         with torch.inference_mode():
-            few = cross_match(x, y, *side, lambda a, b: (a + b).sum(-1), max_memory=200_000)
+            few = cross_match(x, y, *side, lambda a, b: (a + b).sum(-1), max_memory=200_000)  # type: ignore[call-arg]
             return [few, maxsim(y, x)]
 
     monkeypatch.setenv("PYG_SGM_KERNELS", "0")

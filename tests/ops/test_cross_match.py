@@ -62,7 +62,7 @@ def head(m_x: Tensor, m_y: Tensor) -> Tensor:
 def all_scores(t: dict[str, Tensor], **options: object) -> Tensor:
     x, y = Packed(t["x"], t["x_ptr"]), Packed(t["y"], t["y_ptr"])
     side = [t[name] for name in ("x_beta", "y_beta", "x_weight", "y_weight")]
-    return cross_match(x, y, *side, head, **options)  # type: ignore[arg-type]
+    return cross_match(x, y, *side, head, **options)  # type: ignore[arg-type, call-arg]
 
 
 def reference_scores(t: dict[str, Tensor]) -> Tensor:
@@ -90,7 +90,7 @@ def test_pairs_equal_all_pairs() -> None:
     x_index, y_index = torch.tensor([3, 0, 1, 5, 0]), torch.tensor([0, 1, 1, 2, 3])
     side = [t[name] for name in ("x_beta", "y_beta", "x_weight", "y_weight")]
     for attention in (True, False):
-        scores = head(*cross_match_pairs(x, y, x_index, y_index, *side, attention))
+        scores = head(*cross_match_pairs(x, y, x_index, y_index, *side, attention))  # type: ignore[call-arg]
         every = all_scores(t, attention=attention)
         torch.testing.assert_close(scores, every[x_index, y_index])
 
@@ -179,13 +179,13 @@ def test_blocks_equal_the_whole() -> None:
     sides = [Packed(*ragged(size, DIM, seed)) for seed, size in enumerate(sizes)]
     beta = [torch.rand(len(side.x), generator=generator, dtype=torch.float64) for side in sides]
     weight = torch.rand(2, PERSPECTIVES, DIM, generator=generator, dtype=torch.float64)
-    whole = cross_match(*sides, *beta, *weight, head)
-    few = cross_match(*sides, *beta, *weight, head, max_memory=60_000)
+    whole = cross_match(*sides, *beta, *weight, head)  # type: ignore[call-arg]
+    few = cross_match(*sides, *beta, *weight, head, max_memory=60_000)  # type: ignore[call-arg]
     torch.testing.assert_close(few, whole)
     with pytest.raises(ValueError, match="too small for one pair") as error:
-        cross_match(*sides, *beta, *weight, head, max_memory=1000)
+        cross_match(*sides, *beta, *weight, head, max_memory=1000)  # type: ignore[call-arg]
     needed = int(str(error.value).split(": ")[1].split()[0])
-    least = cross_match(*sides, *beta, *weight, head, max_memory=needed)
+    least = cross_match(*sides, *beta, *weight, head, max_memory=needed)  # type: ignore[call-arg]
     torch.testing.assert_close(least, whole)
     i, j = torch.randperm(30, generator=generator), torch.randperm(30, generator=generator)
     shuffled = [side.select(index) for side, index in zip(sides, (i, j), strict=True)]
@@ -193,7 +193,7 @@ def test_blocks_equal_the_whole() -> None:
         Packed(b[:, None], side.ptr).select(index).x[:, 0]
         for b, side, index in zip(beta, sides, (i, j), strict=True)
     ]
-    scores = cross_match(*shuffled, *betas, *weight, head)
+    scores = cross_match(*shuffled, *betas, *weight, head)  # type: ignore[call-arg]
     torch.testing.assert_close(scores, whole[i][:, j])
 
 
@@ -209,7 +209,7 @@ def test_half_precision_sums_in_float32(dtype: torch.dtype, tolerance: float) ->
 def test_empty_collections(x_sizes: list[int], y_sizes: list[int]) -> None:
     x, y = Packed(*ragged(x_sizes, DIM, 0)), Packed(*ragged(y_sizes, DIM, 1))
     weight = torch.ones(2, PERSPECTIVES, DIM, dtype=torch.float64)
-    scores = cross_match(x, y, torch.ones(len(x.x)), torch.ones(len(y.x)), *weight, head)
+    scores = cross_match(x, y, torch.ones(len(x.x)), torch.ones(len(y.x)), *weight, head)  # type: ignore[call-arg]
     assert scores.shape == (len(x), len(y))
     assert (scores == 0.5).all()
 

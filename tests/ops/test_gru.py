@@ -30,7 +30,7 @@ def test_gradients():
         torch.randn(2, *shape, dtype=torch.float64, requires_grad=True)
         for shape in [(6, 9), (9, 3), (9,)]
     )
-    assert torch.autograd.gradcheck(lambda *args: gru(*args, [3, 2, 1]), (gates, weight, bias))
+    assert torch.autograd.gradcheck(lambda *args: gru(*args, [3, 2, 1]), (gates, weight, bias))  # type: ignore[call-arg]
     encoder = PackedGRU(2, 3).double()
     x, ptr = packed([2, 0, 3], 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: encoder(x, ptr), (x,))

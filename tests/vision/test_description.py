@@ -59,10 +59,10 @@ def test_words_of_version_0_1_are_understood(tmp_path: Path) -> None:
 
 def test_names_of_version_0_1_warn() -> None:
     with pytest.warns(DeprecationWarning, match=r"vision.Summary is now .*ExtractionResult"):
-        assert vision.Summary is vision.ExtractionResult
+        assert vision.Summary is vision.ExtractionResult  # type: ignore[attr-defined]
     net = nn.AvgPool2d(4)
     with pytest.warns(DeprecationWarning, match="half is now dtype"):
-        half = RegionFeatures(net, size=8, half=True)
+        half = RegionFeatures(net, size=8, half=True)  # type: ignore[call-arg]
     assert half.fingerprint == RegionFeatures(net, size=8, dtype="bfloat16").fingerprint
 
 
