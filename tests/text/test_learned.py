@@ -5,7 +5,8 @@ import torch
 
 from pyg_sgm.metrics.parser import parser_f1
 from pyg_sgm.text import ParsedCaption, parse, parse_batch
-from pyg_sgm.text.learned.inference import LearnedParser, Lexicon
+from pyg_sgm.text.learned.builder import Lexicon
+from pyg_sgm.text.learned.inference import LearnedParser
 from pyg_sgm.text.learned.network import CaptionNetwork, Pairs, WordBatch, affixes
 from tests.helpers.captions import CAPTIONS, MISREAD
 

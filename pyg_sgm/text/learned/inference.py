@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 
@@ -12,48 +12,19 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pyg_sgm.text.learned.anaphora import resolved_clauses
-from pyg_sgm.text.learned.network import HEAD, INSIDE, CaptionNetwork, Pairs, WordBatch
+from pyg_sgm.text.learned.builder import GraphBuilder, Lexicon, Segment
+from pyg_sgm.text.learned.network import HEAD, CaptionNetwork, Pairs, WordBatch
 from pyg_sgm.text.learned.passive import with_doers
 from pyg_sgm.text.learned.wording import Clause, plain_clauses
 from pyg_sgm.text.negation import take_out_denied
-from pyg_sgm.text.parsed_caption import ParsedCaption, object_label
-from pyg_sgm.text.synonyms import DETERMINERS, POSSESSIVES, PREPOSITIONS, is_plural
+from pyg_sgm.text.parsed_caption import ParsedCaption
+from pyg_sgm.text.synonyms import DETERMINERS, POSSESSIVES, PREPOSITIONS
 from pyg_sgm.text.word_lists import AUXILIARIES
 from pyg_sgm.text.words import LONGEST, split_words, verb_lemma
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 ALONE = 0.3
-SHOTS = ("picture", "pictures", "photo", "photos", "photograph")
 BUDGET = 1 << 18  # pairs of objects times words that are scored together
-
-
-@dataclass(frozen=True)
-class Lexicon:
-    """The strings that the network's numbers stand for.
-
-    Args:
-        words (list of str): Words by row of the embedding table; row 0 is the unknown word.
-        predicates (list of str): Predicates by class, ``V`` for the verb of the caption; class 0 is
-            no relation.
-        object_names (dict): What some phrases are called in graphs, as ``guy`` is ``person``.
-        attribute_names (dict): The same for attributes, as ``two`` is ``2``.
-    """
-
-    words: list[str]
-    predicates: list[str]
-    object_names: dict[str, str]
-    attribute_names: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Words that are parsed by themselves, and where each of them is in its caption."""
-
-    caption: int
-    words: list[str]
-    gaps: list[int]
-    positions: list[int]
-    mutual: frozenset[int]  # words read for "each other"
 
 
 class LearnedParser:
@@ -149,14 +120,14 @@ class LearnedParser:
             for segment in _segments(at, clause)
         ]
         segments.sort(key=lambda segment: len(segment.words))
-        builders = [_Builder(words) for words, _ in split]
+        builders = [GraphBuilder(words) for words, _ in split]
         for start in range(0, len(segments), batch_size):
             self._parse_segments(segments[start : start + batch_size], builders)
         return [b.build(caption) for b, caption in zip(builders, captions, strict=True)]
 
     @torch.inference_mode()
     @torch.autocast("cpu", enabled=False)  # captions are the same whatever a model is run in
-    def _parse_segments(self, segments: list[Segment], builders: list["_Builder"]) -> None:
+    def _parse_segments(self, segments: list[Segment], builders: list[GraphBuilder]) -> None:
         words = [segment.words for segment in segments]
         batch = WordBatch.collate(words, [segment.gaps for segment in segments], self._index)
         x, mask = self.network(batch)
@@ -181,7 +152,7 @@ class LearnedParser:
         mask: Tensor,
         objects: Tensor,
         attributes: Tensor,
-        builders: list["_Builder"],
+        builders: list[GraphBuilder],
     ) -> None:
         network = self.network
         object_heads, attribute_heads = objects == HEAD, attributes == HEAD
@@ -255,86 +226,4 @@ def _segments(caption: int, clause: Clause) -> Iterator[Segment]:
             [0, *(token.gap for token in part[1:])],
             [token.at for token in part],
             frozenset(at for at, token in enumerate(part) if token.mutual),
-        )
-
-
-def _phrases(marks: list[int]) -> Iterator[tuple[int, ...]]:
-    """Word indices of every phrase: a head and the words marked inside that lead up to it."""
-    for head, mark in enumerate(marks):
-        if mark == HEAD:
-            start = head
-            while start and marks[start - 1] == INSIDE:
-                start -= 1
-            yield tuple(range(start, head + 1))
-
-
-class _Builder:
-    """Collects the nodes of one caption from its segments."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.words = words
-        self.objects: dict[int, tuple[str, tuple[int, ...]]] = {}  # by head word
-        self.attribute_phrases: dict[int, tuple[str, tuple[int, ...]]] = {}
-        self.attributes: set[tuple[int, int]] = set()  # (head word of object, of attribute)
-        self.relations: list[tuple[int, str, int, tuple[int, ...]]] = []
-
-    def add_nodes(
-        self, segment: Segment, objects: list[int], attributes: list[int], lexicon: Lexicon
-    ) -> None:
-        for span in _phrases(objects):
-            words = [segment.words[at] for at in span]
-            name = lexicon.object_names.get(" ".join(words)) or object_label(words)
-            span = tuple(sorted({segment.positions[at] for at in span}))
-            if span[-1] not in self.objects or len(span) > len(self.objects[span[-1]][1]):
-                self.objects[span[-1]] = name, span
-        for span in _phrases(attributes):
-            phrase = " ".join(segment.words[at] for at in span)
-            span = tuple(segment.positions[at] for at in span)
-            name = lexicon.attribute_names.get(phrase, phrase)
-            self.attribute_phrases[span[-1]] = name, span
-
-    def add_attribute(self, segment: Segment, head: int, objects: list[int]) -> None:
-        where = segment.positions
-        self.attributes |= {(where[at], where[head]) for at in objects}
-
-    def add_relation(
-        self, segment: Segment, source: int, target: int, predicate: str, verb: int
-    ) -> None:
-        verb_word = segment.words[verb]
-        words = predicate.split()
-        span = []
-        if words[0] == "V":
-            words[0] = verb_lemma(verb_word)
-            span.append(segment.positions[verb])
-            shot = [word for word in segment.words[verb + 1 : target] if word in SHOTS]
-            if words == ["take"] and shot:  # "takes a picture of"
-                words = ["take", shot[0], "of"]
-        # Prepositions stand where the caption has them, nearest before the object.
-        at = target
-        for word in reversed(words[len(span) :]):
-            place = next((k for k in range(at - 1, -1, -1) if segment.words[k] == word), None)
-            if place is not None:
-                at = place
-                span.append(segment.positions[place])
-        where = segment.positions
-        # Else a pronoun of its own noun; only several can do something to one another.
-        mutual = {source, target} & segment.mutual and is_plural(segment.words[source])
-        if source == target or mutual or where[source] != where[target]:
-            relation = where[source], " ".join(words), where[target], tuple(sorted(set(span)))
-            self.relations.append(relation)
-
-    def build(self, caption: str) -> ParsedCaption:
-        heads = sorted(self.objects)
-        number = {head: at for at, head in enumerate(heads)}
-        attributes = sorted(self.attributes)
-        relations = sorted(set(self.relations))
-        return ParsedCaption(
-            caption,
-            tuple(self.words),
-            tuple(self.objects[head][0] for head in heads),
-            tuple((number[o], self.attribute_phrases[a][0]) for o, a in attributes),
-            tuple((number[s], predicate, number[o]) for s, predicate, o, _ in relations),
-            tuple(self.objects[head][1] for head in heads),
-            tuple(self.attribute_phrases[a][1] for _, a in attributes),
-            tuple(span for *_, span in relations),
         )

@@ -128,7 +128,8 @@ class PairEncoder(nn.Module):
         weight = score.masked_fill(~mask[row].unsqueeze(2), -1e9).softmax(dim=1)
         weight, _ = to_dense_batch(weight, row, batch_size=len(x))
         context = torch.einsum("bplh,blhc->bphc", weight, value).flatten(2)[there]
-        return self.dropout(torch.relu(self.join(torch.cat([query, context], dim=1))))
+        feature: Tensor = self.dropout(torch.relu(self.join(torch.cat([query, context], dim=1))))
+        return feature
 
 
 def _bounded(offset: Tensor, limit: int) -> Tensor:
@@ -207,7 +208,8 @@ class CaptionNetwork(nn.Module):
             objects (Tensor): Which words are heads of objects, ``[batch, length]``.
             pairs (Pairs): Sources and targets.
         """
-        return self.describes_out(self.describes(x, mask, objects, pairs)).squeeze(1)
+        logit: Tensor = self.describes_out(self.describes(x, mask, objects, pairs))
+        return logit.squeeze(1)
 
     def relate(
         self, x: Tensor, mask: Tensor, objects: Tensor, pairs: Pairs

@@ -14,7 +14,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pyg_sgm.metrics.parser import ParserScore, lemmatized_words, parser_f1
 from pyg_sgm.text.learned.alignment import Aligner, Example, join
-from pyg_sgm.text.learned.inference import LearnedParser, Lexicon
+from pyg_sgm.text.learned.builder import Lexicon
+from pyg_sgm.text.learned.inference import LearnedParser
 from pyg_sgm.text.learned.network import HEAD, INSIDE, CaptionNetwork, Pairs, WordBatch
 
 JOINED = 0.2  # share of the training captions that are joined in pairs
