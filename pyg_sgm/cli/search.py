@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -155,6 +156,9 @@ def _pictured(name: str, dataset: SceneGraphDataset) -> ImageRecord:
         return dataset.images[image_index(name, dataset)]
     if not Path(name).is_file():
         raise ValueError(f"--similar-to: {name!r} is no file, and no image of the data")
+    for image in dataset.images:
+        if image.file is not None and os.path.samefile(image.file, name):
+            return image
     return image_record(id=name, file=name)
 
 

@@ -26,11 +26,10 @@ from pyg_sgm.data import (
 )
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.models import Encoding
+from pyg_sgm.retrieval.in_memory import Pixels, outside_autocast
 from pyg_sgm.retrieval.prepare import (
-    Pixels,
     images_with_graphs,
     needs_graph,
-    outside_autocast,
     with_graphs,
     with_parses,
 )
@@ -290,14 +289,3 @@ def one_query(encoded: Encoded, name: str) -> Encoded:
     if len(encoded) != 1:
         raise ValueError(f"expected one {name} as the query, got {len(encoded)}")
     return encoded
-
-
-def is_text(query: object) -> bool:
-    """Whether a query is a text, for :meth:`SceneGraphMatcher.rank`; a string is one."""
-    if isinstance(query, (list, tuple)) and query:
-        query = query[0]
-    if isinstance(query, HeteroData):
-        return "word" in query.node_types
-    if isinstance(query, GraphCollection):
-        return query.is_text
-    return isinstance(query, (str, EncodedTexts, TextRecord))

@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Any, Self, Unpack
 
 from torch import Tensor
+from torch_geometric.data import HeteroData
 
+from pyg_sgm.data import GraphCollection, TextRecord
 from pyg_sgm.data.vectors import add_word_vectors
 from pyg_sgm.datasets import SceneGraphDataset
-from pyg_sgm.evaluation import (
-    evaluate,
-    evaluate_reranked,
-)
 from pyg_sgm.evaluation.encode import feature_width
-from pyg_sgm.metrics.retrieval import RetrievalMetrics
 from pyg_sgm.models import GraphSizes
 from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.models.serialization import (
@@ -35,16 +32,12 @@ from pyg_sgm.retrieval.inputs import (
     TextInput,
     Texts,
     image_graphs,
-    is_text,
     one_query,
     text_graphs,
 )
 from pyg_sgm.retrieval.prepare import (
     extractor_of,
     needs_graph,
-    with_graphs,
-    with_known_images,
-    with_parses,
 )
 from pyg_sgm.retrieval.search import Candidate, best_of
 from pyg_sgm.text import TextEncoder, open_text_encoder
@@ -259,37 +252,9 @@ class SceneGraphMatcher(HubScorer):
             DeprecationWarning,
             stacklevel=2,
         )
-        if is_text(query):
+        if _is_text(query):
             return self.search_images(query, candidates, k)
         return self.search_texts(query, candidates, k)
-
-    def evaluate(self, dataset: SceneGraphDataset, folds: int = 1) -> RetrievalMetrics:
-        """Recalls and median ranks in both directions; see :mod:`pyg_sgm.metrics.retrieval`.
-        Images that cannot be read are left out with their texts.
-
-        Args:
-            dataset: Images with captions.
-            folds: Number of parts of consecutive images that are evaluated by themselves and
-                averaged; 5 for the 1K protocol of COCO. (default: ``1``)
-        """
-        saved = self._saved()
-        graphs = self._prepared(dataset).encode(saved.vocabularies, self._word_features())
-        return evaluate(saved.model, graphs, folds)
-
-    def evaluate_reranked(
-        self, dataset: SceneGraphDataset, k: int = 10, gamma: float = 4e-3
-    ) -> tuple[RetrievalMetrics, RetrievalMetrics]:
-        """Recalls before and after re-ranking by distraction; see
-        :func:`pyg_sgm.evaluation.evaluate_reranked`.
-
-        Args:
-            dataset: Images with captions.
-            k: References per query that are re-ranked. (default: ``10``)
-            gamma: Weight of the distraction score. (default: ``4e-3``)
-        """
-        saved = self._saved()
-        graphs = self._prepared(dataset).encode(saved.vocabularies, self._word_features())
-        return evaluate_reranked(saved.model, graphs, k, gamma)
 
     def explain(
         self, image: ImageInput | Images, text: TextInput | Texts
@@ -320,10 +285,13 @@ class SceneGraphMatcher(HubScorer):
         self.read_by = None if encoder is None else describe_text_encoder(encoder)
         return encoder
 
-    def _prepared(
-        self, dataset: SceneGraphDataset, folder: Path | None = None
-    ) -> SceneGraphDataset:
-        """The dataset with graphs of its images and texts, without what cannot be read."""
-        if any(needs_graph(image) for image in dataset.images):
-            dataset = with_graphs(dataset, folder, self.extractor)
-        return with_parses(with_known_images(dataset))
+
+def _is_text(query: object) -> bool:
+    """Whether a query is a text, for :meth:`SceneGraphMatcher.rank`: a string is one."""
+    if isinstance(query, (list, tuple)) and query:
+        query = query[0]
+    if isinstance(query, HeteroData):
+        return "word" in query.node_types
+    if isinstance(query, GraphCollection):
+        return query.is_text
+    return isinstance(query, (str, EncodedTexts, TextRecord))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -16,28 +14,24 @@ from torch import Tensor
 
 from pyg_sgm.data import ImageRecord, Ragged, Spans
 from pyg_sgm.datasets import Labels, SceneGraphDataset
+from pyg_sgm.retrieval.in_memory import (
+    Pixels,
+    Progress,
+    graphs_in_memory,
+    open_photo,
+    outside_autocast,
+    packed,
+)
 from pyg_sgm.text import parse_texts
 from pyg_sgm.vision import (
     Extractor,
-    Photo,
     extract,
     open_extractor,
     open_graphs,
-    read_photo,
-    to_photo,
     union_boxes,
 )
 from pyg_sgm.vision.description import open_described
-from pyg_sgm.vision.extraction import AT_MOST
 from pyg_sgm.vision.store import HEADER, SKIPPED, read_header
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-Progress: TypeAlias = Callable[[int, int], None]
-Pixels: TypeAlias = "Path | Image | np.ndarray"
-NODES = ("object", "relation")  # that have region features
-BATCH = 8
 
 
 def needs_graph(image: ImageRecord) -> bool:
@@ -150,46 +144,6 @@ def with_known_images(dataset: SceneGraphDataset) -> SceneGraphDataset:
     return dataset.select_images(known)
 
 
-def graphs_in_memory(
-    sources: Mapping[str, Pixels], extractor: Extractor, progress: Progress | None = None
-) -> tuple[list[ImageRecord], dict[str, Ragged], Mapping[str, str]]:
-    """Graphs, region features, and why images have none, of a few images.
-
-    Args:
-        sources: File, image of Pillow, or array of each image by its id.
-        extractor: What makes the graphs.
-        progress: See :func:`with_graphs`. (default: :obj:`None`)
-    """
-    records: list[ImageRecord] = []
-    parts: dict[str, list[np.ndarray]] = {node: [] for node in NODES}
-    skipped: dict[str, str] = {}
-    names = list(sources)
-    for start in range(0, len(names), BATCH):
-        photos = []
-        for name in names[start : start + BATCH]:
-            try:
-                photos.append(_photo(sources[name], name))
-            except (ValueError, OSError) as error:
-                skipped[name] = str(error)
-        with outside_autocast():
-            graphs = extractor(photos) if photos else []
-        for graph in graphs:
-            source = sources[graph.record.id]
-            file = source if isinstance(source, Path) else None
-            records.append(replace(graph.record, size=graph.size, file=file))
-            for node, rows in parts.items():
-                # As precise as a graph folder, so that scores do not depend on where graphs are.
-                rows.append(graph.features[node].astype(np.float16))
-        if progress is not None:
-            progress(len(records) + len(skipped), len(sources))
-    dim = extractor.features.dim
-    features = {
-        node: _packed([torch.from_numpy(array).float() for array in arrays], dim)
-        for node, arrays in parts.items()
-    }
-    return records, features, skipped
-
-
 def warn_of_skipped(skipped: Mapping[str, str], count: int, listed: str = "") -> None:
     """One warning that counts images that cannot be read and names the first.
 
@@ -206,24 +160,11 @@ def warn_of_skipped(skipped: Mapping[str, str], count: int, listed: str = "") ->
     warnings.warn(f"{message}{', ' + some if some else ''}{listed}", stacklevel=3)
 
 
-@contextmanager
-def outside_autocast() -> Iterator[None]:
-    """Parsers and extractors keep their precision, whatever a caller asks of the matcher."""
-    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-        yield
-
-
 def extractor_of(folder: str | os.PathLike[str] | None) -> Extractor:
     """What made the graphs of a folder; the default one, if there are none."""
     if folder is None or not (Path(folder) / HEADER).exists():
         return open_extractor()
     return open_described(read_header(Path(folder)), os.fspath(folder))
-
-
-def _photo(source: Pixels, name: str) -> Photo:
-    if isinstance(source, Path):
-        return read_photo(source, name, at_most=AT_MOST)
-    return to_photo(source, name, at_most=AT_MOST)
 
 
 def _merged(
@@ -276,7 +217,7 @@ def _merged(
                     f"image {images[i].id!r}: {node}.x: {parts[i].size(1)} region features, those "
                     f"of images that are files have {dim}"
                 )
-    return merged, {node: _packed(parts, dim) for node, parts in each.items()}
+    return merged, {node: packed(parts, dim) for node, parts in each.items()}
 
 
 def _at_boxes(image: ImageRecord, extractor: Extractor) -> dict[str, Tensor]:
@@ -288,7 +229,7 @@ def _at_boxes(image: ImageRecord, extractor: Extractor) -> dict[str, Tensor]:
             f"and without {lacks} to take them from"
         )
     unions = union_boxes(image.boxes, [(s, o) for s, _, o in image.relations])
-    photo = _photo(image.file, image.id)
+    photo = open_photo(image.file, image.id)
     (x,) = extractor.features([photo], [np.concatenate([image.boxes, unions])])
     both = torch.from_numpy(x.astype(np.float16)).float()
     count = len(image.objects)
@@ -300,12 +241,6 @@ def _of_one(part: Ragged, row: int) -> Tensor:
     if row < 0:
         return torch.zeros(0, part.rows.shape[1])
     return part.rows[part.select(torch.tensor([row])).spans.rows()]
-
-
-def _packed(parts: Sequence[Tensor], dim: int) -> Ragged:
-    """One tensor for each image, in one storage."""
-    count = torch.tensor([len(part) for part in parts], dtype=torch.long)
-    return Ragged(torch.cat([torch.zeros(0, dim), *parts]), Spans.packed(count))
 
 
 def _labels(labels: Labels, extractor: Extractor) -> Labels:

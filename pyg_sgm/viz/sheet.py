@@ -28,7 +28,7 @@ UNDER = 0.52  # below a photo, for its score and its name
 COMPARED = 0.17  # more, for how it moved
 MARGIN = 0.2
 LINE = 0.2
-NAME = 30  # letters of a name that have room below a photo
+NAME = 28  # letters of a name that have room below a photo
 
 
 def draw_found_images(

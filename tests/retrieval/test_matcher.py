@@ -222,8 +222,8 @@ def test_mistakes_come_before_any_work(
     def work(*_: object, **__: object) -> None:
         raise AssertionError("graphs were made")
 
-    monkeypatch.setattr("pyg_sgm.retrieval.matcher.with_parses", work)
-    monkeypatch.setattr("pyg_sgm.retrieval.matcher.with_graphs", work)
+    monkeypatch.setattr("pyg_sgm.retrieval.scoring.with_parses", work)
+    monkeypatch.setattr("pyg_sgm.retrieval.scoring.with_graphs", work)
     with pytest.raises((ValueError, OSError), match=message):
         SceneGraphMatcher("sgm", **{**OPTIONS, **options}).fit(world(), progress=False, **asked)
 

@@ -349,6 +349,9 @@ def test_graphs_of_other_photos_stay_apart(
     assert sorted(path.name for path in (run / "graphs.sg").iterdir()) == own
     (apart,) = run.glob("graphs-*.sg")
     assert len(list(apart.glob("0*.json"))) == 1  # made once
+    main(["search", str(run), "--similar-to", str(photos / "3.png"), "--top", "8"])
+    shown = capsys.readouterr().out
+    assert shown.count(".png") == 8  # the query, and the seven others
     for name in ([], ["--data", f"images:{photos}"], ["--data", data, "--split", "train"]):
         main([*search, *name])
         shown = capsys.readouterr().out

@@ -110,7 +110,7 @@ def test_a_sheet_of_texts(photos: SceneGraphDataset, tmp_path: Path) -> None:
 def test_long_names_keep_their_ends(photos: SceneGraphDataset) -> None:
     found = candidates(["holiday/2019/summer/IMG_20190714_123456.png"])
     shown = strings(draw_found_images([photos.texts[0]], [found], photos))
-    assert "holiday/2…_20190714_123456.png" in shown
+    assert "holiday/2…0190714_123456.png" in shown
 
 
 def test_a_sheet_of_similar_images(photos: SceneGraphDataset) -> None:

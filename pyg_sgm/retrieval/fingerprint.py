@@ -1,0 +1,45 @@
+"""What tells one trained model from another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+
+import torch
+from torch import Tensor
+
+from pyg_sgm.models.serialization import SavedModel
+
+
+class Fingerprint:
+    """The fingerprint of a model, computed again only when its weights have changed."""
+
+    def __init__(self) -> None:
+        self._known: tuple[object, str] | None = None
+
+    def of(self, saved: SavedModel) -> str:
+        """The same for equal weights, options and vocabularies, on any device.
+
+        Args:
+            saved (SavedModel): The model.
+        """
+        weights = saved.model.state_dict()
+        state = (id(saved.model), [_state(weight) for weight in weights.values()])
+        if self._known is None or self._known[0] != state:
+            self._known = (state, _fingerprint(saved, weights))
+        return self._known[1]
+
+
+def _state(weight: Tensor) -> tuple[int, int]:
+    """Changes with the values: a tensor counts what is done to it in place."""
+    return weight.data_ptr(), 0 if weight.is_inference() else weight._version
+
+
+def _fingerprint(saved: SavedModel, weights: dict[str, Tensor]) -> str:
+    words = {name: part.words for name, part in vars(saved.vocabularies).items()}
+    described = (saved.name, saved.model.config, asdict(saved.model.sizes), words, list(weights))
+    digest = hashlib.sha256(json.dumps(described, default=str).encode())
+    for weight in weights.values():
+        digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
