@@ -1,6 +1,6 @@
 """How fast do images become scene graphs, and where does the time go?
 
-Extracts the graphs of a folder of images into a temporary folder, and prints the time of an image,
+Extracts the graphs of a folder of images into a temporary folder, and prints the time per image,
 the peak memory, and by a sampling profiler what the threads are doing; the share of detector,
 backbone and relation head is that of the networks. Writes the figures as JSON.
 
@@ -23,19 +23,22 @@ from bench import save_json
 
 from pyg_sgm.datasets import list_images
 from pyg_sgm.vision import extract, open_extractor, open_graphs
+from pyg_sgm.vision.backbones.registry import DEFAULT_BACKBONE
 
 # Innermost first: the part of the first frame that is here is that of the whole stack.
 PARTS = {
     ("onnxruntime_inference_collection.py", "run"): "detector",
-    ("features.py", "_maps"): "backbone",
-    ("relation_network.py", "forward"): "relation head",
+    ("region_features.py", "_maps"): "backbone",
+    ("network.py", "forward"): "relation head",
     ("images.py", "read_photo"): "decoding",
-    ("onnx_detector.py", "_letterbox"): "resizing",
-    ("features.py", "_square"): "resizing",
-    ("features.py", "pool_boxes"): "pooling",
-    ("onnx_detector.py", "_detect"): "boxes of the detector",
-    ("relations.py", "relations"): "around the relation head",
-    ("graph_folder.py", "write_shard"): "writing",
+    ("onnx.py", "_prepared"): "resizing",
+    ("region_features.py", "_square"): "resizing",
+    ("region_features.py", "pool_boxes"): "pooling",
+    ("onnx.py", "_detect"): "boxes of the detector",
+    ("head.py", "relations"): "around the relation head",
+    ("_shards.py", "write_shard"): "writing",
+    ("merge.py", "merge_overlapping"): "merging",
+    ("colors.py", "color_attributes"): "colors",
     ("thread.py", "_worker"): "other",
 }
 NETWORKS = ("detector", "backbone", "relation head")
@@ -85,12 +88,17 @@ def main() -> None:
     )
     parser.add_argument("--images", type=Path, required=True, help="folder of images")
     parser.add_argument("--detector", default="grid", help="as of pyg-sgm graphs")
+    parser.add_argument("--backbone", default=DEFAULT_BACKBONE, help="as of pyg-sgm graphs")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--pairs", type=int, default=0, help="as of pyg-sgm graphs")
     parser.add_argument("--limit", type=int, help="only the first so many images")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
 
     files = dict(list(list_images(args.images).items())[: args.limit])
-    extractor = open_extractor(args.detector)
+    extractor = open_extractor(
+        args.detector, backbone=args.backbone, dtype=args.dtype, pairs=args.pairs
+    )
     sampler = Sampler()
     with tempfile.TemporaryDirectory() as folder:
         start, cpu = time.perf_counter(), time.process_time()

@@ -31,6 +31,7 @@ from pyg_sgm.cli._data import (
     open_data,
     trained_on,
 )
+from pyg_sgm.io import printable
 
 if TYPE_CHECKING:
     from pyg_sgm.data import ImageRecord, TextRecord
@@ -175,7 +176,7 @@ def _table(found: Sequence[Candidate], captions: Sequence[str] | None) -> Table:
     if compared:
         table.add_column("place for the first text", justify="right")
     for one in shown:
-        name = escape(one.id if captions is None else captions[one.index])
+        name = escape(printable(one.id if captions is None else captions[one.index]))
         cells = [f"{one.rank}", f"* {name}" if one.relevant else name, f"{one.score:.3f}"]
         if compared:
             cells.append(f"{one.previous_rank:,}")
@@ -189,7 +190,7 @@ def _title(query: Query) -> str:
     from pyg_sgm.retrieval.search import graph_phrases
 
     if isinstance(query, ImageRecord):
-        return query.id
+        return printable(query.id)
     return "\n".join([query.caption, " | ".join(graph_phrases(query)) or "(no graph)"])
 
 

@@ -86,6 +86,19 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def printable(name: str) -> str:
+    """A name of a file as it can be printed; what is not UTF-8 in it becomes escapes.
+
+    Args:
+        name: The name as :func:`os.fsdecode` gives it.
+
+    Example:
+        >>> printable(os.fsdecode(b"caf\\xe9.jpg"))
+        'caf\\\\udce9.jpg'
+    """
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Writes indented JSON with :func:`atomic_write`.
 

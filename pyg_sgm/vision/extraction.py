@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.data import image_record
 from pyg_sgm.data.vocabulary import UNKNOWN
 from pyg_sgm.io import locked
@@ -47,7 +48,7 @@ class Extractor:
             ``[height, width, 3]`` and boxes ``[num_boxes, 4]`` in ``[0, 1]``: for each box (label,
             confidence), such as :func:`~pyg_sgm.vision.colors.color_attributes`. (default:
             :obj:`None`, there are none)
-        limit (int, optional): Most relations per image. (default: :obj:`25`)
+        max_relations (int, optional): Most relations per image. (default: :obj:`25`)
         pairs (int, optional): If positive, the relations are instead all ordered pairs of so many
             objects, the most prominent (:func:`~pyg_sgm.vision.detectors.prominence`), whatever the
             relation head says: candidates, each with the features of its union box. A pair has the
@@ -60,6 +61,7 @@ class Extractor:
         ValueError: If the relation head needs region features, or for another number of pairs.
     """
 
+    @renamed_arguments(limit="max_relations")
     def __init__(
         self,
         detector: Detector,
@@ -67,7 +69,7 @@ class Extractor:
         relations: RelationHead | None = None,
         attributes: Attributes | None = None,
         *,
-        limit: int = 25,
+        max_relations: int = 25,
         pairs: int = 0,
         options: Mapping[str, Any] | None = None,
     ) -> None:
@@ -80,7 +82,7 @@ class Extractor:
         self.features = features
         self.relations = relations
         self.attributes = attributes
-        self.limit = limit
+        self.max_relations = max_relations
         if not 0 <= pairs <= _MOST_PAIRED:
             raise ValueError(f"pairs: expected 0 to {_MOST_PAIRED} objects, got {pairs}")
         self.pairs = pairs
@@ -89,9 +91,9 @@ class Extractor:
     @property
     def fingerprint(self) -> dict[str, str]:
         """What its graphs depend on; equal ones give equal graphs."""
-        head = (
-            "none" if self.relations is None else f"{self.relations.fingerprint} limit {self.limit}"
-        )
+        head = "none"
+        if self.relations is not None:
+            head = f"{self.relations.fingerprint} limit {self.max_relations}"
         made = {
             "detector": self.detector.fingerprint,
             "features": self.features.fingerprint,
@@ -174,7 +176,7 @@ class Extractor:
             [[objects.labels[i] for i in chosen]],
             [objects.boxes[list(chosen)]],
             [objects.scores[list(chosen)]],
-            limit=len(chosen) ** 2 if self.pairs else self.limit,
+            max_relations=len(chosen) ** 2 if self.pairs else self.max_relations,
         )
         return [(chosen[s], predicate, chosen[o], c) for s, predicate, o, c in found]
 

@@ -14,6 +14,7 @@ from pyg_sgm.data.features import FolderRows
 from pyg_sgm.io import (
     atomic_write,
     is_temporary,
+    printable,
     read_json,
     read_json_lines,
     write_json,
@@ -156,7 +157,7 @@ def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
     rows = [{"image": id, "reason": why} for id, why in sorted(skipped.items())]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     # Names of files that are not UTF-8 become escapes, which JSON reads back as they were.
-    write_text(folder / SKIPPED, text.encode("utf-8", "backslashreplace").decode())
+    write_text(folder / SKIPPED, printable(text))
 
 
 def sources(folder: Path) -> dict[str, Source]:

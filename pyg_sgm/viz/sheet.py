@@ -12,6 +12,7 @@ import numpy as np
 
 from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.io import printable
 from pyg_sgm.retrieval import Candidate
 from pyg_sgm.retrieval.search import graph_phrases, in_order
 from pyg_sgm.viz._figure import FAINT, GRAY, INK, finish, grid, new_figure, read_pixels
@@ -91,7 +92,7 @@ def draw_found_images(
             _draw_cell(figure, page, cell, *place)
         for own in found[number][len(in_order(found[number])) :]:
             right = MARGIN + min(len(cells[number]), COLUMNS) * (PHOTO + GAP) - GAP
-            note = f"its own image {own.id} is at {own.rank:,}"
+            note = f"its own image {printable(own.id)} is at {own.rank:,}"
             page.text(right, top - 0.05, note, color=RIGHT, fontsize=8, ha="right", va="bottom")
         y += tall + MARGIN
     return finish(figure, path)
@@ -124,7 +125,7 @@ def draw_found_texts(
     for number, (query, one) in enumerate(zip(queries, found, strict=True)):
         top = MARGIN + number * (heights[0] + MARGIN) + 0.1
         _draw_photo(figure, page, query, MARGIN, top, FAINT)
-        page.text(MARGIN, top + PHOTO + 0.08, query.id, color=GRAY, fontsize=8, va="top")
+        page.text(MARGIN, top + PHOTO + 0.08, printable(query.id), color=GRAY, fontsize=8, va="top")
         _draw_texts(page, one, dataset, top)
     return finish(figure, path)
 
@@ -148,7 +149,7 @@ def _new_page(width: float, heights: Sequence[float]) -> tuple[Figure, Axes]:
 def _head(query: TextRecord | ImageRecord, letters: int) -> list[tuple[str, str, str]]:
     """The lines above the answers to a query: line, color, weight."""
     if isinstance(query, ImageRecord):
-        return [(line, INK, "bold") for line in textwrap.wrap(query.id, letters)]
+        return [(line, INK, "bold") for line in textwrap.wrap(printable(query.id), letters)]
     caption = textwrap.wrap(query.caption, letters) or ["(an empty text)"]
     graph = textwrap.wrap("   ·   ".join(graph_phrases(query)) or "(no graph)", letters)
     return [(line, INK, "bold") for line in caption] + [(line, GRAY, "normal") for line in graph]
@@ -182,7 +183,7 @@ def _draw_cell(figure: Figure, page: Axes, cell: _Cell, left: float, top: float)
         left, top + PHOTO + 0.08, cell.place, color=RIGHT if cell.relevant else INK, fontsize=9,
         va="top", fontweight="bold" if cell.relevant else "normal",
     )  # fmt: skip
-    name = _middle_cut(cell.name, NAME)
+    name = _middle_cut(printable(cell.name), NAME)
     page.text(left, top + PHOTO + 0.27, name, color=GRAY, fontsize=8, va="top")
     if cell.moved:
         color = MOVED if cell.moved.startswith("up") else GRAY

@@ -1,5 +1,7 @@
 import json
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -200,3 +202,18 @@ def test_nothing_is_cut_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     name = "a very long name of a photo, " * 12 + "1.jpg"
     console.print(_table(candidates([name]), None))
     assert name in capsys.readouterr().out
+
+
+def test_names_that_are_not_utf8(
+    photos: SceneGraphDataset, matcher: SceneGraphMatcher, tmp_path: Path
+) -> None:
+    odd = os.fsdecode(b"caf\xe9.png")
+    images = [*photos.images[:5], replace(photos.images[5], id=odd)]
+    dataset = SceneGraphDataset(images, photos.texts, photos.image_of_text)
+    found = search_images(matcher, [dataset.texts[0]], dataset, k=6)
+    assert odd in {one.id for one in found[0]}
+    figure = draw_found_images([dataset.texts[0]], found, dataset, tmp_path / "sheet.png")
+    shown = {text.get_text() for axes in figure.axes for text in axes.texts}
+    assert "caf\\udce9.png" in shown
+    draw_found_texts([images[5]], search_texts(matcher, [5], dataset, k=2), dataset)
+    console.print(_table(found[0], None))

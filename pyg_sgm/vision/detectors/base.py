@@ -81,7 +81,7 @@ def nms(
     kinds: np.ndarray,
     *,
     iou_threshold: float,
-    limit: int,
+    max_boxes: int,
 ) -> np.ndarray:
     """Non-maximum suppression: indices of the boxes to keep, best first.
 
@@ -93,18 +93,18 @@ def nms(
         scores (ndarray): ``[num_boxes]``; of equal ones the first counts as higher.
         kinds (ndarray): Label of each box as a number, ``[num_boxes]``.
         iou_threshold (float): In ``[0, 1]``.
-        limit (int): At most so many are kept.
+        max_boxes (int): At most so many are kept.
 
     Example:
         >>> boxes = np.array([[0, 0, 4, 4], [0, 0, 4, 3.9], [0, 0, 4, 4.0]])
         >>> scores, kinds = np.array([0.5, 0.9, 0.4]), np.array([0, 0, 1])
-        >>> nms(boxes, scores, kinds, iou_threshold=0.5, limit=9).tolist()
+        >>> nms(boxes, scores, kinds, iou_threshold=0.5, max_boxes=9).tolist()
         [1, 2]
     """
     area = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
     rest = np.argsort(-scores, kind="stable")
     kept: list[int] = []
-    while len(rest) and len(kept) < limit:
+    while len(rest) and len(kept) < max_boxes:
         best, rest = rest[0], rest[1:]
         kept.append(int(best))
         corner = np.minimum(boxes[best, 2:], boxes[rest, 2:])

@@ -39,7 +39,7 @@ class OnnxDetector:
             80 of COCO)
         min_score (float, optional): Least score. (default: :obj:`0.15`)
         iou_threshold (float, optional): See :func:`nms`. (default: :obj:`0.45`)
-        limit (int, optional): Most objects per image. (default: :obj:`26`)
+        max_objects (int, optional): Most objects per image. (default: :obj:`26`)
 
     Raises:
         FileNotFoundError: If a file is absent.
@@ -48,7 +48,7 @@ class OnnxDetector:
         ImportError: If onnxruntime is absent.
     """
 
-    @renamed_arguments(max_overlap="iou_threshold")
+    @renamed_arguments(max_overlap="iou_threshold", limit="max_objects")
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -56,7 +56,7 @@ class OnnxDetector:
         *,
         min_score: float = 0.15,
         iou_threshold: float = 0.45,
-        limit: int = 26,
+        max_objects: int = 26,
     ) -> None:
         if Path(path).exists() and not Path(path).is_file():
             raise ValueError(f"{path}: not a regular file")
@@ -69,11 +69,11 @@ class OnnxDetector:
         self._layout, self.labels = self._check_outputs(path, known)
         self._min_score = min_score
         self._iou_threshold = iou_threshold
-        self._limit = limit
+        self._max_objects = max_objects
         names = hashlib.sha256("\n".join(self.labels).encode()).hexdigest()
         self.fingerprint = (
             f"{self._layout.name} {hashlib.sha256(content).hexdigest()[:16]} labels {names[:8]} "
-            f"score {min_score} overlap {iou_threshold} limit {limit}"
+            f"score {min_score} overlap {iou_threshold} limit {max_objects}"
         )
 
     def __call__(self, photos: Sequence[Photo]) -> list[Detections]:
@@ -133,7 +133,7 @@ class OnnxDetector:
         sound = known & (box[:, 2:] > box[:, :2]).all(1)
         box, score, kind = box[sound], found.scores[sound], found.classes[sound]
         threshold = self._iou_threshold if self._layout.suppress else 1.0
-        keep = nms(box, score, kind, iou_threshold=threshold, limit=self._limit)
+        keep = nms(box, score, kind, iou_threshold=threshold, max_boxes=self._max_objects)
         labels = tuple(self.labels[i] for i in kind[keep])
         return Detections(box[keep], labels, score[keep].clip(0, 1).astype(np.float32))
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.vision.detectors.base import Detections
 from pyg_sgm.vision.images import Photo
 
@@ -15,14 +16,15 @@ class TorchvisionDetector:
     Args:
         name (str): Such as :obj:`"fasterrcnn_resnet50_fpn_v2"`.
         min_score (float, optional): Least score. (default: :obj:`0.3`)
-        limit (int, optional): At most so many objects per image. (default: :obj:`26`)
+        max_objects (int, optional): At most so many objects per image. (default: :obj:`26`)
 
     Raises:
         ImportError: If torchvision is absent.
         ValueError: If it has no such detector.
     """
 
-    def __init__(self, name: str, *, min_score: float = 0.3, limit: int = 26) -> None:
+    @renamed_arguments(limit="max_objects")
+    def __init__(self, name: str, *, min_score: float = 0.3, max_objects: int = 26) -> None:
         try:
             from torchvision import models
         except ImportError as error:
@@ -37,8 +39,8 @@ class TorchvisionDetector:
         self.labels = tuple(x for x in self._names if x not in ("__background__", "N/A"))
         self._net = models.get_model(name, weights=weights).eval()
         self._min_score = min_score
-        self._limit = limit
-        self.fingerprint = f"torchvision {name} {weights} score {min_score} limit {limit}"
+        self._max_objects = max_objects
+        self.fingerprint = f"torchvision {name} {weights} score {min_score} limit {max_objects}"
 
     def __call__(self, photos: Sequence[Photo]) -> list[Detections]:
         # One image at a time: the network pads the images of a batch to the largest of them.
@@ -53,5 +55,5 @@ class TorchvisionDetector:
         score = found["scores"].numpy()
         names = np.array(self._names, dtype=object)[found["labels"].numpy()]
         sound = (score >= self._min_score) & (box[:, 2:] > box[:, :2]).all(1)
-        keep = np.flatnonzero(sound & np.isin(names, self.labels))[: self._limit]
+        keep = np.flatnonzero(sound & np.isin(names, self.labels))[: self._max_objects]
         return Detections(box[keep], tuple(names[keep]), score[keep].astype(np.float32))

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.data.vectors import word_vectors
 from pyg_sgm.data.vocabulary import UNKNOWN, Vocabulary
 from pyg_sgm.vision.relations.network import RelationNetwork
@@ -144,13 +145,14 @@ class RelationHead:
         vectors = torch.cat([self.vectors, vectors[found]])
         return RelationHead(self.network, self.labels + names, vectors, self.predicates)
 
+    @renamed_arguments(limit="max_relations")
     def relations(
         self,
         labels: Sequence[Sequence[str]],
         boxes: Sequence[ArrayLike],
         scores: Sequence[ArrayLike] | None = None,
         features: Sequence[ArrayLike] | None = None,
-        limit: int = 25,
+        max_relations: int = 25,
     ) -> list[list[Relation]]:
         """The best relations of each image, at most one per pair of objects.
 
@@ -163,7 +165,7 @@ class RelationHead:
                 each)
             features (list, optional): Region features, ``[num_objects, feature_channels]`` per
                 image, for a network that was trained with them. (default: :obj:`None`)
-            limit (int, optional): How many relations an image has at most. (default: :obj:`25`)
+            max_relations (int, optional): Most relations per image. (default: :obj:`25`)
 
         Returns:
             For each image (subject index, predicate, object index, confidence), best first.
@@ -181,7 +183,7 @@ class RelationHead:
                 score, start = scored
                 begin = start[pairs.image]
                 confidence *= score[begin + pairs.subject] * score[begin + pairs.object]
-            chosen = best_pairs(confidence, pairs.image, limit)
+            chosen = best_pairs(confidence, pairs.image, max_relations)
             columns = (pairs.image, pairs.subject, predicate, pairs.object, confidence)
             for image, s, name, o, value in zip(
                 *(c[chosen].tolist() for c in columns), strict=True

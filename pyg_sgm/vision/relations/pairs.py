@@ -45,13 +45,13 @@ def ordered_pairs(size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return image[different], first[different], second[different]
 
 
-def best_pairs(confidence: Tensor, image: Tensor, limit: int) -> Tensor:
-    """Indices of the ``limit`` most confident pairs of each image, best first."""
+def best_pairs(confidence: Tensor, image: Tensor, num_best: int) -> Tensor:
+    """Indices of the ``num_best`` most confident pairs of each image, best first."""
     order = confidence.argsort(descending=True, stable=True)
     order = order[image[order].argsort(stable=True)]
     _, group, count = image[order].unique_consecutive(return_inverse=True, return_counts=True)
     rank = torch.arange(len(order)) - (count.cumsum(0) - count)[group]
-    return order[rank < limit]
+    return order[rank < num_best]
 
 
 def checked_boxes(boxes: ArrayLike, count: int, image: int) -> Tensor:

@@ -57,9 +57,9 @@ def test_suppression_is_the_plain_one() -> None:
         corner = rng.random((count, 2)) * 0.5
         boxes = np.concatenate([corner, corner + 0.1 + rng.random((count, 2)) * 0.4], 1)
         scores, kinds = rng.random(count), rng.integers(0, 3, count)
-        found = nms(boxes, scores, kinds, iou_threshold=0.45, limit=100).tolist()
+        found = nms(boxes, scores, kinds, iou_threshold=0.45, max_boxes=100).tolist()
         assert found == suppressed(boxes, scores, kinds)
-        limited = nms(boxes, scores, kinds, iou_threshold=0.45, limit=3).tolist()
+        limited = nms(boxes, scores, kinds, iou_threshold=0.45, max_boxes=3).tolist()
         assert limited == found[:3]
 
 

@@ -108,7 +108,7 @@ def test_relations_are_the_best_pairs(head):
     )
     assert len(expected) == 4 * 3  # the region without a label takes no part
     for limit in (25, 5, 1, 0):
-        found = head.relations([names], [box], [scores], limit=limit)[0]
+        found = head.relations([names], [box], [scores], max_relations=limit)[0]
         assert [r[:3] for r in found] == [r[1:] for r in expected[:limit]]
         np.testing.assert_allclose([r[3] for r in found], [-r[0] for r in expected[:limit]], 1e-5)
 
@@ -213,8 +213,10 @@ def test_of_many_objects_the_best_are_paired(head: RelationHead) -> None:
     box, labels = boxes(count, seed=3), [LABELS[i % 3] for i in range(count)]
     scores = np.random.default_rng(4).permutation(count) / count
     best = np.sort(scores.argsort()[::-1][:64])
-    (found,) = head.relations([labels], [box], [scores], limit=40)
-    (alone,) = head.relations([[labels[i] for i in best]], [box[best]], [scores[best]], limit=40)
+    (found,) = head.relations([labels], [box], [scores], max_relations=40)
+    (alone,) = head.relations(
+        [[labels[i] for i in best]], [box[best]], [scores[best]], max_relations=40
+    )
     assert [(s, p, o) for s, p, o, _ in found] == [(best[s], p, best[o]) for s, p, o, _ in alone]
     (first,) = head.relations([labels], [box])  # without scores the first ones
     assert max(max(s, o) for s, _, o, _ in first) < 64
