@@ -15,12 +15,20 @@ def command(out: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "pyg_sgm", *tokens]
 
 
+def obey_interrupts() -> None:
+    """In the child: a shell starts what runs in its background with Ctrl-C ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_training_that_is_stopped_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "run"
     with subprocess.Popen(
-        command(out, "--epochs", "9999"), stderr=subprocess.PIPE, text=True
+        command(out, "--epochs", "9999"),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=obey_interrupts,
     ) as process:
         assert process.stderr is not None
         while not process.stderr.readline().startswith("epoch 2 of 9999: "):

@@ -21,12 +21,14 @@ def run(arguments: list[str], interpret: bool) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_equal_to_pytorch() -> None:
     """On a GPU where there is one, else in Triton's interpreter."""
     arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(FOLDER / "kernel_cases.py")]
     run(arguments, interpret=not torch.cuda.is_available())
 
 
+@pytest.mark.slow
 def test_compiled_within_limits() -> None:
     """Ahead of time, without a GPU: shared memory below the chip's, no register spilled."""
     run([str(FOLDER / "kernel_limits.py")], interpret=False)

@@ -94,6 +94,7 @@ def assert_same(a: object, b: object, where: str = "") -> None:
         assert a == b, where
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_never_killed(tmp_path: Path) -> None:
     run(tmp_path / "whole")
     process = subprocess.Popen(
@@ -123,6 +124,7 @@ def test_killed_before_the_first_epoch_ends(tmp_path: Path) -> None:
     assert_same(state(tmp_path / "whole")["state_dict"], state(tmp_path / "run")["state_dict"])
 
 
+@pytest.mark.slow
 def test_two_devices_with_gathered_negatives_are_one(tmp_path: Path) -> None:
     script = tmp_path / "two.py"  # a file, because Lightning starts it once more
     script.write_text(TWO)
