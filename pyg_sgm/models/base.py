@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, Self
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
+from torch_geometric.utils import cumsum
 from typing_extensions import TypeVar  # typing has its default from Python 3.13 on
 
 from pyg_sgm._deprecated import renamed
@@ -114,8 +115,7 @@ def _cat(column: tuple[Any, ...]) -> Packed | Tensor | None:
     if column[0] is None:
         return None
     if isinstance(column[0], Packed):
-        sizes = torch.cat([part.sizes for part in column])
-        ptr = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+        ptr = cumsum(torch.cat([part.sizes for part in column]))
         return Packed(torch.cat([part.x for part in column]), ptr)
     return torch.cat(column)
 

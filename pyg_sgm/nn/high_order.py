@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
-from torch_geometric.utils import scatter
+from torch_geometric.utils import cumsum, scatter
 
 from pyg_sgm.nn.conv.hoad_conv import AttributeConv, ObjectConv, RelationConv
 from pyg_sgm.ops import Packed
@@ -101,5 +101,4 @@ def pack_by_graph(parts: list[Tensor], graphs: list[Tensor], num_graphs: int) ->
     """
     graph, order = torch.cat(graphs).sort(stable=True)
     count = torch.bincount(graph, minlength=num_graphs)
-    ptr = torch.cat([count.new_zeros(1), count.cumsum(0)])
-    return Packed(torch.cat(parts)[order], ptr)
+    return Packed(torch.cat(parts)[order], cumsum(count))

@@ -1,9 +1,9 @@
 """The semantic paths of text graphs (SGM, section 3.2)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.data import HeteroData
+from torch_geometric.utils import cumsum
 
 
 def triplet_paths(batch: HeteroData) -> tuple[Tensor, Tensor]:
@@ -22,7 +22,7 @@ def triplet_paths(batch: HeteroData) -> tuple[Tensor, Tensor]:
     relation_start = relations.length.cumsum(0) - relations.length + nodes.token.numel()
     start = torch.stack([node_start[subject], relation_start, node_start[object]], dim=1)
     length = torch.stack([nodes.length[subject], relations.length, nodes.length[object]], dim=1)
-    ptr = F.pad(length.sum(dim=1).cumsum(0), (1, 0))
+    ptr = cumsum(length.sum(dim=1))
     flat = length.flatten()  # [num_relations * 3], of the parts of the paths
     shift = start.flatten() - (flat.cumsum(0) - flat)
     rows = torch.arange(int(ptr[-1]), device=ptr.device) + shift.repeat_interleave(flat)

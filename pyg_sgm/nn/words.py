@@ -1,9 +1,8 @@
 """What words and phrases of texts start from."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
-from torch_geometric.utils import scatter
+from torch_geometric.utils import cumsum, scatter
 
 from pyg_sgm.ops import segment_mean
 
@@ -45,7 +44,7 @@ class TokenEmbedding(nn.Embedding):
         embedded = self.of_tokens(batch[node].token)
         if node == "word":
             return embedded
-        return segment_mean(embedded, F.pad(batch[node].length.cumsum(0), (1, 0)))
+        return segment_mean(embedded, cumsum(batch[node].length))
 
     def of_tokens(self, token: Tensor) -> Tensor:
         """Embeddings of tokens in any shape.

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch_geometric.utils import cumsum
 
 
 def select_rows(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -28,7 +29,7 @@ def select_rows(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     """
     start = ptr[:-1][index]  # [num_selected]
     size = ptr[1:][index] - start
-    new_ptr = torch.cat([size.new_zeros(1), size.cumsum(0)])
+    new_ptr = cumsum(size)
     rows = torch.arange(int(new_ptr[-1]), device=ptr.device)
     return rows + (start - new_ptr[:-1]).repeat_interleave(size), new_ptr
 
