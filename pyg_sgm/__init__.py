@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyg_sgm.retrieval import SceneGraphMatcher
     from pyg_sgm.text import parse
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Imported when they are asked for: PyTorch takes seconds, the command line's help need not.
 _ROOMS = {
