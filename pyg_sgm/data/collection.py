@@ -30,11 +30,11 @@ class GraphCollection:
     are then read.
 
     Args:
-        ids: One name per graph.
-        num_nodes: Nodes of each type in each graph, ``{node type: [num_graphs]}``.
-        fields: ``{(node or edge type, name): Ragged}``; edges are stored as ``[num_edges, 2]``
-            rows that number the nodes within their graph.
-        sizes: Optional numbers of whole graphs such as ``width`` and ``height``,
+        ids (list of str): One name per graph.
+        num_nodes (dict): Nodes of each type in each graph, ``{node type: [num_graphs]}``.
+        fields (dict): ``{(node or edge type, name): Ragged}``; edges are stored as ``[num_edges,
+            2]`` rows that number the nodes within their graph.
+        sizes (dict, optional): Optional numbers of whole graphs such as ``width`` and ``height``,
             ``{name: [num_graphs]}``. (default: none)
 
     Example:
@@ -85,7 +85,7 @@ class GraphCollection:
         """The collection of some graphs; it shares the storage and reads nothing.
 
         Args:
-            index: Positions of the graphs, in the order wanted.
+            index (Tensor or list of int): Positions of the graphs, in the order wanted.
         """
         index = torch.as_tensor(index, dtype=torch.long)
         spans = {id(f.spans): f.spans.select(index) for f in self.fields.values()}
@@ -100,7 +100,8 @@ class GraphCollection:
         """Joins graphs into one disconnected graph.
 
         Args:
-            index: The graphs in order, repeats allowed. (default: all)
+            index (Tensor or list of int, optional): The graphs in order, repeats allowed. (default:
+                all)
 
         Returns:
             Their union: every node type has ``ptr`` ``[num_graphs + 1]`` and ``batch``
@@ -161,7 +162,8 @@ class GraphCollection:
         """Packs single graphs.
 
         Args:
-            graphs: At least one graph, all image graphs or all text graphs, with the same fields.
+            graphs (list of HeteroData): At least one graph, all image graphs or all text graphs,
+                with the same fields.
 
         Raises:
             ValueError: If a graph is not valid (see :func:`validate`), if the modalities are
@@ -212,7 +214,7 @@ class GraphCollection:
         """Writes the collection as one safetensors file; see :meth:`load`.
 
         Args:
-            path: The file.
+            path (str or PathLike): The file.
         """
         write_fields(path, self.ids, self.num_nodes, self.fields, self.sizes)
 
@@ -223,7 +225,7 @@ class GraphCollection:
         All of it is checked here, except region features, which are checked when they are read.
 
         Args:
-            path: The file.
+            path (str or PathLike): The file.
 
         Raises:
             ValueError: Naming the file, if it is cut short, not a collection, or inconsistent.

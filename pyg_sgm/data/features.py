@@ -20,8 +20,8 @@ class CheckedRows:
     They are given as float32.
 
     Args:
-        rows: ``[num_rows, dim]``.
-        source: What error messages call it, such as the path of the file.
+        rows (ndarray): ``[num_rows, dim]``.
+        source (str): What error messages call it, such as the path of the file.
     """
 
     def __init__(self, rows: np.ndarray, source: str) -> None:
@@ -47,9 +47,9 @@ class FolderRows:
     """Rows of many ``.npy`` files as if they were one, each opened only when it is asked for.
 
     Args:
-        paths: The files, each ``[rows, dim]``.
-        ptr: First row of each file and the number of all rows, ``[len(paths) + 1]``.
-        dim: Width of all rows.
+        paths (list of Path): The files, each ``[rows, dim]``.
+        ptr (Tensor): First row of each file and the number of all rows, ``[len(paths) + 1]``.
+        dim (int): Width of all rows.
     """
 
     def __init__(self, paths: Sequence[Path], ptr: Tensor, dim: int) -> None:
@@ -87,7 +87,7 @@ def open_npy(path: str | os.PathLike[str]) -> np.ndarray:
     """Memory-maps a ``.npy`` file of numbers; nothing but its header is read.
 
     Args:
-        path: The file.
+        path (str or PathLike): The file.
 
     Raises:
         FileNotFoundError: If the file is absent.
@@ -115,9 +115,9 @@ class FeatureFile:
     """A file of the region features of one image.
 
     Args:
-        path: The file.
-        rows: Number of regions.
-        dim: Width of the features.
+        path (Path): The file.
+        rows (int): Number of regions.
+        dim (int): Width of the features.
     """
 
     path: Path
@@ -131,9 +131,10 @@ def feature_file(
     """The features of one image, ``1018148011.jpg.npy`` or ``1018148011.npy``; reads the header.
 
     Args:
-        folder: Holds one ``[num_rows, dim]`` array per image.
-        name: Name of the image, such as ``1018148011.jpg``.
-        like: Another file of the same width. (default: :obj:`None`, any width)
+        folder (str or PathLike): Holds one ``[num_rows, dim]`` array per image.
+        name (str): Name of the image, such as ``1018148011.jpg``.
+        like (FeatureFile, optional): Another file of the same width. (default: :obj:`None`, any
+            width)
 
     Raises:
         FileNotFoundError: If it is absent.
@@ -175,8 +176,8 @@ def open_feature_folder(folder: str | os.PathLike[str], ids: Sequence[str]) -> R
     Only the headers are read here, the rows of a batch when it is made.
 
     Args:
-        folder: Holds one ``[num_rows, dim]`` array per image.
-        ids: Names of the images, such as ``1018148011.jpg``.
+        folder (str or PathLike): Holds one ``[num_rows, dim]`` array per image.
+        ids (list of str): Names of the images, such as ``1018148011.jpg``.
 
     Raises:
         FileNotFoundError: If the folder or the file of an image is absent.

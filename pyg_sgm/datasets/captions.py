@@ -27,9 +27,9 @@ class Caption:
     """A row of a table of captions.
 
     Args:
-        image: Name of the image.
-        text: The caption, with its graph if the table has graphs.
-        where: File and line, for messages.
+        image (str): Name of the image.
+        text (TextRecord): The caption, with its graph if the table has graphs.
+        where (str): File and line, for messages.
     """
 
     image: str
@@ -59,8 +59,8 @@ def read_captions(path: str | os.PathLike[str], *, strict: bool = False) -> list
 
     Args:
         path (str or PathLike): The file.
-        strict (bool): Whether a row that cannot be used is an error; else it is left out, and one
-            warning lists all of them. (default: :obj:`False`)
+        strict (bool, optional): Whether a row that cannot be used is an error; else it is left out,
+            and one warning lists all of them. (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If the file is absent.
@@ -111,12 +111,13 @@ def captioned(
     Images without a caption are left out, with a warning that says how many.
 
     Args:
-        images: The images, with distinct ids.
-        captions: See :func:`read_captions`; images are named by their ids. (:obj:`None`: images
-            alone)
-        skipped: Takes captions that cannot be used, and those of other images.
-        features: Region features of the images. (default: none)
-        folder: Folder of the images, for messages. (default: :obj:`None`)
+        images (list of ImageRecord): The images, with distinct ids.
+        captions (str or PathLike): See :func:`read_captions`; images are named by their ids.
+            (:obj:`None`: images alone)
+        skipped (SkippedRecords): Takes captions that cannot be used, and those of other images.
+        features (dict, optional): Region features of the images. (default: none)
+        folder (str or PathLike, optional): Folder of the images, for messages. (default:
+            :obj:`None`)
 
     Raises:
         ValueError: Naming file and line, if there is no caption.

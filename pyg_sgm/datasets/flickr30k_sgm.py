@@ -37,11 +37,11 @@ class Flickr30kSGM(SceneGraphDataset):
     Args:
         root (str or PathLike): Folder of the files.
         split (str): ``"train"``, ``"val"`` (or ``"dev"``) or ``"test"``.
-        features (str or PathLike): Folder of region features: ``objects/`` and ``predicates/`` (of
-            the union boxes) hold one ``.npy`` ``[36, dim]`` or ``[25, dim]`` per image, see
-            :func:`open_feature_folder`. (default: :obj:`None`)
-        strict (bool): Whether an image or caption that cannot be used is an error; else it is left
-            out, and one warning lists all of them. (default: :obj:`False`)
+        features (str or PathLike, optional): Folder of region features: ``objects/`` and
+            ``predicates/`` (of the union boxes) hold one ``.npy`` ``[36, dim]`` or ``[25, dim]``
+            per image, see :func:`open_feature_folder`. (default: :obj:`None`)
+        strict (bool, optional): Whether an image or caption that cannot be used is an error; else
+            it is left out, and one warning lists all of them. (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file is absent.

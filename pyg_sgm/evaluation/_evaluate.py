@@ -23,9 +23,9 @@ def score(model: Matcher, image: Encoding, text: Encoding) -> Tensor:
     autograd graph.
 
     Args:
-        model: Any matcher.
-        image: Encoded images.
-        text: Encoded texts.
+        model (Matcher): Any matcher.
+        image (Encoding): Encoded images.
+        text (Encoding): Encoded texts.
 
     Raises:
         ValueError: If a score is NaN.
@@ -45,10 +45,10 @@ def score_pairs(model: Matcher, image: Encoding, text: Encoding, image_of_text: 
     together, and few pairs that nobody asked for.
 
     Args:
-        model: Any matcher.
-        image: Encoded images.
-        text: Encoded texts.
-        image_of_text: The image of every text, ``[num_texts]``.
+        model (Matcher): Any matcher.
+        image (Encoding): Encoded images.
+        text (Encoding): Encoded texts.
+        image_of_text (Tensor): The image of every text, ``[num_texts]``.
 
     Raises:
         ValueError: If a score is NaN.
@@ -68,11 +68,11 @@ def rank(
     """Ranks of the ground truth and the best of both directions; no score matrix is made.
 
     Args:
-        model: Any matcher.
-        image: Encoded images.
-        text: Encoded texts.
-        image_of_text: Image of every text, ``[num_texts]``.
-        k: See :func:`pyg_sgm.ops.stream_ranks`. (default: ``10``)
+        model (Matcher): Any matcher.
+        image (Encoding): Encoded images.
+        text (Encoding): Encoded texts.
+        image_of_text (Tensor): Image of every text, ``[num_texts]``.
+        k (int, optional): See :func:`pyg_sgm.ops.stream_ranks`. (default: :obj:`10`)
 
     Raises:
         ValueError: If a score is NaN, or an image has no text.
@@ -91,10 +91,11 @@ def evaluate(model: Matcher, graphs: PairedGraphs, folds: int = 1) -> RetrievalM
     """Recalls of a model in both directions, from blocks of scores.
 
     Args:
-        model: Any matcher.
-        graphs: Images and texts; every image has a text.
-        folds: Number of parts of consecutive images that are evaluated by themselves and averaged;
-            5 of the 5,000 test images of COCO are its 1K protocol. (default: ``1``)
+        model (Matcher): Any matcher.
+        graphs (PairedGraphs): Images and texts; every image has a text.
+        folds (int, optional): Number of parts of consecutive images that are evaluated by
+            themselves and averaged; 5 of the 5,000 test images of COCO are its 1K protocol.
+            (default: :obj:`1`)
 
     Raises:
         ValueError: If the graphs do not fit the model, an image has no text, a score is NaN, or

@@ -31,15 +31,15 @@ class Probe:
     """How often a matcher prefers true captions to false ones; chance is 0.5.
 
     Args:
-        kind: What the false captions get wrong; see :func:`pyg_sgm.text.make_edits`.
-        accuracy: Share of the cases in which the true caption scores higher with its image; a
-            tie counts half. :obj:`None` without a case.
-        control: The same with every other image in place of its own, the mean of all: what the
-            captions give away by themselves, because one of them sounds odd. :obj:`None` without
-            another image.
-        margin: Accuracy minus control: what the matcher reads from the image.
-        interval: Half of the width of the margin's 95 % interval over the cases.
-        cases: The true and the false caption of every case.
+        kind (EditKind): What the false captions get wrong; see :func:`pyg_sgm.text.make_edits`.
+        accuracy (float): Share of the cases in which the true caption scores higher with its image;
+            a tie counts half. :obj:`None` without a case.
+        control (float): The same with every other image in place of its own, the mean of all: what
+            the captions give away by themselves, because one of them sounds odd. :obj:`None`
+            without another image.
+        margin (float): Accuracy minus control: what the matcher reads from the image.
+        interval (float): Half of the width of the margin's 95 % interval over the cases.
+        cases (list of tuple): The true and the false caption of every case.
     """
 
     kind: EditKind
@@ -74,13 +74,13 @@ def probe_relations(
     captions have the same words, and both scores are the same.
 
     Args:
-        matcher: A trained matcher.
-        dataset: Images, and texts whose graphs are known. Images that cannot be read are left
-            out, and their texts.
-        seed: Of the edits. (default: :obj:`0`)
-        reversible: Pairs of nouns for swaps that sound as well as the truth, as a rule
-            :func:`~pyg_sgm.text.reversible_pairs` of the training captions.
-            (default: those of the captions of ``dataset``)
+        matcher (Scorer): A trained matcher.
+        dataset (SceneGraphDataset): Images, and texts whose graphs are known. Images that cannot be
+            read are left out, and their texts.
+        seed (int, optional): Of the edits. (default: :obj:`0`)
+        reversible (set, optional): Pairs of nouns for swaps that sound as well as the truth, as a
+            rule :func:`~pyg_sgm.text.reversible_pairs` of the training captions. (default: those of
+            the captions of ``dataset``)
 
     Returns:
         One result per kind of edit.

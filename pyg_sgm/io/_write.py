@@ -90,7 +90,7 @@ def printable(name: str) -> str:
     """A name of a file as it can be printed; what is not UTF-8 in it becomes escapes.
 
     Args:
-        name: The name as :func:`os.fsdecode` gives it.
+        name (str): The name as :func:`os.fsdecode` gives it.
 
     Example:
         >>> printable(os.fsdecode(b"caf\\xe9.jpg"))

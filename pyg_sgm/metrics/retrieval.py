@@ -47,7 +47,7 @@ def median_rank(rank: Tensor) -> float:
     """Median rank; the mean of the middle two for an even number of queries.
 
     Args:
-        rank: Rank of the truth of each query, from 1, ``[num_queries]``.
+        rank (Tensor): Rank of the truth of each query, from 1, ``[num_queries]``.
 
     Example:
         >>> import torch
@@ -108,7 +108,7 @@ def fold_metrics(scores: Tensor, image_of_text: Tensor, num_folds: int = 5) -> R
     Args:
         scores (Tensor): Scores of all pairs, ``[num_images, num_texts]``.
         image_of_text (LongTensor): Image of every text, ``[num_texts]``.
-        num_folds (int): Number of folds. (default: :obj:`5`)
+        num_folds (int, optional): Number of folds. (default: :obj:`5`)
 
     Raises:
         ValueError: If there are fewer images than folds.

@@ -32,10 +32,10 @@ class HOADEncoding(Encoding):
     """Encoded graphs of either modality.
 
     Args:
-        nodes: Objects, relations and attributes after the graph convolutions.
-        weights: Weight of every node in its graph (eq. 8), ``x [num_nodes]``.
-        terms: Regions of images, words of texts, of length one, for the first-order branch;
-            :obj:`None` without it.
+        nodes (Packed): Objects, relations and attributes after the graph convolutions.
+        weights (Packed): Weight of every node in its graph (eq. 8), ``x [num_nodes]``.
+        terms (Packed, optional): Regions of images, words of texts, of length one, for the
+            first-order branch; :obj:`None` without it. (default: :obj:`None`)
     """
 
     nodes: Packed
@@ -102,30 +102,31 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
     Args:
         sizes (GraphSizes): Sizes of the vocabularies and of the region features. Without region
             features, the geometry of its box and its label are what an object looks like.
-        dim (int): Size of the nodes. (default: :obj:`256`)
-        hidden (int): Size of the states of the bi-LSTM, its directions averaged.
+        dim (int, optional): Size of the nodes. (default: :obj:`256`)
+        hidden (int, optional): Size of the states of the bi-LSTM, its directions averaged.
             (default: :obj:`1024`)
-        embed (int): Size of the embeddings of words for the bi-LSTM and of image labels.
+        embed (int, optional): Size of the embeddings of words for the bi-LSTM and of image labels.
             (default: :obj:`300`)
-        num_perspectives (int): :math:`l` of eq. 7. (default: :obj:`64`)
-        node_types (str): ``"ora"``; ``"or"``, without attributes; ``"o"``, objects alone, without
-            graph convolution (table 3). (default: :obj:`"ora"`)
-        cross_attention (bool): If :obj:`False`, every node is compared with the mean of the other
-            graph (``-CrossAtt`` of table 3). (default: :obj:`True`)
-        node_attention (bool): If :obj:`False`, all nodes of a graph weigh the same (``-NodeAtt``).
-            (default: :obj:`True`)
-        first_order (float): Weight :math:`\omega` of the first-order branch; 0 removes it.
-            (default: :obj:`0.1`)
-        inverse_temperature (float): :math:`\lambda`. (default: :obj:`6.0`)
-        region_labels (bool): Objects also enter by their label where they have region features.
-            (default: :obj:`False`)
-        shared_label_projection (bool): Adds to every node, region and word its label embedding (to
-            a relation the mean of its triplet, to an attribute node the mean with its object)
-            through one projection that both modalities share, so that equal names match from the
-            start. (default: :obj:`False`)
-        logits (bool): The high-order score is the mean matching cosine plus the output of the MLP,
-            without the sigmoid, which a contrastive loss wants. (default: :obj:`False`)
-        dropout (float): Dropout of embeddings and of encoder outputs. (default: :obj:`0.0`)
+        num_perspectives (int, optional): :math:`l` of eq. 7. (default: :obj:`64`)
+        node_types (str, optional): ``"ora"``; ``"or"``, without attributes; ``"o"``, objects alone,
+            without graph convolution (table 3). (default: :obj:`"ora"`)
+        cross_attention (bool, optional): If :obj:`False`, every node is compared with the mean of
+            the other graph (``-CrossAtt`` of table 3). (default: :obj:`True`)
+        node_attention (bool, optional): If :obj:`False`, all nodes of a graph weigh the same
+            (``-NodeAtt``). (default: :obj:`True`)
+        first_order (float, optional): Weight :math:`\omega` of the first-order branch; 0 removes
+            it. (default: :obj:`0.1`)
+        inverse_temperature (float, optional): :math:`\lambda`. (default: :obj:`6.0`)
+        region_labels (bool, optional): Objects also enter by their label where they have region
+            features. (default: :obj:`False`)
+        shared_label_projection (bool, optional): Adds to every node, region and word its label
+            embedding (to a relation the mean of its triplet, to an attribute node the mean with its
+            object) through one projection that both modalities share, so that equal names match
+            from the start. (default: :obj:`False`)
+        logits (bool, optional): The high-order score is the mean matching cosine plus the output of
+            the MLP, without the sigmoid, which a contrastive loss wants. (default: :obj:`False`)
+        dropout (float, optional): Dropout of embeddings and of encoder outputs. (default:
+            :obj:`0.0`)
 
     Shapes:
         - **input:** batches of image graphs and of text graphs
@@ -276,10 +277,10 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
         """The attention of one text in one image (eq. 5), and the weights of all nodes (eq. 8).
 
         Args:
-            image: One encoded image.
-            text: One encoded text.
-            image_record: The image's graph in strings.
-            text_record: The text's graph in strings.
+            image (HOADEncoding): One encoded image.
+            text (HOADEncoding): One encoded text.
+            image_record (ImageRecord): The image's graph in strings.
+            text_record (TextRecord): The text's graph in strings.
         """
         kinds = self.config["node_types"]
         return Attention(

@@ -30,13 +30,13 @@ class SavedModel:
     """What a folder holds.
 
     Args:
-        name: Name of a registered model.
-        model: The model with its weights, in evaluation mode.
-        vocabularies: What its labels and words mean.
-        extractor: What made the graphs of its images from pixels, fit for JSON. (default:
-            :obj:`None`, they came as graphs)
-        text_encoder: What gives the features of words, fit for JSON. (default: :obj:`None`, words
-            have none)
+        name (str): Name of a registered model.
+        model (Matcher): The model with its weights, in evaluation mode.
+        vocabularies (Vocabularies): What its labels and words mean.
+        extractor (dict, optional): What made the graphs of its images from pixels, fit for JSON.
+            (default: :obj:`None`, they came as graphs)
+        text_encoder (dict, optional): What gives the features of words, fit for JSON. (default:
+            :obj:`None`, words have none)
     """
 
     name: str
@@ -50,8 +50,8 @@ def save_model(folder: str | os.PathLike[str], saved: SavedModel) -> None:
     """Writes a model; each file to the side and then renamed, the weights last.
 
     Args:
-        folder: Where it is written.
-        saved: The model and what belongs to it.
+        folder (str or PathLike): Where it is written.
+        saved (SavedModel): The model and what belongs to it.
 
     Raises:
         OSError: Naming the file, if one cannot be written.
@@ -83,7 +83,7 @@ def load_model(folder: str | os.PathLike[str]) -> SavedModel:
     """Reads what :func:`save_model` wrote.
 
     Args:
-        folder: Where it was written.
+        folder (str or PathLike): Where it was written.
 
     Raises:
         ValueError: Naming the file, if one is missing, cut short, a pickle, of a later version, or
@@ -129,10 +129,10 @@ def build_model(
     """A new model, initialized from a seed; the global random numbers stay as they are.
 
     Args:
-        model: Name of a registered model, or its class.
-        sizes: Sizes of the vocabularies and of the region features.
-        options: Further arguments of the model.
-        seed: Of the initial weights. (default: ``0``)
+        model (str or type): Name of a registered model, or its class.
+        sizes (GraphSizes): Sizes of the vocabularies and of the region features.
+        options (dict): Further arguments of the model.
+        seed (int, optional): Of the initial weights. (default: :obj:`0`)
 
     Raises:
         ValueError: If there is no such model, or it does not take the options.
@@ -164,8 +164,8 @@ def check_options(model: str | type[Matcher], options: Mapping[str, Any]) -> Non
     """Checks the options of a model before its sizes are known, without memory for it.
 
     Args:
-        model: Name of a registered model, or its class.
-        options: Further arguments of the model.
+        model (str or type): Name of a registered model, or its class.
+        options (dict): Further arguments of the model.
 
     Raises:
         ValueError: If it does not take them.
@@ -223,8 +223,8 @@ def read_weights(path: Path, model: Matcher) -> dict[str, Tensor]:
     architecture.
 
     Args:
-        path: The file.
-        model: The model, which may be on the device ``"meta"``.
+        path (Path): The file.
+        model (Matcher): The model, which may be on the device ``"meta"``.
 
     Raises:
         ValueError: If the file is cut short, of another architecture, or has a value that is not

@@ -64,12 +64,16 @@ class SGMEncoding(Encoding):
     """Encoded graphs of either modality.
 
     Args:
-        objects: Object nodes of images, words of texts (with the relations or triplets in a variant
-            that adds them to one side alone).
-        relations: Relation nodes of images, triplets of texts; :obj:`None` but for ``"sgm"``.
-        object_weights: Weight of each of ``objects`` in its graph; :obj:`None` for the mean.
-        relation_weights: Weight of each of ``relations``, likewise.
-        summary: Embedding of each whole graph; :obj:`None` without the global level.
+        objects (Packed): Object nodes of images, words of texts (with the relations or triplets in
+            a variant that adds them to one side alone).
+        relations (Packed, optional): Relation nodes of images, triplets of texts; :obj:`None` but
+            for ``"sgm"``. (default: :obj:`None`)
+        object_weights (Packed, optional): Weight of each of ``objects`` in its graph; :obj:`None`
+            for the mean. (default: :obj:`None`)
+        relation_weights (Packed, optional): Weight of each of ``relations``, likewise. (default:
+            :obj:`None`)
+        summary (Tensor, optional): Embedding of each whole graph; :obj:`None` without the global
+            level. (default: :obj:`None`)
     """
 
     objects: Packed
@@ -148,43 +152,45 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
     Args:
         sizes (GraphSizes): Sizes of the vocabularies and of the region features. Without region
             features, the geometry of its box is what a node looks like.
-        dim (int): Size of the encoded nodes. (default: :obj:`1024`)
-        hidden (int): Size of the fused nodes, :math:`d_1` of the paper. (default: :obj:`2048`)
-        embed (int): Size of label and word embeddings, :math:`d_2`. (default: :obj:`300`)
-        num_layers (int): Number of graph convolutions. (default: :obj:`1`)
-        variant (str): A row of table 1: ``"sgm"``; ``"oom"``, objects and words alone;
+        dim (int, optional): Size of the encoded nodes. (default: :obj:`1024`)
+        hidden (int, optional): Size of the fused nodes, :math:`d_1` of the paper. (default:
+            :obj:`2048`)
+        embed (int, optional): Size of label and word embeddings, :math:`d_2`. (default: :obj:`300`)
+        num_layers (int, optional): Number of graph convolutions. (default: :obj:`1`)
+        variant (str, optional): A row of table 1: ``"sgm"``; ``"oom"``, objects and words alone;
             ``"oom-no-context"``, words encoded one by one; ``"oom-vrel"`` and ``"oom-trel"``, where
-            relations (triplets) join objects (words) as further nodes of :math:`S^o`.
-            (default: :obj:`"sgm"`)
-        normalize (bool): Cosine instead of inner product. (default: :obj:`False`)
-        shared_label_projection (bool): Adds to every encoded node its label embedding (to a
-            relation and to a triplet the mean of its parts) through one projection that both
+            relations (triplets) join objects (words) as further nodes of :math:`S^o`. (default:
+            :obj:`"sgm"`)
+        normalize (bool, optional): Cosine instead of inner product. (default: :obj:`False`)
+        shared_label_projection (bool, optional): Adds to every encoded node its label embedding (to
+            a relation and to a triplet the mean of its parts) through one projection that both
             modalities share, so that equal names match from the start. (default: :obj:`False`)
-        weigh_nodes (bool): Learned weights of words and triplets (and of objects, with
-            ``bidirectional``), a softmax within each graph, instead of the mean.
-            (default: :obj:`False`)
-        bidirectional (bool): Adds a level that searches the other way round, the mean over the
-            objects of the best of all words, so that what an image holds beyond its text counts
-            against it. (default: :obj:`False`)
-        global_dim (int): If positive, adds a level that is the cosine of embeddings of the whole
-            graphs, of this size, pooled by attention from the encoded objects and words. Relations
-            are left out: whether there are any would say more than what they are.
+        weigh_nodes (bool, optional): Learned weights of words and triplets (and of objects, with
+            ``bidirectional``), a softmax within each graph, instead of the mean. (default:
+            :obj:`False`)
+        bidirectional (bool, optional): Adds a level that searches the other way round, the mean
+            over the objects of the best of all words, so that what an image holds beyond its text
+            counts against it. (default: :obj:`False`)
+        global_dim (int, optional): If positive, adds a level that is the cosine of embeddings of
+            the whole graphs, of this size, pooled by attention from the encoded objects and words.
+            Relations are left out: whether there are any would say more than what they are.
             (default: :obj:`0`)
-        dropout (float): Dropout of embeddings, fused and pooled features. (default: :obj:`0.0`)
-        relation_dropout (float): Share of the training batches that are scored without
+        dropout (float, optional): Dropout of embeddings, fused and pooled features. (default:
+            :obj:`0.0`)
+        relation_dropout (float, optional): Share of the training batches that are scored without
             :math:`S^r`, so that the other levels do not lean on it where relations are few and
             doubtful. With ``fusion="sum"`` it is dropout in full: in evaluation :math:`S^r` counts
             one less this share. (default: :obj:`0.0`)
-        fusion (str): ``"tanh"``, eq. 1 to 5; or ``"sum"``, for photos with wide features and
-            candidate pairs and for words that know their context: words are a linear layer,
+        fusion (str, optional): ``"tanh"``, eq. 1 to 5; or ``"sum"``, for photos with wide features
+            and candidate pairs and for words that know their context: words are a linear layer,
             objects and relations :class:`~pyg_sgm.nn.SceneNodes`, triplets their words' encodings
             around a linear layer on all three parts, so that the similarity of a triplet and a
             relation is the mean of those of subject, predicate and object; the global level sees
-            the mean feature of the image and the mean of the words as well.
-            (default: :obj:`"tanh"`)
-        channel_dropout (float): Of ``fusion="sum"``: share of the channels of region features that
-            are zeroed in a whole image. (default: :obj:`0.0`)
-        null_temperature (float): If positive, :math:`S^r` is the smooth maximum
+            the mean feature of the image and the mean of the words as well. (default:
+            :obj:`"tanh"`)
+        channel_dropout (float, optional): Of ``fusion="sum"``: share of the channels of region
+            features that are zeroed in a whole image. (default: :obj:`0.0`)
+        null_temperature (float, optional): If positive, :math:`S^r` is the smooth maximum
             :func:`~pyg_sgm.ops.lsesim` of this temperature, in which a triplet may choose a learned
             null match instead of the best of wrong relations. (default: :obj:`0.0`)
 
@@ -376,8 +382,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         each.
 
         Args:
-            image: Encoded images.
-            text: Encoded texts.
+            image (SGMEncoding): Encoded images.
+            text (SGMEncoding): Encoded texts.
         """
         out = {"object": maxsim(text.objects, image.objects, _x(text.object_weights)).t()}
         if self.bidirectional:
@@ -410,10 +416,10 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         object, where ``bidirectional``.
 
         Args:
-            image: One encoded image.
-            text: One encoded text.
-            image_record: The image's graph in strings.
-            text_record: The text's graph in strings.
+            image (SGMEncoding): One encoded image.
+            text (SGMEncoding): One encoded text.
+            image_record (ImageRecord): The image's graph in strings.
+            text_record (TextRecord): The text's graph in strings.
         """
         levels = {name: float(value) for name, value in self.levels(image, text).items()}
         found = best_matches("object", text.objects, image.objects, _x(text.object_weights))

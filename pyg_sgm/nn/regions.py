@@ -47,8 +47,8 @@ def region_look(objects: NodeStorage, feature_channels: int) -> Tensor:
     """Region features of objects, or the geometry of their boxes.
 
     Args:
-        objects: Object nodes of image graphs.
-        feature_channels: Width of the features; 0 if boxes stand for them.
+        objects (NodeStorage): Object nodes of image graphs.
+        feature_channels (int): Width of the features; 0 if boxes stand for them.
 
     Raises:
         ValueError: If the graphs have neither features nor boxes, or features of another width.

@@ -38,10 +38,11 @@ class SceneNodes(nn.Module):
         feature_channels (int): Width of the region features, at least 1.
         label_channels (int): Size of the label embeddings.
         out_channels (int): Size of objects; relations have thrice as many.
-        relations (bool): If :obj:`False`, there are no relations. (default: :obj:`True`)
-        channel_dropout (float): Share of the channels of the region features that are zeroed in a
-            whole image at random, and the others grown, in training. (default: :obj:`0.0`)
-        dropout (float): Dropout of what predicates are made of. (default: :obj:`0.0`)
+        relations (bool, optional): If :obj:`False`, there are no relations. (default: :obj:`True`)
+        channel_dropout (float, optional): Share of the channels of the region features that are
+            zeroed in a whole image at random, and the others grown, in training. (default:
+            :obj:`0.0`)
+        dropout (float, optional): Dropout of what predicates are made of. (default: :obj:`0.0`)
 
     Shapes:
         - **input:** image graphs whose objects have ``box``; features of objects and of relations

@@ -50,7 +50,7 @@ class TokenEmbedding(nn.Embedding):
         """Embeddings of tokens in any shape.
 
         Args:
-            token: Indices of words.
+            token (Tensor): Indices of words.
         """
         return super().forward(token)
 

@@ -51,9 +51,9 @@ def cross_match(
         y_weight (Tensor): Perspectives of the texts' side.
         head (callable): Maps the two matching vectors ``[..., L]`` of a pair to its score
             ``[...]``.
-        attention (bool): See :func:`cross_match_pairs`. (default: :obj:`True`)
-        max_memory (int): Bytes to use beside the inputs and the result.
-            (default: 512 MiB)
+        attention (bool, optional): See :func:`cross_match_pairs`. (default: :obj:`True`)
+        max_memory (int, optional): Bytes to use beside the inputs and the result. (default: 512
+            MiB)
 
     Shapes:
         - **input:** x_beta :math:`(N_x)`, y_beta :math:`(N_y)`, both weights :math:`(L, F)`

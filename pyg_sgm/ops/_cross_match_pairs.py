@@ -36,8 +36,8 @@ def cross_match_pairs(
         y_beta (Tensor): The same for the texts.
         x_weight (Tensor): Perspectives of the images' side.
         y_weight (Tensor): Perspectives of the texts' side.
-        attention (bool): If set to :obj:`False`, a node sees the plain mean of the other graph
-            instead (the ablation without cross-graph attention). (default: :obj:`True`)
+        attention (bool, optional): If set to :obj:`False`, a node sees the plain mean of the other
+            graph instead (the ablation without cross-graph attention). (default: :obj:`True`)
 
     Shapes:
         - **input:** x_index and y_index :math:`(P)`, x_beta :math:`(N_x)`, y_beta :math:`(N_y)`,

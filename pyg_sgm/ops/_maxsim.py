@@ -47,8 +47,8 @@ def maxsim(
         query (Packed): Nodes that search (words or triplets of the texts).
         reference (Packed): Nodes that are searched (objects or relations of the images).
         weight (Tensor, optional): Weight of every node of the query. (default: :obj:`None`)
-        max_memory (int): Bytes to use beside the inputs and the result.
-            (default: 512 MiB)
+        max_memory (int, optional): Bytes to use beside the inputs and the result. (default: 512
+            MiB)
 
     Shapes:
         - **input:** query of :math:`(N_q, F)`, reference of :math:`(N_r, F)`, weight

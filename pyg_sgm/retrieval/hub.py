@@ -42,11 +42,11 @@ class HubOptions(TypedDict, total=False):
     """Options of :func:`huggingface_hub.hf_hub_download`.
 
     Args:
-        revision: Branch, tag or commit. (default: ``"main"``)
-        cache_dir: Folder of what is downloaded. (default: that of the Hub's client)
-        force_download: Also if it is in the cache. (default: :obj:`False`)
-        local_files_only: Never ask the Hub. (default: :obj:`False`)
-        token: For private repositories. (default: that of the Hub's client)
+        revision (str): Branch, tag or commit. (default: :obj:`"main"`)
+        cache_dir (str or Path): Folder of what is downloaded. (default: that of the Hub's client)
+        force_download (bool): Also if it is in the cache. (default: :obj:`False`)
+        local_files_only (bool): Never ask the Hub. (default: :obj:`False`)
+        token (str or bool): For private repositories. (default: that of the Hub's client)
     """
 
     revision: str | None
@@ -63,8 +63,8 @@ def saved_folder(name: str | os.PathLike[str], options: HubOptions) -> Path:
     repository can be called. All others are asked for on the Hub.
 
     Args:
-        name: Folder or repository.
-        options: For the Hub.
+        name (str or PathLike): Folder or repository.
+        options (HubOptions): For the Hub.
 
     Raises:
         ValueError: If there is neither.
@@ -112,7 +112,7 @@ class HubScorer(Scorer, PyTorchModelHubMixin, library_name="pyg_sgm", model_card
         none, a ``README.md``; each to the side first and then renamed.
 
         Args:
-            save_directory: The folder, created if it is absent.
+            save_directory (str or Path): The folder, created if it is absent.
             **kwargs: See :class:`huggingface_hub.PyTorchModelHubMixin`.
 
         Raises:
@@ -142,7 +142,7 @@ class HubScorer(Scorer, PyTorchModelHubMixin, library_name="pyg_sgm", model_card
         asked for on the Hub.
 
         Args:
-            pretrained_model_name_or_path: The folder, or the repository.
+            pretrained_model_name_or_path (str or Path): The folder, or the repository.
             **options: For the Hub: ``revision``, ``cache_dir``, ``force_download``,
                 ``local_files_only``, ``token``, as :func:`huggingface_hub.hf_hub_download` has
                 them.

@@ -31,9 +31,9 @@ def graphs_in_memory(
     """Graphs, region features, and why images have none, of a few images.
 
     Args:
-        sources: File, image of Pillow, or array of each image by its id.
-        extractor: What makes the graphs.
-        progress: See :func:`with_graphs`. (default: :obj:`None`)
+        sources (dict): File, image of Pillow, or array of each image by its id.
+        extractor (Extractor): What makes the graphs.
+        progress (Progress, optional): See :func:`with_graphs`. (default: :obj:`None`)
     """
     records: list[ImageRecord] = []
     parts: dict[str, list[np.ndarray]] = {node: [] for node in NODES}

@@ -45,10 +45,10 @@ class EncodedImages:
     """Images after :meth:`SceneGraphMatcher.encode_images`, in the order they were given.
 
     Args:
-        ids: Name of each image.
-        encoding: What the model makes of those whose graphs are known.
-        known: Their positions among all, ``[num_known]``.
-        fingerprint: What tells the model apart from others.
+        ids (list of str): Name of each image.
+        encoding (Encoding): What the model makes of those whose graphs are known.
+        known (Tensor): Their positions among all, ``[num_known]``.
+        fingerprint (str): What tells the model apart from others.
     """
 
     ids: Sequence[str]
@@ -65,9 +65,9 @@ class EncodedTexts:
     """Texts after :meth:`SceneGraphMatcher.encode_texts`, in the order they were given.
 
     Args:
-        ids: Name of each text.
-        encoding: What the model makes of them.
-        fingerprint: What tells the model apart from others.
+        ids (list of str): Name of each text.
+        encoding (Encoding): What the model makes of them.
+        fingerprint (str): What tells the model apart from others.
     """
 
     ids: Sequence[str]
@@ -97,10 +97,11 @@ class ImageGraphs:
     """Images as graphs.
 
     Args:
-        ids: Name of each image.
-        graphs: The graphs of those whose graphs are known.
-        known: Their positions among all, ``[num_known]``.
-        records: All images in strings; :obj:`None` if they came as tensors.
+        ids (list of str): Name of each image.
+        graphs (GraphCollection): The graphs of those whose graphs are known.
+        known (Tensor): Their positions among all, ``[num_known]``.
+        records (list of ImageRecord, optional): All images in strings; :obj:`None` if they came as
+            tensors. (default: :obj:`None`)
     """
 
     ids: Sequence[str]
@@ -114,8 +115,9 @@ class TextGraphs:
     """Texts as graphs.
 
     Args:
-        graphs: The graphs.
-        records: The same in strings; :obj:`None` if they came as tensors.
+        graphs (GraphCollection): The graphs.
+        records (list of TextRecord, optional): The same in strings; :obj:`None` if they came as
+            tensors. (default: :obj:`None`)
     """
 
     graphs: GraphCollection
@@ -130,9 +132,9 @@ def image_graphs(
     """Image graphs of anything in :data:`Images` that is not yet encoded.
 
     Args:
-        images: The images.
-        vocabularies: Those of the model.
-        extractor: Gives what makes graphs of pixels; called only if there are any.
+        images (SceneGraphDataset, GraphCollection, ImageInput or list of ImageInput): The images.
+        vocabularies (Vocabularies): Those of the model.
+        extractor (callable): Gives what makes graphs of pixels; called only if there are any.
 
     Raises:
         ValueError: If they are something else, there is none, or none can be read.
@@ -168,9 +170,10 @@ def text_graphs(
     """Text graphs of anything in :data:`Texts` that is not yet encoded.
 
     Args:
-        texts: The texts.
-        vocabularies: Those of the model.
-        word_features: Gives the features of the words of records. (default: :obj:`None`, none)
+        texts (SceneGraphDataset, GraphCollection, TextInput or list of TextInput): The texts.
+        vocabularies (Vocabularies): Those of the model.
+        word_features (callable, optional): Gives the features of the words of records. (default:
+            :obj:`None`, none)
 
     Raises:
         ValueError: If they are something else, or there is none.

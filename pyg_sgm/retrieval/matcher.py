@@ -100,23 +100,27 @@ class SceneGraphMatcher(HubScorer):
         a language model, kept in ``words.vec`` of the run, and labels start from them.
 
         Args:
-            dataset: What is trained on; its words and labels make the vocabularies.
-            dev: Where the best weights are chosen, by rsum. (default: :obj:`None`, the last ones)
-            recipe: A recipe, or its name. (default: ``"default"``)
-            word_vectors: A file of word vectors that embeddings start from, for
-                :func:`~pyg_sgm.data.read_word_vectors`. All its words become known, also those
-                that the training texts lack. (default: :obj:`None`)
-            out: Folder of the run. (default: :obj:`None`, nothing is written)
-            seed: Initial weights, order of the batches, dropout. (default: ``0``)
-            devices: Processes that share each batch. (default: ``1``)
-            accelerator: As Lightning names it. (default: ``"auto"``)
-            gather_negatives: Let every device see the batches of all of them. (default:
-                :obj:`False`)
-            resume: Go on with the run in ``out``. (default: :obj:`False`)
-            overwrite: Replace the run in ``out``. (default: :obj:`False`)
-            progress: Show a progress bar. (default: :obj:`True`)
-            settings: What else the run depends on, see :func:`pyg_sgm.training.fit`. (default:
-                none)
+            dataset (SceneGraphDataset): What is trained on; its words and labels make the
+                vocabularies.
+            dev (SceneGraphDataset, optional): Where the best weights are chosen, by rsum. (default:
+                :obj:`None`, the last ones)
+            recipe (str or Recipe, optional): A recipe, or its name. (default: :obj:`"default"`)
+            word_vectors (str or PathLike, optional): A file of word vectors that embeddings start
+                from, for :func:`~pyg_sgm.data.read_word_vectors`. All its words become known, also
+                those that the training texts lack. (default: :obj:`None`)
+            out (str or PathLike, optional): Folder of the run. (default: :obj:`None`, nothing is
+                written)
+            seed (int, optional): Initial weights, order of the batches, dropout. (default:
+                :obj:`0`)
+            devices (int, optional): Processes that share each batch. (default: :obj:`1`)
+            accelerator (str, optional): As Lightning names it. (default: :obj:`"auto"`)
+            gather_negatives (bool, optional): Let every device see the batches of all of them.
+                (default: :obj:`False`)
+            resume (bool, optional): Go on with the run in ``out``. (default: :obj:`False`)
+            overwrite (bool, optional): Replace the run in ``out``. (default: :obj:`False`)
+            progress (bool, optional): Show a progress bar. (default: :obj:`True`)
+            settings (dict, optional): What else the run depends on, see
+                :func:`pyg_sgm.training.fit`. (default: none)
             **changes: Fields of the recipe to change, such as ``epochs=5``; see
                 :class:`~pyg_sgm.training.Recipe`.
 
@@ -189,9 +193,9 @@ class SceneGraphMatcher(HubScorer):
         cannot be read are never among them.
 
         Args:
-            text: A caption (a string is one), a record, or a graph.
-            images: See :meth:`encode_images`.
-            k: Number of images. (default: ``10``)
+            text (TextInput or EncodedTexts): A caption (a string is one), a record, or a graph.
+            images (Images): See :meth:`encode_images`.
+            k (int, optional): Number of images. (default: :obj:`10`)
 
         Raises:
             ValueError: If there is not one text, ``k`` is less than 1, or a score is NaN.
@@ -206,9 +210,10 @@ class SceneGraphMatcher(HubScorer):
         """The best texts for one image, best first; equal scores keep their order.
 
         Args:
-            image: A file (a string is its path), pixels, a record, or a graph.
-            texts: See :meth:`encode_texts`.
-            k: Number of texts. (default: ``10``)
+            image (ImageInput or EncodedImages): A file (a string is its path), pixels, a record, or
+                a graph.
+            texts (Texts): See :meth:`encode_texts`.
+            k (int, optional): Number of texts. (default: :obj:`10`)
 
         Raises:
             ValueError: If there is not one image or it cannot be read, ``k`` is less than 1, or a
@@ -225,9 +230,9 @@ class SceneGraphMatcher(HubScorer):
         both into one space.
 
         Args:
-            image: See :meth:`search_texts`.
-            images: See :meth:`encode_images`.
-            k: Number of images. (default: ``10``)
+            image (ImageInput or EncodedImages): See :meth:`search_texts`.
+            images (Images): See :meth:`encode_images`.
+            k (int, optional): Number of images. (default: :obj:`10`)
 
         Raises:
             ValueError: As :meth:`search_texts`.
@@ -241,10 +246,10 @@ class SceneGraphMatcher(HubScorer):
         """Deprecated: :meth:`search_images` and :meth:`search_texts`.
 
         Args:
-            query: One text, then candidates are images; or one image, then candidates are texts.
-                A string is a caption.
-            candidates: See :meth:`encode_images` and :meth:`encode_texts`.
-            k: Number of candidates. (default: ``10``)
+            query (any): One text, then candidates are images; or one image, then candidates are
+                texts. A string is a caption.
+            candidates (any): See :meth:`encode_images` and :meth:`encode_texts`.
+            k (int, optional): Number of candidates. (default: :obj:`10`)
         """
         warnings.warn(
             "SceneGraphMatcher.rank is now search_images(text, images) and "
@@ -264,8 +269,10 @@ class SceneGraphMatcher(HubScorer):
         graphs as wholes, the score alone.
 
         Args:
-            image: One image: see :meth:`search_texts`; or a dataset or collection of one.
-            text: One text: see :meth:`search_images`; or a dataset or collection of one.
+            image (ImageInput or Images): One image: see :meth:`search_texts`; or a dataset or
+                collection of one.
+            text (TextInput or Texts): One text: see :meth:`search_images`; or a dataset or
+                collection of one.
 
         Raises:
             ValueError: If there is not one of each, or the image cannot be read.

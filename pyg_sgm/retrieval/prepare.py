@@ -52,14 +52,15 @@ def with_graphs(
     counts them. :func:`with_known_images` leaves them out.
 
     Args:
-        dataset: Any dataset. Its other images keep their graphs; where those came without region
-            features, these are taken from the file at the boxes of the graph.
-        folder: Graph folder that is read and added to, see :func:`pyg_sgm.vision.extract`: images
-            that it holds are not extracted again, unless their files have changed.
-            (default: :obj:`None`, graphs and features are held in memory)
-        extractor: What makes the graphs. (default: what made those of the folder; for a new one
-            :func:`pyg_sgm.vision.open_extractor` without arguments)
-        progress: Called with the number of images done and that of all. (default: :obj:`None`)
+        dataset (SceneGraphDataset): Any dataset. Its other images keep their graphs; where those
+            came without region features, these are taken from the file at the boxes of the graph.
+        folder (str or PathLike, optional): Graph folder that is read and added to, see
+            :func:`pyg_sgm.vision.extract`: images that it holds are not extracted again, unless
+            their files have changed. (default: :obj:`None`, graphs and features are held in memory)
+        extractor (Extractor, optional): What makes the graphs. (default: what made those of the
+            folder; for a new one :func:`pyg_sgm.vision.open_extractor` without arguments)
+        progress (Progress, optional): Called with the number of images done and that of all.
+            (default: :obj:`None`)
 
     Raises:
         ValueError: If no image can be read, the folder holds graphs of another extractor, or an
@@ -93,9 +94,9 @@ def images_with_graphs(
     """Images with graphs, and their region features, in memory; see :func:`with_graphs`.
 
     Args:
-        images: The images, in any order; an image may occur several times.
-        pixels: File, image of Pillow, or array of those without a graph, by their ids.
-        extractor: What makes the graphs.
+        images (list of ImageRecord): The images, in any order; an image may occur several times.
+        pixels (dict): File, image of Pillow, or array of those without a graph, by their ids.
+        extractor (Extractor): What makes the graphs.
 
     Raises:
         ValueError: As :func:`with_graphs`.
@@ -112,9 +113,9 @@ def with_parses(
     there is none.
 
     Args:
-        dataset: Any dataset.
-        cache: File of parses that is read and added to; see :func:`pyg_sgm.text.parse_texts`.
-            (default: :obj:`None`)
+        dataset (SceneGraphDataset): Any dataset.
+        cache (str or PathLike, optional): File of parses that is read and added to; see
+            :func:`pyg_sgm.text.parse_texts`. (default: :obj:`None`)
     """
     plain = [text for text in dataset.texts if not text.has_graph]
     if not plain:
@@ -131,7 +132,7 @@ def with_known_images(dataset: SceneGraphDataset) -> SceneGraphDataset:
     read, and without their texts.
 
     Args:
-        dataset: Any dataset, after :func:`with_graphs`.
+        dataset (SceneGraphDataset): Any dataset, after :func:`with_graphs`.
 
     Raises:
         ValueError: If no image is left.
@@ -177,11 +178,11 @@ def _merged(
     """Images with their graphs and region features in the order they were given.
 
     Args:
-        images: The images.
-        features: Region features of those that came with graphs.
-        made: Graphs and region features that were made, or kept in a folder, in any order.
-        names: The images that take theirs from there.
-        extractor: What made them.
+        images (list of ImageRecord): The images.
+        features (dict): Region features of those that came with graphs.
+        made (tuple): Graphs and region features that were made, or kept in a folder, in any order.
+        names (list of str): The images that take theirs from there.
+        extractor (Extractor): What made them.
     """
     records, extracted = made
     row_of = {record.id: row for row, record in enumerate(records)}

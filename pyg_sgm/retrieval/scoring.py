@@ -212,9 +212,9 @@ class Scorer(nn.Module):
         Images that cannot be read are left out with their texts.
 
         Args:
-            dataset: Images with captions.
-            folds: Number of parts of consecutive images that are evaluated by themselves and
-                averaged; 5 for the 1K protocol of COCO. (default: ``1``)
+            dataset (SceneGraphDataset): Images with captions.
+            folds (int, optional): Number of parts of consecutive images that are evaluated by
+                themselves and averaged; 5 for the 1K protocol of COCO. (default: :obj:`1`)
         """
         saved = self._saved()
         graphs = self._prepared(dataset).encode(saved.vocabularies, self._word_features())
@@ -227,9 +227,9 @@ class Scorer(nn.Module):
         :func:`pyg_sgm.evaluation.evaluate_reranked`.
 
         Args:
-            dataset: Images with captions.
-            k: References per query that are re-ranked. (default: ``10``)
-            gamma: Weight of the distraction score. (default: ``4e-3``)
+            dataset (SceneGraphDataset): Images with captions.
+            k (int, optional): References per query that are re-ranked. (default: :obj:`10`)
+            gamma (float, optional): Weight of the distraction score. (default: :obj:`4e-3`)
         """
         saved = self._saved()
         graphs = self._prepared(dataset).encode(saved.vocabularies, self._word_features())

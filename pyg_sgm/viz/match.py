@@ -39,10 +39,11 @@ def draw_match(
     What objects add that search for words is in the title alone.
 
     Args:
-        explanation: Of :meth:`~pyg_sgm.retrieval.SceneGraphMatcher.explain`.
-        path: Where to write the picture; the suffix names the format. (default: :obj:`None`)
-        image: The pixels: a file, or an array ``[height, width, 3]``. (default: the file of the
-            image's record, else a blank canvas)
+        explanation (Explanation): Of :meth:`~pyg_sgm.retrieval.SceneGraphMatcher.explain`.
+        path (str or PathLike, optional): Where to write the picture; the suffix names the format.
+            (default: :obj:`None`)
+        image (any, optional): The pixels: a file, or an array ``[height, width, 3]``. (default: the
+            file of the image's record, else a blank canvas)
 
     Raises:
         ValueError: If the format is unknown, or the file is no image.

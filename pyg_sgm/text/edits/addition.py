@@ -24,8 +24,8 @@ class Additions:
     """What is said of objects in some texts and wrong in others.
 
     Args:
-        located: All texts.
-        image_of_text: Image of every text.
+        located (list of Located): All texts.
+        image_of_text (list of int): Image of every text.
     """
 
     def __init__(self, located: Sequence[Located], image_of_text: Sequence[int]) -> None:

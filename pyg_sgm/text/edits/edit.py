@@ -36,9 +36,10 @@ class Edit:
     """A true text of an image and a false one.
 
     Args:
-        index: Index of the text that was edited.
-        true: What is true of the image: that text, a part of it, or the same in other words.
-        false: What is wrong in one thing.
+        index (int): Index of the text that was edited.
+        true (TextRecord): What is true of the image: that text, a part of it, or the same in other
+            words.
+        false (TextRecord): What is wrong in one thing.
     """
 
     index: int
@@ -77,15 +78,17 @@ def make_edits(
     What replaces or is added holds in no text of the image, and is no synonym of what does.
 
     Args:
-        texts: Texts with graphs.
-        image_of_text: Image of every text; those of one image are each other's witnesses.
-        kind: What the false texts get wrong.
-        seed: Of the choice among the nodes of a text, and among replacements, which are drawn by
-            their frequency. (default: :obj:`0`)
-        reversible: Pairs of nouns, needed by ``"swapped_reversible"``. (default: :obj:`None`)
-        wording: The true side: ``"own"``, the text that was edited; ``"paraphrase"``, the same with
-            a synonym, where it has one; ``"other"``, another text of the image, where there is one.
-            A half-truth keeps its own. (default: :obj:`"own"`)
+        texts (list of TextRecord): Texts with graphs.
+        image_of_text (list of int): Image of every text; those of one image are each other's
+            witnesses.
+        kind (EditKind): What the false texts get wrong.
+        seed (int, optional): Of the choice among the nodes of a text, and among replacements, which
+            are drawn by their frequency. (default: :obj:`0`)
+        reversible (set, optional): Pairs of nouns, needed by ``"swapped_reversible"``. (default:
+            :obj:`None`)
+        wording (Wording, optional): The true side: ``"own"``, the text that was edited;
+            ``"paraphrase"``, the same with a synonym, where it has one; ``"other"``, another text
+            of the image, where there is one. A half-truth keeps its own. (default: :obj:`"own"`)
 
     Raises:
         ValueError: If there is no such kind or wording, or the reversible pairs are missing.
@@ -136,11 +139,12 @@ def edit_texts(
     """The false texts of :func:`make_edits` by the index of the text that was edited.
 
     Args:
-        texts: Texts with graphs.
-        image_of_text: Image of every text.
-        kind: What the false texts get wrong.
-        seed: Of the choices. (default: :obj:`0`)
-        reversible: Pairs of nouns, needed by ``"swapped_reversible"``. (default: :obj:`None`)
+        texts (list of TextRecord): Texts with graphs.
+        image_of_text (list of int): Image of every text.
+        kind (EditKind): What the false texts get wrong.
+        seed (int, optional): Of the choices. (default: :obj:`0`)
+        reversible (set, optional): Pairs of nouns, needed by ``"swapped_reversible"``. (default:
+            :obj:`None`)
 
     Raises:
         ValueError: If there is no such kind, or the reversible pairs are missing.

@@ -15,12 +15,13 @@ class Detail:
     """What a caption says more of an object: "in a red shirt".
 
     Args:
-        words: Its words, the predicate first.
-        predicate: Label of the relation.
-        target: Label of the object.
-        head: Positions of the object among the words.
-        verb: Positions of the predicate.
-        attributes: Labels of the object's attributes and their positions.
+        words (tuple): Its words, the predicate first.
+        predicate (str): Label of the relation.
+        target (str): Label of the object.
+        head (tuple): Positions of the object among the words.
+        verb (tuple): Positions of the predicate.
+        attributes (tuple, optional): Labels of the object's attributes and their positions.
+            (default: :obj:`()`)
     """
 
     words: tuple[str, ...]

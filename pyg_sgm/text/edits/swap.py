@@ -20,10 +20,10 @@ def reversible_pairs(
     nouns a swapped caption is as plausible as the true one: nothing but the image tells them apart.
 
     Args:
-        texts: Texts with graphs, as a rule those of the training.
-        least: Times that each direction is said. (default: :obj:`5`)
-        ratio: One direction is said at most this many times as often as the other.
-            (default: :obj:`3.0`)
+        texts (list of TextRecord): Texts with graphs, as a rule those of the training.
+        least (int, optional): Times that each direction is said. (default: :obj:`5`)
+        ratio (float, optional): One direction is said at most this many times as often as the
+            other. (default: :obj:`3.0`)
 
     Returns:
         The pairs, each in alphabetical order.
