@@ -121,6 +121,7 @@ class Recipe:
             if not isinstance(value, int) or value < least.get(name, 1):
                 raise ValueError(
                     f"{name} must be a whole number of at least {least.get(name, 1)}, got {value!r}"
+                    f"{'; one image alone has no negative' * (name in least)}"
                 )
         for name in ("weight_decay", "clip", "patience"):
             if not getattr(self, name) >= 0:
