@@ -130,6 +130,7 @@ def train(
         SPLIT,
         is_first_process,
         run_dir,
+        write_skipped,
     )
 
     names = RecipeFields.__annotations__
@@ -165,6 +166,9 @@ def train(
                 part = {"split": split, "dev_every": dev_every or 5}
                 known[HELD_OUT] = {**part, "num_images": len(dataset.images)}
                 dataset, dev = dataset.split_every(dev_every or 5)
+            if is_first_process():
+                others = [] if dev_split is None or dev is None else dev.skipped
+                write_skipped(out, [*dataset.skipped, *others])
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(
             "stopped while graphs were made; the same command goes on with those that are there"

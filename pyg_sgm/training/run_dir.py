@@ -9,6 +9,7 @@
     parses.jsonl                        parses of captions that came without a graph
     graphs.sg/                          graphs of images that came as files
     words.vec/                          vectors of words from a text encoder
+    skipped_records.jsonl               records of the data that were left out, and why
 
 ``run.json`` comes first and says no more than that the folder is a run, until the data are ready.
 A run that stopped before the end of its first epoch has nothing to lose: the same call starts it
@@ -20,14 +21,22 @@ import io
 import json
 import os
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pyg_sgm.io import is_temporary, locked, read_json, remove_temporaries, write_json
+from pyg_sgm.datasets import SkippedRecord
+from pyg_sgm.io import (
+    is_temporary,
+    locked,
+    read_json,
+    remove_temporaries,
+    write_json,
+    write_text,
+)
 from pyg_sgm.models.registry import saved_recipe
 from pyg_sgm.models.serialization import CONFIG, VOCABULARIES, WEIGHTS
 
@@ -40,13 +49,14 @@ SOURCE, SHARED, HELD_OUT, HELD_OUT_IMAGES = "source", "graphs", "held_out", "hel
 SPLIT = "split"
 # True of any run on the same captions and images, so these outlive an overwritten one.
 PARSES, GRAPHS, VECTORS = "parses.jsonl", "graphs.sg", "words.vec"
+SKIPPED = "skipped_records.jsonl"
 LAST = "checkpoints/last.ckpt"
 METRICS = "logs/metrics.csv"
 TENSORBOARD = ("logs/events.out.tfevents.*", "logs/hparams.yaml")
 # The second is a temporary file of version 0.1.
 WRITTEN = (LAST, LAST + ".tmp", CONFIG, WEIGHTS, VOCABULARIES, METRICS, *TENSORBOARD)
 _FOLDERS = ("checkpoints", "logs")
-_OWN = {RUN, CONFIG, WEIGHTS, VOCABULARIES, PARSES, GRAPHS, VECTORS, *_FOLDERS}
+_OWN = {RUN, CONFIG, WEIGHTS, VOCABULARIES, PARSES, GRAPHS, VECTORS, SKIPPED, *_FOLDERS}
 # Version 0.1 did not write these.
 _NEW = (HELD_OUT_IMAGES, f"{HELD_OUT}.num_images", SPLIT)
 _TRAILER = b"\nsha256:"
@@ -142,6 +152,20 @@ def is_first_process() -> bool:
     """Whether this process is the one that writes: the others are started by it, to share its
     work on further devices."""
     return int(os.environ.get("LOCAL_RANK", "0")) == 0
+
+
+def write_skipped(folder: Path, records: Iterable[SkippedRecord]) -> None:
+    """Lists the records of the data that were left out, one JSON object per line.
+
+    Args:
+        folder (Path): The run.
+        records (iterable): What was left out; of none, no file is written.
+    """
+    lines = [json.dumps({"id": record.id, "reason": record.reason}) for record in records]
+    if lines:
+        write_text(folder / SKIPPED, "\n".join(lines) + "\n")
+    else:
+        (folder / SKIPPED).unlink(missing_ok=True)
 
 
 def read_run(folder: Path) -> dict[str, Any]:

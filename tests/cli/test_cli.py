@@ -363,3 +363,22 @@ def test_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = fails(capsys, "train", "sgm", *data, "--out", str(tmp_path / "run"), "--strict")
     assert "absent.png" in error
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.filterwarnings("default")
+def test_records_that_are_left_out_are_listed(tmp_path: Path) -> None:
+    Image = pytest.importorskip("PIL.Image")
+    (tmp_path / "p").mkdir()
+    for i in range(12):
+        Image.new("RGB", (24, 16), (20 * i, 0, 0)).save(tmp_path / "p" / f"{i:02d}.png")
+    rows = [f"{i:02d}.png,a red wall {i}" for i in range(12)]
+    (tmp_path / "c.csv").write_text("\n".join(["image,caption", *rows, "00.png,", "x.png,a dog"]))
+    out = tmp_path / "run"
+    flags = ["--data", f"images:{tmp_path / 'p'}", "--captions", f"{tmp_path / 'c.csv'}"]
+    flags += ["--out", f"{out}", "--epochs", "1", "--set", "dim=8", "--set", "embed=4"]
+    main(["train", "vse", *flags])
+    lines = (out / "skipped_records.jsonl").read_text().splitlines()
+    left_out = [json.loads(line) for line in lines]
+    assert [row["id"] for row in left_out] == ["00.png#1", "x.png#0"]
+    assert "c.csv: line 14: caption: empty" in left_out[0]["reason"]
+    assert "there is no image 'x.png'" in left_out[1]["reason"]
