@@ -46,7 +46,7 @@ def _lemma(word: str) -> str:
     return simplemma.lemmatize(word, lang="en")
 
 
-@renamed_arguments(normalize="normalize")
+@renamed_arguments(normalise="normalize")
 def graph_tuples(
     graph: Mapping[str, Any], normalize: Callable[[str], str] = plain_words
 ) -> set[tuple[str, ...]]:
@@ -131,7 +131,7 @@ class ParserScore:
     all: TupleScore
 
 
-@renamed_arguments(normalize="normalize")
+@renamed_arguments(normalise="normalize")
 def parser_f1(
     predicted: Sequence[Mapping[str, Any]],
     gold: Sequence[Mapping[str, Any]],
