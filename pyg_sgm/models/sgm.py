@@ -30,8 +30,8 @@ from pyg_sgm.nn.regions import region_look
 from pyg_sgm.ops import (
     Packed,
     l2_normalize,
-    lsesim,
     maxsim,
+    maxsim_or_null,
     segment_mean,
     segment_softmax,
     segment_sum,
@@ -108,7 +108,7 @@ class SGMEncoding(Encoding):
         ),
         # For photos: features of several networks, candidate pairs, words of a language model.
         "photos": Recipe(
-            epochs=16,
+            epochs=12,
             images_per_batch=128,
             captions_per_image=2,
             lr=1e-3,
@@ -190,9 +190,9 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             :obj:`"tanh"`)
         channel_dropout (float, optional): Of ``fusion="sum"``: share of the channels of region
             features that are zeroed in a whole image. (default: :obj:`0.0`)
-        null_temperature (float, optional): If positive, :math:`S^r` is the smooth maximum
-            :func:`~pyg_sgm.ops.lsesim` of this temperature, in which a triplet may choose a learned
-            null match instead of the best of wrong relations. (default: :obj:`0.0`)
+        null_temperature (float, optional): If positive, a triplet may choose a learned null match
+            instead of the best of wrong relations: :math:`S^r` is
+            :func:`~pyg_sgm.ops.maxsim_or_null` of this temperature. (default: :obj:`0.0`)
 
     Where words have features (``sizes.word_features``), these stand for the embeddings of words,
     and a triplet is two layers on [subject, predicate, object], each the mean of its words.
@@ -393,8 +393,9 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             if self.null is None:
                 relation = maxsim(text.relations, image.relations, weight)
             else:
-                scale = 1 / self.null_temperature
-                relation = lsesim(text.relations, image.relations, scale, weight, self.null)
+                relation = maxsim_or_null(
+                    text.relations, image.relations, self.null, self.null_temperature, weight
+                )
             if self.nodes is not None and not self.training:
                 relation = (1 - self.relation_dropout) * relation
             out["relation"] = relation.t()

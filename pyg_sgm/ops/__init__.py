@@ -8,7 +8,7 @@ from pyg_sgm.ops._cross_match import cross_match
 from pyg_sgm.ops._cross_match_pairs import cross_match_pairs
 from pyg_sgm.ops._distraction import distraction, distraction_pairs, distraction_vector
 from pyg_sgm.ops._gru import gru
-from pyg_sgm.ops._lsesim import lsesim
+from pyg_sgm.ops._lsesim import lsesim, maxsim_or_null
 from pyg_sgm.ops._lstm import lstm
 from pyg_sgm.ops._maxsim import maxsim
 from pyg_sgm.ops._packed import Packed, select_rows
@@ -36,6 +36,7 @@ __all__ = [
     "lsesim",
     "lstm",
     "maxsim",
+    "maxsim_or_null",
     "multi_perspective_cosine",
     "ranks",
     "segment_logsumexp",

@@ -1,6 +1,7 @@
 """All-pairs similarity of node sets by a smooth maximum."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -19,42 +20,24 @@ from pyg_sgm.ops._products import row_products
 
 
 @renamed_arguments(sharpness="inverse_temperature")
-def lsesim(
-    query: Packed,
-    reference: Packed,
-    inverse_temperature: float = 6.0,
-    weight: Tensor | None = None,
-    null: Tensor | None = None,
-) -> Tensor:
+def lsesim(query: Packed, reference: Packed, inverse_temperature: float = 6.0) -> Tensor:
     r"""Similarity of every graph of a query side to every graph of a reference side, a smooth
     :func:`maxsim`
 
     .. math::
-        s_{ij} = \sum_{t \in i} w_t \frac{1}{\lambda}
+        s_{ij} = \frac{1}{N_i} \sum_{t \in i} \frac{1}{\lambda}
                  \log \sum_{v \in j} \exp(\lambda \langle q_t, r_v \rangle)
 
-    with :math:`w_t = 1 / N_i` where no weight is given: then it is the pooling of HOAD's
-    first-order branch. It expects rows of length one, so that the inner product is a cosine. A
-    graph without nodes, on either side, gives 0.
-
-    With a null match :math:`n`, a node may choose it instead of the best of wrong ones, and adds
-    nothing then
-
-    .. math::
-        s_{ij} = \sum_{t \in i} w_t \left( \frac{1}{\lambda}
-                 \log \Big( e^{\lambda n} + \sum_{v \in j} \exp(\lambda \langle q_t, r_v \rangle)
-                 \Big) - n \right).
+    the pooling of HOAD's first-order branch. It expects rows of length one, so that the inner
+    product is a cosine. A graph without nodes, on either side, gives 0.
 
     Args:
         query (Packed): Nodes that search (words of the texts).
         reference (Packed): Nodes that are searched (regions of the images).
         inverse_temperature (float, optional): The factor :math:`\lambda`. (default: :obj:`6.0`)
-        weight (Tensor, optional): Weight of every node of the query. (default: :obj:`None`)
-        null (Tensor, optional): The similarity :math:`n` of the null match. (default: :obj:`None`)
 
     Shapes:
-        - **input:** query of :math:`(N_q, F)`, reference of :math:`(N_r, F)`, weight
-          :math:`(N_q)`, null a scalar
+        - **input:** query of :math:`(N_q, F)`, reference of :math:`(N_r, F)`
         - **output:** :math:`(|\mathcal{G}_q|, |\mathcal{G}_r|)`
 
     Raises:
@@ -67,6 +50,58 @@ def lsesim(
         >>> lsesim(text, image)
         tensor([[1., 0.]])
     """
+    return _all_pairs(query, reference, inverse_temperature, None, None)
+
+
+def maxsim_or_null(
+    query: Packed,
+    reference: Packed,
+    null: Tensor,
+    temperature: float = 0.05,
+    weight: Tensor | None = None,
+) -> Tensor:
+    r""":func:`maxsim` in which a node may choose a null match of similarity :math:`n` instead of
+    the best of wrong ones, and then adds nothing
+
+    .. math::
+        s_{ij} = \sum_{t \in i} w_t \left( \tau \log \Big( e^{n / \tau}
+                 + e^{\max_{v \in j} \langle q_t, r_v \rangle / \tau} \Big) - n \right)
+
+    with :math:`w_t = 1 / N_i` where no weight is given. The choice is smooth, so that a null match
+    above all similarities still learns. A graph without nodes, on either side, gives 0.
+
+    Args:
+        query (Packed): Nodes that search (triplets of the texts).
+        reference (Packed): Nodes that are searched (relations of the images).
+        null (Tensor): The similarity :math:`n`, a scalar.
+        temperature (float, optional): :math:`\tau`. (default: :obj:`0.05`)
+        weight (Tensor, optional): Weight of every node of the query. (default: :obj:`None`)
+
+    Shapes:
+        - **input:** query of :math:`(N_q, F)`, reference of :math:`(N_r, F)`, weight
+          :math:`(N_q)`
+        - **output:** :math:`(|\mathcal{G}_q|, |\mathcal{G}_r|)`
+
+    Raises:
+        ValueError: If the tensors lie on two devices or do not fit together.
+
+    Example:
+        >>> import torch
+        >>> image = Packed(torch.eye(2), torch.tensor([0, 1, 2]))
+        >>> text = Packed(torch.tensor([[1.0, 0.0]]), torch.tensor([0, 1]))
+        >>> maxsim_or_null(text, image, null=torch.tensor(0.5)).round(decimals=3)
+        tensor([[0.5000, 0.0000]])
+    """
+    return _all_pairs(query, reference, 1 / temperature, weight, null)
+
+
+def _all_pairs(
+    query: Packed,
+    reference: Packed,
+    inverse_temperature: float,
+    weight: Tensor | None,
+    null: Tensor | None,
+) -> Tensor:
     check_sides(query, reference)
     y, y_ptr, x, x_ptr = query.x, query.ptr, reference.x, reference.ptr
     keep_freed_memory(x)
@@ -104,10 +139,12 @@ def _pooled(
 ) -> Tensor:
     """Scores ``[b_graphs, c_graphs]`` of a block."""
     product = row_products(x, y).to(sum_dtype(x.dtype)) * inverse_temperature  # [b_nodes, c_nodes]
-    pooled = torch.cat([view.logsumexp(1) for view in by_size(product, b.runs)])
-    if null is not None:
-        floor = null.to(pooled.dtype) * inverse_temperature
-        pooled = torch.logaddexp(pooled, floor) - floor
+    views = by_size(product, b.runs)
+    if null is None:
+        pooled = torch.cat([view.logsumexp(1) for view in views])
+    else:
+        floor = null.to(product.dtype) * inverse_temperature
+        pooled = F.softplus(torch.cat([view.amax(1) for view in views]) - floor)
     if weight is None:
         of_graphs = [view.mean(2) for view in by_size(pooled, c.runs, dim=1)]
     else:
