@@ -320,6 +320,23 @@ def parser() -> dict[str, Any]:
     }
 
 
+def robustness() -> dict[str, Any]:
+    kinds = ("accepted", "refused", "other exception", "unnamed", "nonsense", "hang", "memory")
+    readers = read("fuzz")["readers"]
+    total = {kind: sum(row[kind] for row in readers.values()) for kind in kinds}
+    rows = {**dict(sorted(readers.items())), "all": total}
+    return {
+        "inputs": sum(total.values()),
+        "findings": sum(total[kind] for kind in kinds[2:]) or "none",
+        "seconds": read("fuzz")["seconds"],
+        "gibibytes": read("fuzz")["gibibytes"],
+        "fuzz": table(
+            ["reader", *kinds],
+            [[name, *(f"{row[kind]:,}" for kind in kinds)] for name, row in rows.items()],
+        ),
+    }
+
+
 def models() -> str:
     """The table of the README: one figure per model, rsum on the Flickr30k graphs."""
     rows = [
@@ -352,6 +369,7 @@ PAGES: tuple[Callable[[], dict[str, Any]], ...] = (
     vision,
     parser,
     speed,
+    robustness,
 )
 NOTE = "<!-- Written by docs/write_results.py from benchmarks/results/*.json. -->\n\n"
 

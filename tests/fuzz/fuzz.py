@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyg_sgm.io import write_json
 from tests.fuzz.mutate import mutate
 from tests.fuzz.targets import TARGETS, Target
 
@@ -140,6 +141,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reader", action="append", choices=list(TARGETS))
     parser.add_argument("--only", type=int, help="number of one input")
+    parser.add_argument("--out", type=Path, help="JSON file of the counts")
     arguments = parser.parse_args()
     numbers = range(arguments.inputs) if arguments.only is None else [arguments.only]
     counts: dict[str, Counter[str]] = {}
@@ -163,6 +165,10 @@ def main() -> None:
             + " |"
         )
     print(f"{time.perf_counter() - start:.0f} s")
+    if arguments.out is not None:
+        readers = {name: {kind: row[kind] for kind in kinds} for name, row in counts.items()}
+        limits = {"seconds": SECONDS, "gibibytes": GIBIBYTES}
+        write_json(arguments.out, {"seed": arguments.seed, **limits, "readers": readers})
     sys.exit(any(total[kind] for kind in FINDINGS))
 
 
