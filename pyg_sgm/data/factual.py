@@ -18,10 +18,18 @@ def read_scene_graph(text: str) -> dict[str, Any]:
     Returns:
         A mapping with the lists ``objects``, ``attributes`` and ``relations``.
 
+    Raises:
+        ValueError: If there is anything but groups and commas.
+
     Example:
         >>> read_scene_graph("( man , ride , horse ) , ( horse , is , brown )")
         {'objects': [], 'attributes': [('horse', 'brown')], 'relations': [('man', 'ride', 'horse')]}
     """
+    rest = _GROUP.sub("", text).replace(",", "").strip()
+    if rest:
+        raise ValueError(
+            f"scene_graph: expected ( subject , predicate , object ) , ..., got {rest!r:.80}"
+        )
     graph: dict[str, Any] = {"objects": [], "attributes": [], "relations": []}
     for group in _GROUP.findall(text):
         parts = [part.strip() for part in re.split(r"\s,\s", f" {group} ") if part.strip()]
