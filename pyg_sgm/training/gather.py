@@ -1,5 +1,6 @@
 """Negatives from all processes of a distributed training."""
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -24,7 +25,8 @@ def gather_rows(x: Tensor) -> Tensor:
     Args:
         x (Tensor): ``[num_rows, *]``; the number of rows may differ between processes.
     """
-    return _GatherRows.apply(x)
+    apply: Callable[[Tensor], Tensor] = _GatherRows.apply
+    return apply(x)
 
 
 def gather_encoding(encoding: E) -> E:
@@ -89,4 +91,5 @@ class _GatherRows(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (grad,) = grads
-        return ctx.world_size * grad[ctx.start : ctx.start + ctx.size]
+        own: Tensor = ctx.world_size * grad[ctx.start : ctx.start + ctx.size]
+        return own

@@ -92,9 +92,9 @@ class MatcherTraining(pl.LightningModule):
         image_of_text = batch.image_of_text
         if self.gather_negatives and self.trainer.world_size > 1:
             image, text, image_of_text = gather_pairs(image, text, image_of_text, batch.image_index)
-        loss = self.loss(self.model.score(image, text).float(), image_of_text)
+        loss: Tensor = self.loss(self.model.score(image, text).float(), image_of_text)
         self.losses.append(loss.detach())
-        self.log("loss", loss, prog_bar=True, batch_size=len(image_of_text))
+        self.log("loss", loss, batch_size=len(image_of_text))
         return loss
 
     def on_train_epoch_end(self) -> None:
