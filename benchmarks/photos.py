@@ -1,0 +1,63 @@
+"""What do trained runs reach on photos that they have not seen? Recalls and the probe of each.
+
+    pyg-sgm graphs photos --out photos.sg --pairs 5 --detector ... --backbone ...
+    pyg-sgm train sgm --recipe photos --data flickr8k:FOLDER --graphs photos.sg --dev-every 0 \
+        --out runs/sgm
+    pyg-sgm train sgm --recipe photos --set variant=oom ... --out runs/oom
+    python benchmarks/photos.py --runs SGM=runs/sgm OOM=runs/oom --data flickr8k:FOLDER \
+        --split dev --graphs photos.sg
+
+Rows of other runs stay in the output, so that seeds can be added one by one.
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+from pyg_sgm.datasets import open_dataset
+from pyg_sgm.evaluation import probe_relations
+from pyg_sgm.io import read_json, write_json
+from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
+from pyg_sgm.text import reversible_pairs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", nargs="+", required=True, help="NAME=FOLDER of each run")
+    parser.add_argument("--data", required=True, help="as for pyg-sgm train")
+    parser.add_argument("--split", default="dev")
+    parser.add_argument("--graphs", type=Path, required=True, help="folder of the graphs of photos")
+    parser.add_argument("--parses", type=Path, help="file of the parses of captions without graphs")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/photos.json"))
+    args = parser.parse_args()
+
+    dataset = with_parses(open_dataset(args.data, args.split), args.parses)
+    dataset = with_graphs(dataset, args.graphs)
+    # What is reversible is read from the training captions, not from those that are measured.
+    train = with_parses(open_dataset(args.data, "train"), args.parses)
+    reversible = reversible_pairs(train.texts)
+    for row in args.runs:
+        name, _, folder = row.partition("=")
+        matcher = SceneGraphMatcher.from_pretrained(folder)
+        asked = read_json(Path(folder) / "run.json", dict)
+        with (Path(folder) / "logs/metrics.csv").open(encoding="utf-8") as file:
+            epochs = list(csv.DictReader(file))
+        probes = probe_relations(matcher, dataset, reversible=reversible)
+        result = {
+            **matcher.evaluate(dataset),
+            "epochs": len(epochs),
+            "seconds": sum(float(epoch["seconds"]) for epoch in epochs),
+            "precision": asked["recipe"]["precision"],
+            "probe": {probe.kind: probe.to_dict() for probe in probes},
+        }
+        results = read_json(args.out, dict) if args.out.exists() else {}
+        results.setdefault(name, {})[str(asked["seed"])] = result
+        write_json(args.out, results)
+        print(name, json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
