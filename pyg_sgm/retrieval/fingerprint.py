@@ -41,5 +41,7 @@ def _fingerprint(saved: SavedModel, weights: dict[str, Tensor]) -> str:
     described = (saved.name, saved.model.config, asdict(saved.model.sizes), words, list(weights))
     digest = hashlib.sha256(json.dumps(described, default=str).encode())
     for weight in weights.values():
-        digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(
+            weight.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
+        )
     return digest.hexdigest()[:16]

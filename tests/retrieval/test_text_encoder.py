@@ -73,3 +73,19 @@ def test_mistakes(world, tmp_path) -> None:
     (tmp_path / "run/config.json").write_text(json.dumps(config | {"text_encoder": 3}))
     with pytest.raises(ValueError, match=r"config\.json: text_encoder: expected an object"):
         SceneGraphMatcher.from_pretrained(tmp_path / "run")
+
+
+def test_the_recipe_for_photos(tmp_path) -> None:
+    """Its weights include single numbers, and buffers that count."""
+    world = SceneWorld("train", num_images=8, captions_per_image=2)
+    matcher = SceneGraphMatcher("sgm", dim=8, global_dim=8)
+    matcher.text_encoder = tiny_encoder()
+    matcher.fit(world, recipe="photos", epochs=1, progress=False, out=tmp_path / "run")
+    images = matcher.encode_images(world)
+    opened = SceneGraphMatcher.from_pretrained(tmp_path / "run")
+    opened.text_encoder = tiny_encoder()
+    texts = ["a dog chasing a cat"]
+    assert torch.equal(opened.score(images, texts), matcher.score(world, texts))
+    levels = opened.explain(world.select_images([0]), texts[0]).levels
+    assert set(levels) == {"object", "reverse", "relation", "global"}
+    assert sum(levels.values()) == pytest.approx(float(matcher.score(world, texts)[0, 0]), abs=1e-5)
