@@ -12,7 +12,7 @@ from pyg_sgm.vision.region_features import DEFAULT_SIZE, RegionFeatures
 from pyg_sgm.vision.relations.head import WEIGHTS, RelationHead
 
 
-@renamed_arguments(half="dtype", colors="colors")
+@renamed_arguments(half="dtype", colours="colors")
 def open_extractor(
     detector: str = "grid",
     *,
