@@ -64,6 +64,9 @@ def test_names_of_version_0_1_warn() -> None:
     with pytest.warns(DeprecationWarning, match="half is now dtype"):
         half = RegionFeatures(net, size=8, half=True)  # type: ignore[call-arg]
     assert half.fingerprint == RegionFeatures(net, size=8, dtype="bfloat16").fingerprint
+    with pytest.warns(DeprecationWarning, match="colours is now colors"):
+        extractor = open_extractor(colours=False)  # type: ignore[call-arg]
+    assert extractor.attributes is None
 
 
 class Refused(Exception):
