@@ -86,6 +86,14 @@ def probe_cells(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     return cells
 
 
+def margin_cell(probes: Sequence[Mapping[str, Any]]) -> str:
+    """How far true captions are ahead beyond what the captions give away by themselves."""
+    margin, own, control = (
+        100 * mean(probe[name] for probe in probes) for name in ("margin", "accuracy", "control")
+    )
+    return f"{margin:.1f} ({own:.1f} less {control:.1f})"
+
+
 def photos() -> dict[str, Any]:
     rows: list[tuple[str, int, list[dict[str, Any]]]] = [
         ("VSE++", 10, runs_of("flickr8k", "vse")),
@@ -103,14 +111,33 @@ def photos() -> dict[str, Any]:
             "rsum": f"{mean(run['rsum'] * percent(run) for run in runs):.1f}",
         }
 
-    return {
-        "recalls": table(
+    def with_epochs(rows: Iterable[tuple[str, int, list[dict[str, Any]]]]) -> str:
+        return table(
             ["", "epochs", *RECALL_HEADER, "seconds"],
             [
                 [name, str(epochs), *recalls(runs), f"{mean(r['seconds'] for r in runs):.0f}"]
                 for name, epochs, runs in rows
             ],
+        )
+
+    recipe = {name: list(seeds.values()) for name, seeds in read("photos").items()}
+    return {
+        "recipe_recalls": with_epochs(
+            (name, runs[0]["epochs"], runs) for name, runs in recipe.items()
         ),
+        "recipe_probe": table(
+            ["false caption", *(f"{name}: margin" for name in recipe), "cases"],
+            [
+                [
+                    kind.replace("_", " "),
+                    *(margin_cell([run["probe"][kind] for run in runs]) for runs in recipe.values()),
+                    f"{probe['cases']:,}",
+                ]
+                for kind, probe in next(iter(recipe.values()))[0]["probe"].items()
+                if probe["cases"]
+            ],
+        ),
+        "recalls": with_epochs(rows),
         "probe": table(
             ["true caption against one with", *KIND_HEADER],
             [[name, *probe_cells(runs)] for name, _, runs in rows],
