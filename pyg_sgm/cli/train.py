@@ -71,7 +71,7 @@ def train(
     word_vectors
         Text file of word vectors that the embeddings start from.
     recipe
-        Settings to start from: default, or paper.
+        Settings to start from: default, paper, or another of the model's; a wrong name lists them.
     options
         Option of the model as NAME=VALUE, such as dim=256; may be given several times.
     epochs

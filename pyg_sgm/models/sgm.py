@@ -106,7 +106,7 @@ class SGMEncoding(Encoding):
                 "relation_dropout": 0.5,
             },
         ),
-        # For photos: features of several networks, candidate pairs, words of a language model.
+        # For graphs of photos with candidate pairs and features of several networks.
         "photos": Recipe(
             epochs=12,
             images_per_batch=128,

@@ -91,7 +91,8 @@ class SceneGraphMatcher(HubScorer):
         settings: Mapping[str, Any] | None = None,
         **changes: Unpack[RecipeFields],
     ) -> Self:
-        """Trains from scratch. The metrics of every epoch are in :attr:`history` afterwards.
+        """Trains from scratch, also a matcher that was opened. The metrics of every epoch are in
+        :attr:`history` afterwards.
 
         Captions without a graph are parsed, and images that are files without a graph go through
         :func:`~pyg_sgm.retrieval.with_graphs`, with :attr:`extractor`, or one that is chosen as
