@@ -47,6 +47,7 @@ def main() -> None:
             epochs = list(csv.DictReader(file))
         probes = probe_relations(matcher, dataset, reversible=reversible)
         result = {
+            "unit": "fraction",
             **matcher.evaluate(dataset),
             "epochs": len(epochs),
             "seconds": sum(float(epoch["seconds"]) for epoch in epochs),
