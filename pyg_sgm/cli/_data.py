@@ -185,11 +185,12 @@ def make_graphs(
     that of ``--detector``, else of the graph folder.
 
     Args:
-        dataset: The data.
-        run: The run, which keeps the graphs.
-        pixels: Flags.
-        matcher: The matcher of the run.
-        data: What ``--data`` names. (default: :obj:`None`, the data of the training)
+        dataset (SceneGraphDataset): The data.
+        run (Path): The run, which keeps the graphs.
+        pixels (Pixels): Flags.
+        matcher (SceneGraphMatcher): The matcher of the run.
+        data (str, optional): What ``--data`` names. (default: :obj:`None`, the data of the
+            training)
     """
     from pyg_sgm.retrieval import with_graphs
     from pyg_sgm.retrieval.prepare import extractor_of, needs_graph
