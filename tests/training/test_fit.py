@@ -425,7 +425,7 @@ def test_lines_of_the_epochs(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     history = fit(saved, graphs, RECIPE, dev)
     shown = capsys.readouterr()
     assert shown.out == ""
-    lines = shown.err.splitlines()
+    lines = [line for line in shown.err.splitlines() if line]
     assert len(lines) == 3
     for number, (line, epoch) in enumerate(zip(lines, history, strict=True), start=1):
         assert line.startswith(f"epoch {number} of 3: loss {epoch['loss']:.3f}, dev rsum ")
