@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -283,13 +284,18 @@ def try_task(name: str, folder: Path, every: int = 1, first: int = 1) -> tuple[i
     return len(numbers), [f"{name}, change {n} of {count}: {why}" for n, why in found if why]
 
 
-def main(names: Sequence[str]) -> None:
-    torch.set_num_threads(1)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tasks", nargs="*", default=list(TASKS), help="some tasks only")
+    parser.add_argument("--every", type=int, default=1, help="try every so many-th change only")
+    parser.add_argument("--first", type=int, default=1, help="the first change that is tried")
+    args = parser.parse_args()
+    torch.set_num_threads(1)  # a process that is forked from several threads may wait for ever
     failed = 0
     print("| task | kills | went wrong |\n|---|---:|---:|")
-    for name in names or TASKS:
+    for name in args.tasks:
         with tempfile.TemporaryDirectory() as folder:
-            kills, wrong = try_task(name, Path(folder))
+            kills, wrong = try_task(name, Path(folder), args.every, args.first)
         print(f"| {name} | {kills} | {len(wrong)} |", flush=True)
         for line in wrong:
             print(line, file=sys.stderr)
@@ -298,4 +304,4 @@ def main(names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
