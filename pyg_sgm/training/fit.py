@@ -113,6 +113,7 @@ def fit(
     from lightning.pytorch.loggers import TensorBoardLogger
 
     from pyg_sgm.training.checkpoint import RunCheckpoint
+    from pyg_sgm.training.interrupt import StopBetweenSteps
     from pyg_sgm.training.module import MatcherTraining, PairData
     from pyg_sgm.training.progress import EpochLines
 
@@ -153,7 +154,7 @@ def fit(
                 recipe,
                 devices,
                 accelerator,
-                callbacks=[kept, EpochLines(kept)] if progress else [kept],
+                callbacks=[kept, StopBetweenSteps(), *([EpochLines(kept)] if progress else [])],
                 logger=TensorBoardLogger(folder, "logs", "") if folder else False,
             )
             if kept.finished or len(kept.history) >= recipe.epochs:
