@@ -18,7 +18,8 @@ LAYERS = [
     {"testing", "evaluation"},
     {"training"},
     {"retrieval"},
-    {"viz"},
+    {"index"},
+    {"serve", "viz"},
     {"cli"},
     {"__main__"},
 ]
@@ -38,6 +39,8 @@ OPTIONAL = (
     "timm",
     "transformers",
     "open_clip",
+    "lancedb",
+    "pyarrow",
 )
 FILES = sorted(ROOT.rglob("*.py"))
 
@@ -101,6 +104,6 @@ def test_optional_packages_are_not_needed() -> None:
 import sys
 for name in {OPTIONAL!r}:
     sys.modules[name] = None
-import pyg_sgm.retrieval, pyg_sgm.viz, pyg_sgm.text
+import pyg_sgm.retrieval, pyg_sgm.index, pyg_sgm.viz, pyg_sgm.text
 """
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -199,6 +199,16 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
         """
         return self.score(self.encode_image(image_batch), self.encode_text(text_batch))
 
+    def levels(self, image: ImageEncoding, text: TextEncoding) -> dict[str, Tensor]:
+        """The terms of the score by their names, ``[num_images, num_texts]`` each, which add up to
+        it; of a model that does not tell, ``"global"`` alone, as here.
+
+        Args:
+            image (ImageEncoding): Encoded images.
+            text (TextEncoding): Encoded texts.
+        """
+        return {"global": self.score(image, text)}
+
     def attention_nodes(self, encoding: ImageEncoding | TextEncoding) -> Packed:
         """Nodes of either modality whose cosines are an attention between graphs, for re-ranking
         by distraction.

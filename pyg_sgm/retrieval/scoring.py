@@ -130,6 +130,24 @@ class Scorer(nn.Module):
         encoder = self.text_encoder
         return None if encoder is None else partial(word_features, encoder=encoder, folder=folder)
 
+    @property
+    def saved(self) -> SavedModel:
+        """The trained model with what it needs.
+
+        Raises:
+            ValueError: If the matcher is not trained.
+        """
+        return self._saved()
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells the trained model from others: its weights, options and vocabularies.
+
+        Raises:
+            ValueError: If the matcher is not trained.
+        """
+        return self._fingerprint.of(self._saved())
+
     def encode_images(self, images: Images) -> EncodedImages:
         """Encodes a dataset, a collection, or image files, pixels, records or graphs.
 

@@ -1,0 +1,156 @@
+"""Images to rows: what is new is made a graph, encoded and written, part by part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+
+from pyg_sgm.data import ImageRecord, image_record
+from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.datasets.image_folder import ImageFolder
+from pyg_sgm.index.rows import (
+    Field,
+    check_metadata,
+    encoding_columns,
+    fields_of,
+    record_columns,
+)
+from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs
+from pyg_sgm.retrieval.prepare import needs_graph
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: A dataset, a folder of images, or files and records.
+Addable: TypeAlias = (
+    "SceneGraphDataset | str | os.PathLike[str] | ImageRecord"
+    " | Iterable[str | os.PathLike[str] | ImageRecord]"
+)
+Metadata: TypeAlias = Mapping[str, Mapping[str, Any]]
+CHUNK = 1024  # images that are written at once: LanceDB is slow on small batches
+
+
+def dataset_of(images: Addable) -> SceneGraphDataset:
+    """Images as a dataset.
+
+    Args:
+        images (Addable): A dataset, a folder, whose images are known by their paths within it, or
+            files and records.
+
+    Raises:
+        ValueError: If there is none, or two have the same id.
+    """
+    if isinstance(images, SceneGraphDataset):
+        return images
+    if isinstance(images, (str, os.PathLike)) and Path(images).is_dir():
+        return ImageFolder(images)
+    if isinstance(images, (str, os.PathLike, ImageRecord)):
+        images = [images]
+    records = []
+    for image in images:
+        if not isinstance(image, (str, os.PathLike, ImageRecord)):
+            raise ValueError(
+                f"images: expected a dataset, a folder, files or records, got "
+                f"{type(image).__name__}"
+            )
+        if not isinstance(image, ImageRecord):
+            image = image_record(id=os.fspath(image), file=image)
+        records.append(image)
+    return SceneGraphDataset(records, [], [])
+
+
+def content_hash(dataset: SceneGraphDataset, i: int) -> str | None:
+    """What changes with an image: its file, or its graph and features, where it has these;
+    :obj:`None`, if it cannot be read.
+
+    Args:
+        dataset (SceneGraphDataset): The images.
+        i (int): Position of the image.
+    """
+    image = dataset.images[i]
+    if needs_graph(image):
+        try:
+            with open(image.file or "", "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return None
+    columns = record_columns([replace(image, file=None)])
+    digest = hashlib.sha256(json.dumps([columns["graph"], list(image.size or ())]).encode())
+    for name, part in sorted(dataset.features.items()):
+        rows = part.rows[part.select(torch.tensor([i])).spans.rows()]
+        digest.update(name.encode() + rows.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def chunks(
+    dataset: SceneGraphDataset, places: Sequence[int], matcher: SceneGraphMatcher, folder: Path
+) -> Iterator[tuple[SceneGraphDataset, list[int]]]:
+    """Parts of some images with their graphs, and the positions that they had.
+
+    Graphs of photos are made in a folder, which a process that was killed goes on with, and which
+    is removed after each part.
+
+    Args:
+        dataset (SceneGraphDataset): The images.
+        places (list of int): Positions of those to go through.
+        matcher (SceneGraphMatcher): What makes graphs.
+        folder (Path): See above.
+    """
+    for start in range(0, len(places), CHUNK):
+        chosen = list(places[start : start + CHUNK])
+        part = dataset.select_images(chosen)
+        pixels = any(needs_graph(image) for image in part.images)
+        if pixels:
+            part = with_graphs(part, folder, matcher.extractor)
+        yield part, chosen
+        if pixels:
+            shutil.rmtree(folder)
+
+
+def rows_of(
+    part: SceneGraphDataset,
+    matcher: SceneGraphMatcher,
+    hashes: Sequence[str],
+    metadata: Metadata,
+    first: int,
+    dtype: str,
+    kept: Sequence[Field] | None,
+) -> tuple[pa.Table, Sequence[Field]]:
+    """Rows of images with graphs.
+
+    Args:
+        part (SceneGraphDataset): Images, some of which may have no graph.
+        matcher (SceneGraphMatcher): What encodes them.
+        hashes (list of str): See :func:`content_hash`.
+        metadata (dict): Values by name, by the id of their image.
+        first (int): Position of the first.
+        dtype (str): Type of the vectors.
+        kept (list of Field, optional): How encodings are kept; :obj:`None` for the first rows.
+    """
+    import pyarrow as pa
+
+    encoded = matcher.encode_images(part)
+    known = encoded.known.tolist()
+    records = [part.images[i] for i in known]
+    kept = kept or fields_of(encoded.encoding, dtype)
+    columns: dict[str, Any] = record_columns(records)
+    columns["position"] = pa.array(range(first, first + len(known)), pa.int64())
+    columns["hash"] = [hashes[i] for i in known]
+    columns |= encoding_columns(encoded.encoding, kept)
+    for name in check_metadata(metadata):
+        values = [metadata.get(record.id, {}).get(name) for record in records]
+        try:
+            column = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise ValueError(f"metadata: {name!r}: {error}") from error
+        if column.type != pa.null():
+            columns[name] = column
+    return pa.table(columns), kept

@@ -1,0 +1,44 @@
+"""Small matchers, not trained, and what is indexed with them."""
+
+from typing import Any
+
+import torch
+
+from pyg_sgm.models import GraphSizes
+from pyg_sgm.models.serialization import SavedModel, build_model
+from pyg_sgm.retrieval import SceneGraphMatcher
+from tests.helpers.training import world
+
+SGM = {
+    "dim": 8,
+    "hidden": 8,
+    "embed": 6,
+    "normalize": True,
+    "shared_label_projection": True,
+    "weigh_nodes": True,
+    "bidirectional": True,
+    "global_dim": 6,
+}
+SMALL: dict[str, dict[str, Any]] = {
+    "sgm": SGM,
+    "sgm paper": {"dim": 8, "hidden": 8, "embed": 6},
+    "sgm photos": {**SGM, "fusion": "sum", "null_temperature": 0.05},
+    "vse": {"dim": 8, "embed": 6},
+    "dvsa": {"dim": 8, "embed": 6},
+    "scan": {"dim": 8, "embed": 6},
+    "hoad": {"dim": 8, "hidden": 8, "embed": 6},
+}
+
+
+def small_matcher(name: str = "sgm", seed: int = 0) -> SceneGraphMatcher:
+    """A matcher of the small world with random weights."""
+    data = world()
+    vocabularies = data.vocabularies()
+    sizes = GraphSizes.of(vocabularies, features=4)
+    model = build_model(name.split()[0], sizes, SMALL[name], seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for parameter in model.parameters():
+            if parameter.dim() == 0:
+                parameter.data.normal_()
+    return SceneGraphMatcher._of(SavedModel(name.split()[0], model, vocabularies))
