@@ -129,7 +129,7 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
 
     Training, evaluation, re-ranking and explanation know a model by :meth:`encode_image`,
     :meth:`encode_text` and :meth:`score`; :meth:`attention_nodes` and :meth:`explain` are there
-    for the models that have something to tell.
+    for the models that have something to tell, :meth:`weigh` for those that weigh words.
 
     The arguments of the constructor are kept in :attr:`config`, so that
     ``type(model)(model.sizes, **model.config)`` builds the same architecture. It is also called on
@@ -220,6 +220,19 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
             ValueError: If the model has none, as here.
         """
         raise ValueError(f"{type(self).__name__}: no nodes to attend with, so no distraction")
+
+    def weigh(self, text: TextEncoding, words: Packed, triplets: Packed) -> TextEncoding:
+        """Encoded texts whose words and triplets count more or less in the score.
+
+        Args:
+            text (TextEncoding): Encoded texts.
+            words (Packed): Factor of every word, at least 0, ``x [num_words]``.
+            triplets (Packed): Factor of every triplet, ``x [num_triplets]``.
+
+        Raises:
+            ValueError: If the nodes of the model's texts have no weights, as here.
+        """
+        raise ValueError(f"{type(self).__name__}: its words have no weights that could be changed")
 
     def explain(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
 import torch
@@ -406,6 +406,26 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
     def attention_nodes(self, encoding: SGMEncoding) -> Packed:
         return encoding.objects
 
+    def weigh(self, text: SGMEncoding, words: Packed, triplets: Packed) -> SGMEncoding:
+        r"""Texts with other weights of their words in :math:`S^o` and of their triplets in
+        :math:`S^r`: the model's, times the factors, and made to add up to one again in each text
+        (to zero, if all its factors are). The levels ``"reverse"`` and ``"global"`` stay.
+
+        Args:
+            text (SGMEncoding): Encoded texts.
+            words (Packed): Factor of every word, at least 0, ``x [num_words]``.
+            triplets (Packed): Factor of every triplet, ``x [num_triplets]``.
+        """
+        if text.objects.x.size(0) != words.x.size(0):  # in "oom-trel" triplets join the words
+            words = words.join(triplets)
+        return replace(
+            text,
+            object_weights=_times(text.object_weights, words),
+            relation_weights=None
+            if text.relations is None
+            else _times(text.relation_weights, triplets),
+        )
+
     def explain(
         self,
         image: SGMEncoding,
@@ -473,6 +493,14 @@ def _weights(lin: nn.Module | None, nodes: Packed | None) -> Packed | None:
     if lin is None or nodes is None:
         return None
     return Packed(segment_softmax(lin(nodes.x).squeeze(-1), nodes.ptr), nodes.ptr)
+
+
+def _times(weights: Packed | None, factors: Packed) -> Packed:
+    """Weights (those of the mean, if there are none) times factors, which add up to one in each
+    graph where any is positive."""
+    x = factors.x if weights is None else weights.x * factors.x
+    total = segment_sum(x, factors.ptr)[factors.batch]
+    return Packed(x / total.clamp(min=torch.finfo(x.dtype).tiny), factors.ptr)
 
 
 def _x(weights: Packed | None) -> Tensor | None:

@@ -4,6 +4,12 @@ from typing import TYPE_CHECKING
 
 from pyg_sgm._deprecated import moved
 from pyg_sgm.models.explanation import Attention, Explanation
+from pyg_sgm.retrieval.encoded_query import (
+    EncodedQuery,
+    encode_queries,
+    encode_query,
+    score_query,
+)
 from pyg_sgm.retrieval.inputs import (
     EncodedImages,
     EncodedTexts,
@@ -14,19 +20,27 @@ from pyg_sgm.retrieval.inputs import (
 )
 from pyg_sgm.retrieval.matcher import SceneGraphMatcher
 from pyg_sgm.retrieval.prepare import with_graphs, with_known_images, with_parses
+from pyg_sgm.retrieval.query import Exclusion, Query, QueryPart
 from pyg_sgm.retrieval.search import Candidate, search_images, search_similar, search_texts
 
 __all__ = [
     "Attention",
     "Candidate",
     "EncodedImages",
+    "EncodedQuery",
     "EncodedTexts",
+    "Exclusion",
     "Explanation",
     "ImageInput",
     "Images",
+    "Query",
+    "QueryPart",
     "SceneGraphMatcher",
     "TextInput",
     "Texts",
+    "encode_queries",
+    "encode_query",
+    "score_query",
     "search_images",
     "search_similar",
     "search_texts",

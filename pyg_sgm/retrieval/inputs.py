@@ -145,14 +145,14 @@ def image_graphs(
         if any(needs_graph(image) for image in images.images):
             images = with_graphs(images, extractor=extractor())
         return _packed(images.images, images.features, vocabularies)
-    if _is_image(images):
+    if is_image(images):
         images = [images]
     items = list(images) if isinstance(images, Iterable) else [images]
     if _all_graphs(items):
         graphs = GraphCollection.from_graphs(items).check(vocabularies)
         return ImageGraphs(graphs.ids, graphs, torch.arange(len(items)))
     for item in items:
-        if not _is_image(item) or isinstance(item, HeteroData):
+        if not is_image(item) or isinstance(item, HeteroData):
             raise ValueError(f"{_EXPECTED_IMAGES}, got {_kinds(items)}")
     if not items:
         raise ValueError(f"{_EXPECTED_IMAGES}, got an empty list")
@@ -260,7 +260,12 @@ def _parsed(texts: Sequence[str | TextRecord]) -> list[TextRecord]:
     return records
 
 
-def _is_image(item: object) -> TypeGuard[ImageInput]:
+def is_image(item: object) -> TypeGuard[ImageInput]:
+    """Whether something is one image; a string is the path of one.
+
+    Args:
+        item (any): Anything.
+    """
     if isinstance(item, (str, os.PathLike, np.ndarray, ImageRecord, HeteroData)):
         return True
     pillow = sys.modules.get("PIL.Image")  # without it there are no images of it

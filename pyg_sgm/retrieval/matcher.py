@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, Unpack
 
@@ -22,6 +22,7 @@ from pyg_sgm.models.serialization import (
     build_model,
     check_options,
 )
+from pyg_sgm.retrieval.encoded_query import EncodedQuery, encode_query, score_query
 from pyg_sgm.retrieval.explain import explain_pair
 from pyg_sgm.retrieval.hub import HubScorer
 from pyg_sgm.retrieval.inputs import (
@@ -39,6 +40,7 @@ from pyg_sgm.retrieval.prepare import (
     extractor_of,
     needs_graph,
 )
+from pyg_sgm.retrieval.query import Query, QueryPart
 from pyg_sgm.retrieval.search import Candidate, best_of
 from pyg_sgm.text import TextEncoder, open_text_encoder
 from pyg_sgm.text.encoder import describe_text_encoder
@@ -188,22 +190,25 @@ class SceneGraphMatcher(HubScorer):
         return self
 
     def search_images(
-        self, text: TextInput | EncodedTexts, images: Images, k: int = 10
+        self,
+        query: QueryPart | Sequence[QueryPart] | EncodedQuery | TextInput | EncodedTexts,
+        images: Images,
+        k: int = 10,
     ) -> list[Candidate]:
-        """The best images for one text, best first; equal scores keep their order. Images that
+        """The best images for one query, best first; equal scores keep their order. Images that
         cannot be read are never among them.
 
         Args:
-            text (TextInput or EncodedTexts): A caption (a string is one), a record, or a graph.
+            query (Query): A caption (a string is one), a record, a graph, or anything that
+                :meth:`Query.of` takes. What a caption denies must not be there.
             images (Images): See :meth:`encode_images`.
             k (int, optional): Number of images. (default: :obj:`10`)
 
         Raises:
-            ValueError: If there is not one text, ``k`` is less than 1, or a score is NaN.
+            ValueError: If the query is none, ``k`` is less than 1, or a score is NaN.
         """
-        query = one_query(self.encode_texts(text), "text")
         found = self.encode_images(images)
-        return best_of(self.score(found, query)[:, 0], found.ids, k)
+        return best_of(score_query(self, found, encode_query(self, query)), found.ids, k)
 
     def search_texts(
         self, image: ImageInput | EncodedImages, texts: Texts, k: int = 10
@@ -238,10 +243,7 @@ class SceneGraphMatcher(HubScorer):
         Raises:
             ValueError: As :meth:`search_texts`.
         """
-        query = one_query(self.encode_images(image), "image")
-        found = self.encode_images(images)
-        as_text = EncodedTexts(query.ids, query.encoding, query.fingerprint)
-        return best_of(self.score(found, as_text)[:, 0], found.ids, k)
+        return self.search_images(Query(images=(image,)), images, k)
 
     def rank(self, query: Any, candidates: Any, k: int = 10) -> list[Candidate]:
         """Deprecated: :meth:`search_images` and :meth:`search_texts`.

@@ -17,6 +17,7 @@ from pyg_sgm.text.edits import (
 from pyg_sgm.text.encoder import TextEncoder, open_text_encoder
 from pyg_sgm.text.parsed_caption import ParsedCaption
 from pyg_sgm.text.parsing import Backend, parse, parse_batch, parse_stream
+from pyg_sgm.text.phrasing import drop_denied_words, graph_record
 from pyg_sgm.text.vector_cache import word_features
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "ParsedCaption",
     "TextEncoder",
     "Wording",
+    "drop_denied_words",
     "edit_texts",
+    "graph_record",
     "make_edits",
     "open_text_encoder",
     "parse",

@@ -1,0 +1,198 @@
+"""Queries as a model scores them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, TypeGuard
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_sgm.data import GraphCollection, TextRecord
+from pyg_sgm.data.records import phrase_words
+from pyg_sgm.ops import Packed
+from pyg_sgm.retrieval.inputs import EncodedImages, EncodedTexts, one_query
+from pyg_sgm.retrieval.query import Query, QueryPart, word_forms
+from pyg_sgm.text import parse_texts
+
+if TYPE_CHECKING:
+    from pyg_sgm.retrieval.matcher import SceneGraphMatcher
+
+
+@dataclass(frozen=True)
+class EncodedQuery:
+    """A query after :func:`encode_query`.
+
+    Args:
+        parts (tuple): Weight and encoding of every part, one text (or an image in its place) each:
+            positive weights, which add up to one, for what is wanted, negative ones for what must
+            not be there.
+    """
+
+    parts: tuple[tuple[float, EncodedTexts], ...]
+
+    def contributions(self, scores: Tensor) -> Tensor:
+        r"""What every part adds to the score of images, :math:`w s` of one that is wanted and
+        :math:`w \max(0, s)` of an excluded one; the sum over the last dimension is the score.
+
+        Args:
+            scores (Tensor): Scores :math:`s` of images with the parts, ``[..., num_parts]``.
+
+        Example:
+            >>> query = EncodedQuery(((0.5, None), (0.5, None), (-1.0, None)))
+            >>> query.contributions(torch.tensor([[1.0, -1.0, 0.2], [1.0, 0.0, -3.0]]))
+            tensor([[ 0.5000, -0.5000, -0.2000],
+                    [ 0.5000,  0.0000, -0.0000]])
+        """
+        weights = torch.tensor([w for w, _ in self.parts], dtype=scores.dtype, device=scores.device)
+        return weights * torch.where(weights < 0, scores.clamp(min=0), scores)
+
+
+def encode_query(
+    matcher: SceneGraphMatcher,
+    query: QueryPart | Sequence[QueryPart] | EncodedQuery | EncodedTexts | GraphCollection,
+) -> EncodedQuery:
+    """The parts of one query, encoded.
+
+    Args:
+        matcher (SceneGraphMatcher): A trained matcher.
+        query (Query): The query, what :meth:`Query.of` takes, one text as a graph or encoded, or
+            an encoded query, which is given back.
+
+    Raises:
+        ValueError: If the query is none, an image of it cannot be read or was encoded by another
+            model, or it has weights and the model has none.
+    """
+    if isinstance(query, EncodedQuery):
+        return query
+    if _is_text(query):
+        return EncodedQuery(((1.0, one_query(matcher.encode_texts(query), "text")),))
+    return encode_queries(matcher, [query])[0]
+
+
+def encode_queries(
+    matcher: SceneGraphMatcher, queries: Sequence[QueryPart | Sequence[QueryPart]]
+) -> list[EncodedQuery]:
+    """The parts of several queries; all texts are encoded together.
+
+    Args:
+        matcher (SceneGraphMatcher): A trained matcher.
+        queries (list of Query): The queries, or what :meth:`Query.of` takes.
+
+    Raises:
+        ValueError: As :func:`encode_query`.
+
+    Example:
+        >>> from pyg_sgm import SceneGraphMatcher
+        >>> from pyg_sgm.datasets import SceneWorld
+        >>> world = SceneWorld("train", num_images=8, captions_per_image=2)
+        >>> matcher = SceneGraphMatcher("sgm", dim=16, hidden=16, embed=8)
+        >>> matcher = matcher.fit(world, epochs=1, progress=False)
+        >>> query, = encode_queries(matcher, ["a man without a hat"])
+        >>> [weight for weight, _ in query.parts]
+        [1.0, -1.0]
+    """
+    asked = [Query.of(query) for query in queries]
+    records = [text for query in asked for text in (*query.texts, *query.exclude)]
+    plain = iter(parse_texts([text for text in records if not text.has_graph]))
+    records = [text if text.has_graph else next(plain) for text in records]
+    texts = zip(_one_by_one(matcher, records), records, strict=True)
+    found = []
+    for query in asked:
+        wanted = [
+            _weighed(matcher, encoded, record, query.weights)
+            for encoded, record in islice(texts, len(query.texts))
+        ]
+        wanted += [as_text(matcher.encode_images(image)) for image in query.images]
+        excluded = [encoded for encoded, _ in islice(texts, len(query.exclude))]
+        parts = [(1 / len(wanted), part) for part in wanted] + [(-1.0, part) for part in excluded]
+        found.append(EncodedQuery(tuple(parts)))
+    return found
+
+
+def as_text(image: EncodedImages) -> EncodedTexts:
+    """One encoded image in the place of a text, since models put both into one space.
+
+    Args:
+        image (EncodedImages): One image.
+
+    Raises:
+        ValueError: If it is none or several.
+    """
+    query = one_query(image, "image")
+    return EncodedTexts(query.ids, query.encoding, query.fingerprint)
+
+
+def score_query(matcher: SceneGraphMatcher, images: EncodedImages, query: EncodedQuery) -> Tensor:
+    """Scores of images, ``[num_images]``, on the CPU; minus infinity for those that cannot be read.
+
+    Args:
+        matcher (SceneGraphMatcher): A trained matcher.
+        images (EncodedImages): The images.
+        query (EncodedQuery): The query.
+
+    Raises:
+        ValueError: If they were encoded by another model, or a score is NaN.
+    """
+    scores = torch.cat([matcher.score(images, text) for _, text in query.parts], dim=1)
+    unread = (scores == -torch.inf).any(dim=1)
+    return query.contributions(scores).sum(dim=1).masked_fill(unread, -torch.inf)
+
+
+def _is_text(query: object) -> TypeGuard[EncodedTexts | GraphCollection | HeteroData]:
+    """Whether a query is a text as tensors."""
+    if isinstance(query, HeteroData):
+        return "word" in query.node_types
+    return isinstance(query, (EncodedTexts, GraphCollection))
+
+
+def _one_by_one(matcher: SceneGraphMatcher, records: Sequence[TextRecord]) -> list[EncodedTexts]:
+    if not records:
+        return []
+    all = matcher.encode_texts(records)
+    return [
+        EncodedTexts([id], all.encoding.select(torch.tensor([row])), all.fingerprint)
+        for row, id in enumerate(all.ids)
+    ]
+
+
+def _weighed(
+    matcher: SceneGraphMatcher,
+    encoded: EncodedTexts,
+    text: TextRecord,
+    weights: Mapping[str, float],
+) -> EncodedTexts:
+    """One text with the factors of its words; a triplet has the product of those of its words."""
+    if not weights:
+        return encoded
+    words = [_factor(word, weights) for word in text.words]
+
+    def of_node(node: str, index: int, phrase: str) -> float:
+        if text.spans is None:
+            return math.prod(_factor(word, weights) for word in phrase_words(phrase))
+        return math.prod(words[at] for at in text.spans[node][index])
+
+    objects = [of_node("object", i, phrase) for i, phrase in enumerate(text.objects)]
+    triplets = [
+        objects[s] * of_node("relation", i, phrase) * objects[o]
+        for i, (s, phrase, o) in enumerate(text.relations)
+    ]
+    model = matcher.model
+    assert model is not None  # it has encoded the text
+    like = next(model.parameters())
+    weighed = model.weigh(encoded.encoding, _packed(words, like), _packed(triplets, like))
+    return EncodedTexts(encoded.ids, weighed, encoded.fingerprint)
+
+
+def _factor(word: str, weights: Mapping[str, float]) -> float:
+    return math.prod(weights.get(form, 1.0) for form in word_forms(word))
+
+
+def _packed(factors: Sequence[float], like: Tensor) -> Packed:
+    """Factors of the nodes of one graph."""
+    x = torch.tensor(factors, dtype=like.dtype, device=like.device)
+    return Packed(x, torch.tensor([0, len(factors)], device=like.device))
