@@ -26,6 +26,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
     try:
         with _sigterm_stops(stopped_by), warnings.catch_warnings():
             warnings.showwarning = _show_warning
+            warnings.simplefilter("ignore", ResourceWarning)  # no word for who types commands
             from pyg_sgm.cli._app import run  # says what to install
 
             run(sys.argv[1:] if tokens is None else list(tokens))

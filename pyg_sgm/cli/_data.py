@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from pyg_sgm.cli._app import count_up
+from pyg_sgm.io import counted
 
 if TYPE_CHECKING:
     from pyg_sgm.data import TextRecord
@@ -279,8 +280,9 @@ def size_of(dataset: SceneGraphDataset) -> str:
 
     known = with_known_images(dataset)
     unread = len(dataset.images) - len(known.images)
-    left_out = f", {unread:,} images cannot be read" if unread else ""
-    return f"{len(known.images):,} images, {len(known.texts):,} texts{left_out}"
+    left_out = f", {counted(unread, 'image')} that cannot be read" if unread else ""
+    images, texts = counted(len(known.images), "image"), counted(len(known.texts), "text")
+    return f"{images}, {texts}{left_out}"
 
 
 def find_text(text: str, *datasets: SceneGraphDataset) -> TextRecord:
@@ -298,5 +300,7 @@ def image_index(image: str, dataset: SceneGraphDataset) -> int:
     """Position of an image by its name."""
     if image not in dataset.image_ids:
         some = ", ".join(dataset.image_ids[:3])
-        raise ValueError(f"--image: no {image!r} among {len(dataset.images)} images: {some}, ...")
+        raise ValueError(
+            f"--image: no {image!r} among {counted(len(dataset.images), 'image')}: {some}, ..."
+        )
     return dataset.image_ids.index(image)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from pyg_sgm.cli._app import console, count_up
+from pyg_sgm.io import counted
 
 
 def graphs(
@@ -89,18 +90,20 @@ def graphs(
         raise KeyboardInterrupt(
             f"stopped; {out} keeps what is done, and the same command goes on"
         ) from stop
-    there = f", {done.kept} were there" if done.kept else ""
-    _say(f"{done.extracted} graphs made{there}: {out}")
+    there = f", {done.kept:,} there already" if done.kept else ""
+    _say(f"{counted(done.extracted, 'graph')} made{there}: {out}")
     if done.skipped:
-        _say(f"{len(done.skipped)} images skipped, listed in {out / SKIPPED}")
+        _say(f"{counted(len(done.skipped), 'image')} skipped, listed in {out / SKIPPED}")
     if done.removed:
-        _say(f"{done.removed} graphs of deleted or changed images removed")
+        _say(f"{counted(done.removed, 'graph')} of deleted or changed images removed")
     if done.others:
-        _say(f"{done.others} graphs are of images that are not in {folder}; --prune removes them")
+        others = counted(done.others, "graph")
+        _say(f"{others} of images that are not in {folder}; --prune removes such")
     endings = count_other_files(folder)
     if endings:
         listed = ", ".join(f"{count} {ending or 'without'}" for ending, count in endings.items())
-        _say(f"{sum(endings.values())} files of other endings passed over ({listed})")
+        others = counted(sum(endings.values()), "file")
+        _say(f"{others} of other endings passed over ({listed})")
 
 
 def _say(line: str) -> None:

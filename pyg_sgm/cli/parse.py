@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from pyg_sgm.cli._app import check_out, console, is_stdout, messages
+from pyg_sgm.io import counted
 
 if TYPE_CHECKING:
     from pyg_sgm.text import ParsedCaption
@@ -73,7 +74,7 @@ def _parse_file(file: Path, out: Path, backend: Literal["learned", "rules"]) -> 
         for parsed in parse_stream(_lines(file), backend):
             number += 1
             graphs.write(_json(parsed) + "\n")
-    messages.print(f"{number} graphs are in {out}", markup=False, highlight=False)
+    messages.print(f"{counted(number, 'graph')} written to {out}", markup=False, highlight=False)
 
 
 @contextmanager

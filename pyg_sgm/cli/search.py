@@ -31,7 +31,7 @@ from pyg_sgm.cli._data import (
     open_data,
     trained_on,
 )
-from pyg_sgm.io import printable
+from pyg_sgm.io import counted, printable
 
 if TYPE_CHECKING:
     from pyg_sgm.data import ImageRecord, TextRecord
@@ -141,8 +141,8 @@ def _searched(
 def _said(searched: dict[str, Any]) -> str:
     """The same as a line."""
     captions, trained = searched.get("captions"), searched["trained_on"]
-    what = f"{searched['images']:,} images of the split {searched['split']}"
-    what = what if captions is None else f"{captions:,} captions of {what}"
+    what = f"{counted(searched['images'], 'image')} of the split {searched['split']}"
+    what = what if captions is None else f"{counted(captions, 'caption')} of {what}"
     if trained is None:
         return f"Searched {what}"
     seen = "none" if trained == 0 else "all" if trained == searched["images"] else f"{trained:,}"

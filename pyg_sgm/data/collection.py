@@ -20,6 +20,7 @@ from pyg_sgm.data.schema import (
 )
 from pyg_sgm.data.storage import read_fields, write_fields
 from pyg_sgm.data.vocabulary import Vocabularies
+from pyg_sgm.io import counted
 
 
 class GraphCollection:
@@ -238,7 +239,8 @@ class GraphCollection:
         return collection
 
     def __repr__(self) -> str:
-        return f"GraphCollection({len(self)} {'text' if self.is_text else 'image'} graphs)"
+        graph = "text graph" if self.is_text else "image graph"
+        return f"GraphCollection({counted(len(self), graph)})"
 
 
 def _name(graph: HeteroData, position: int) -> str:

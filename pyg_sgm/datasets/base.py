@@ -22,6 +22,7 @@ from pyg_sgm.data import (
 )
 from pyg_sgm.data.records import node_phrases, phrase_words
 from pyg_sgm.datasets._files.skipped import SkippedRecord
+from pyg_sgm.io import counted
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,7 @@ class SceneGraphDataset:
 
     def __repr__(self) -> str:
         name = type(self).__name__
-        return f"{name}({self.num_images} images, {self.num_texts} texts)"
+        return f"{name}({counted(self.num_images, 'image')}, {counted(self.num_texts, 'text')})"
 
 
 def _words(text: TextRecord) -> Iterable[str]:

@@ -1,5 +1,6 @@
 """Files: written whole or not at all, read with errors that name them."""
 
+from pyg_sgm.io._digest import digest
 from pyg_sgm.io._images import IMAGE_SUFFIXES, image_orientation, open_image
 from pyg_sgm.io._read import (
     parse_json,
@@ -11,6 +12,7 @@ from pyg_sgm.io._read import (
 )
 from pyg_sgm.io._write import (
     atomic_write,
+    counted,
     is_temporary,
     locked,
     printable,
@@ -23,6 +25,8 @@ from pyg_sgm.io._write import (
 __all__ = [
     "IMAGE_SUFFIXES",
     "atomic_write",
+    "counted",
+    "digest",
     "image_orientation",
     "is_temporary",
     "locked",

@@ -99,6 +99,20 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, in words.
+
+    Args:
+        number (int): How many there are.
+        noun (str): One of them, whose plural ends in s.
+
+    Example:
+        >>> counted(1, "image"), counted(1200, "image")
+        ('1 image', '1,200 images')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Writes indented JSON with :func:`atomic_write`.
 

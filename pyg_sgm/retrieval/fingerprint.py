@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 
-import torch
 from torch import Tensor
 
+from pyg_sgm.io import digest
 from pyg_sgm.models.serialization import SavedModel
 
 
@@ -39,9 +38,4 @@ def _state(weight: Tensor) -> tuple[int, int]:
 def _fingerprint(saved: SavedModel, weights: dict[str, Tensor]) -> str:
     words = {name: part.words for name, part in vars(saved.vocabularies).items()}
     described = (saved.name, saved.model.config, asdict(saved.model.sizes), words, list(weights))
-    digest = hashlib.sha256(json.dumps(described, default=str).encode())
-    for weight in weights.values():
-        digest.update(
-            weight.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
-        )
-    return digest.hexdigest()[:16]
+    return digest([json.dumps(described, default=str), *weights.values()])

@@ -25,6 +25,7 @@ from pyg_sgm.data import (
     pack_texts,
 )
 from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.io import counted
 from pyg_sgm.models import Encoding
 from pyg_sgm.retrieval.in_memory import Pixels, outside_autocast
 from pyg_sgm.retrieval.prepare import (
@@ -215,7 +216,9 @@ def _packed(
     ids = [record.id for record in records]
     known = torch.tensor([i for i, record in enumerate(records) if record.has_graph])
     if records and not len(known):
-        raise ValueError(f"none of {len(records)} images has a graph, such as {ids[0]!r}")
+        raise ValueError(
+            f"none of {counted(len(records), 'image')} has a graph, such as {ids[0]!r}"
+        )
     if len(known) < len(records):
         features = {node: part.select(known) for node, part in features.items()}
     graphs = pack_images([records[i] for i in known.tolist()], vocabularies, features)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pyg_sgm.data import ImageRecord, Ragged, Spans
 from pyg_sgm.datasets import Labels, SceneGraphDataset
+from pyg_sgm.io import counted
 from pyg_sgm.retrieval.in_memory import (
     Pixels,
     Progress,
@@ -141,7 +142,7 @@ def with_known_images(dataset: SceneGraphDataset) -> SceneGraphDataset:
     if len(known) == len(dataset.images):
         return dataset
     if not known:
-        raise ValueError(f"none of {len(dataset.images)} images has a graph")
+        raise ValueError(f"none of {counted(len(dataset.images), 'image')} has a graph")
     return dataset.select_images(known)
 
 
@@ -155,7 +156,9 @@ def warn_of_skipped(skipped: Mapping[str, str], count: int, listed: str = "") ->
         return
     (one, why), *more = skipped.items()
     if len(skipped) == count:
-        raise ValueError(why if not more else f"none of {count} images can be read: {why}{listed}")
+        raise ValueError(
+            why if not more else f"none of {counted(count, 'image')} can be read: {why}{listed}"
+        )
     some = ", ".join(repr(id) for id, _ in more[:4]) + (", ..." if len(more) > 4 else "")
     message = f"{len(skipped)} of {count} images cannot be read and match nothing: {one!r} ({why})"
     warnings.warn(f"{message}{', ' + some if some else ''}{listed}", stacklevel=3)

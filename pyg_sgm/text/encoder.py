@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch_geometric.utils import segment
 
 from pyg_sgm.data import Vocabularies
+from pyg_sgm.io import digest
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -299,8 +299,5 @@ def _equal_lengths(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 def _fingerprint(net: nn.Module, tokenizer: Tokenizer) -> str:
     """Tells language models apart by their weights and their pieces."""
-    sha = hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode())
-    for name, value in net.state_dict().items():
-        sha.update(name.encode())
-        sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return sha.hexdigest()[:16]
+    pieces = json.dumps(sorted(tokenizer.get_vocab().items()))
+    return digest([pieces, *chain.from_iterable(net.state_dict().items())])

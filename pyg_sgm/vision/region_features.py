@@ -1,6 +1,5 @@
 """Features of regions: one pass of a backbone over the image, then the mean over each box."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pyg_sgm._deprecated import renamed_arguments
+from pyg_sgm.io import digest
 from pyg_sgm.vision.backbones.registry import DEFAULT_BACKBONE, backbone_names, open_backbone
 from pyg_sgm.vision.images import Photo
 
@@ -186,8 +186,4 @@ def _overlap(low: Tensor, high: Tensor, cells: int) -> Tensor:
 
 def _digest(net: nn.Module, form: str) -> str:
     """Tells networks apart by their form and their weights."""
-    sha = hashlib.sha256(form.encode())
-    for name, value in net.state_dict().items():
-        sha.update(name.encode())
-        sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return sha.hexdigest()[:16]
+    return digest([form, *chain.from_iterable(net.state_dict().items())])

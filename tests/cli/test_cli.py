@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,24 @@ def test_mistakes_are_one_line(
     assert not Path("x").exists()
 
 
+def test_what_was_not_closed_is_no_message(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Wherever in the process it was left open: it is noticed at any time.
+    def check(path: Path | None) -> None:
+        warnings.warn("unclosed file", ResourceWarning, stacklevel=1)
+        warnings.warn("this matters", UserWarning, stacklevel=1)
+        raise ValueError("a mistake")
+
+    monkeypatch.setattr("pyg_sgm.cli.search.check_out", check)
+    capsys.readouterr()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        with pytest.raises(SystemExit):
+            main(["search", str(tmp_path), "--text", "a dog"])
+    assert capsys.readouterr().err == "pyg-sgm: warning: this matters\npyg-sgm: a mistake\n"
+
+
 def test_pickles_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04")
     assert "never read" in fails(capsys, "evaluate", str(tmp_path), "--data", WORLD)
@@ -352,7 +371,7 @@ def test_held_out_images_are_known_by_name(
     captioned(tmp_path, [name for name in names if name != "05.png"])
     main(["evaluate", str(out)])
     shown = capsys.readouterr()
-    assert "1 images, 2 texts, held out in training" in shown.out
+    assert "1 image, 2 texts, held out in training" in shown.out
     assert "1 of 2 images that the training held out are no longer" in shown.err
 
 

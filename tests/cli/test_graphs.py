@@ -40,14 +40,14 @@ def test_folder_to_graphs(photos: Path, tmp_path: Path, capsys: pytest.CaptureFi
     flags = photos, "--out", tmp_path / "g.sg", "--detector", f"grid+file:{found}", "--size", 96
     out = run(capsys, *flags)
     assert "2 graphs made" in out
-    assert "1 images skipped" in out
+    assert "1 image skipped" in out
     records, features = open_graphs(tmp_path / "g.sg")
     assert [record.id for record in records] == ["a.jpg", "more/b.png"]
     assert records[0].objects[-2:] == ["man", "horse"]
     assert len(records[0].relations) > 0
     assert features["object"].rows.shape == (22, 1472)
     assert {i for i, _ in records[0].attributes} <= set(range(12))
-    assert "0 graphs made, 2 were there" in run(capsys, *flags)
+    assert "0 graphs made, 2 there already" in run(capsys, *flags)
 
 
 def test_what_is_passed_over_is_told(
@@ -66,9 +66,9 @@ def test_what_is_passed_over_is_told(
     assert "3 files of other endings passed over (1 without, 1 .cr2, 1 .csv)" in out
     (photos / "a.jpg").unlink()
     out = run(capsys, *flags)
-    assert "0 graphs made, 3 were there" in out
-    assert f"1 graphs are of images that are not in {photos}; --prune removes them" in out
-    assert "1 graphs of deleted or changed images removed" in run(capsys, *flags, "--prune")
+    assert "0 graphs made, 3 there already" in out
+    assert f"1 graph of images that are not in {photos}; --prune removes such" in out
+    assert "1 graph of deleted or changed images removed" in run(capsys, *flags, "--prune")
     assert len(open_graphs(tmp_path / "g.sg")[0]) == 3
 
 

@@ -129,6 +129,8 @@ def test_an_object_with_attributes_is_denied_with_them():
         ("two black dogs bark at each other", "dog (2, black); dog -- bark at -> dog"),
         ("a boy feeds his cat while it sits on the table",
          "boy; cat; table; boy -- feed -> cat; cat -- sit on -> table"),
+        ("a girl takes a cookie and eats it on the sofa",
+         "girl; cookie; sofa; girl -- eat -> cookie; girl -- on -> sofa; girl -- take -> cookie"),
         ("a girl in red and a boy in blue",
          "girl; clothes:1 (red); boy; clothes:3 (blue); girl -- wear -> clothes:1; "
          "boy -- wear -> clothes:3"),

@@ -140,10 +140,11 @@ def _antecedent(
             start -= 1
         if any(n.at == out[start].at for n in before):
             return out[: start + 1], [[replace(out[start], gap=0), *out[start + 1 :], *noun]]
-    if after == "" and len(out) > 1 and out[-2].word == "and" and before:  # "and drinks it"
+    ends = after == "" or after in PREPOSITIONS | CONJUNCTIONS
+    if ends and len(out) > 1 and out[-2].word == "and" and before:  # "and drinks it on the sofa"
         verb = replace(out[-1], word=gerund(out[-1].word))
         doer = next((n for n in before if n.at == subject), before[0])
-        return out[:-2], [[Token(doer.word, 0, doer.at), verb, *noun]]
+        return [*out[:-2], Token(doer.word, 2, doer.at), verb, *noun], []
     return [*out, *noun], []
 
 

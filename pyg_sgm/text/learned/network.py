@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch_geometric.utils import to_dense_batch
@@ -110,8 +111,8 @@ class PairEncoder(nn.Module):
         row, source, target = pairs.row, pairs.source, pairs.target
         count = objects.cumsum(dim=1)
         query = (
-            self.source(x)[row, source]
-            + self.target(x)[row, target]
+            _projected(self.source, x, row, source)
+            + _projected(self.target, x, row, target)
             + self.distance(_bounded(target - source, MAX_DISTANCE))
             + self.objects_between(_bounded(count[row, target] - count[row, source], MAX_OBJECTS))
         )
@@ -120,16 +121,26 @@ class PairEncoder(nn.Module):
         value = self.value(x).unflatten(2, (self.heads, -1))
         # Pairs side by side per caption: no pair needs a copy of its caption's words.
         side, there = to_dense_batch(query, row, batch_size=len(x))
-        score = torch.einsum("bphc,blhc->bplh", side.unflatten(2, (self.heads, -1)), key)[there]
+        score = torch.einsum("bphc,blhc->bphl", side.unflatten(2, (self.heads, -1)), key)[there]
         score = score / math.sqrt(key.size(3))
         at = torch.arange(x.size(1), device=x.device)
-        for bias, end in zip(self.position.weight.chunk(2, dim=1), (source, target), strict=True):
-            score = score + bias[_bounded(at - end.unsqueeze(1), MAX_DISTANCE)]
-        weight = score.masked_fill(~mask[row].unsqueeze(2), -1e9).softmax(dim=1)
+        offset = _bounded(at - at.unsqueeze(1), MAX_DISTANCE)
+        for bias, end in zip(self.position.weight.t().chunk(2), (source, target), strict=True):
+            score = score + bias[:, offset].transpose(0, 1)[end]  # [length, heads, length] by end
+        weight = score.masked_fill(~mask[row].unsqueeze(1), -1e9).softmax(dim=2)
         weight, _ = to_dense_batch(weight, row, batch_size=len(x))
-        context = torch.einsum("bplh,blhc->bphc", weight, value).flatten(2)[there]
-        feature: Tensor = self.dropout(torch.relu(self.join(torch.cat([query, context], dim=1))))
+        context = torch.einsum("bphl,blhc->bphc", weight, value).flatten(2)[there]
+        of_query, of_context = self.join.weight.chunk(2, dim=1)
+        joined = F.linear(query, of_query, self.join.bias).addmm_(context, of_context.t())
+        feature: Tensor = self.dropout(torch.relu(joined))
         return feature
+
+
+def _projected(linear: nn.Linear, x: Tensor, row: Tensor, at: Tensor) -> Tensor:
+    """States of some words ``[len(row), channels]``, each word multiplied once, and no other."""
+    words, place = (row * x.size(1) + at).unique(return_inverse=True)
+    out: Tensor = linear(x.flatten(0, 1)[words])[place]
+    return out
 
 
 def _bounded(offset: Tensor, limit: int) -> Tensor:

@@ -31,6 +31,9 @@ ARTICLES = words("a an the this")
 FRAME_QUALITIES = words(
     "black white and color colour old close close-up up vintage blurry beautiful aerial nice large"
 )
+LED_IN = ARTICLES | FRAME_QUALITIES
+ENDS_PHRASE = AUXILIARIES | RELATIVE | PREPOSITIONS
+OPENS_PHRASE = DETERMINERS | PREPOSITIONS | POSSESSIVES | {"and", "to"} | RELATIVE
 AFFIRMED = {"without": "with", "neither": "", "nor": "and", "nobody": "person", "no": ""}
 
 
@@ -99,7 +102,7 @@ def _sentences(tokens: Clause) -> Iterator[Clause]:
 def _unframed(tokens: Clause) -> Clause:
     """ "a photo of a dog" is a dog, unless something is said of the photo."""
     at = 0
-    while at < len(tokens) and tokens[at].word in ARTICLES | FRAME_QUALITIES:
+    while at < len(tokens) and tokens[at].word in LED_IN:
         at += 1
     if at + 2 >= len(tokens) or tokens[at].word not in FRAMES or tokens[at + 1].word != "of":
         return tokens
@@ -120,12 +123,12 @@ def _dressed(tokens: Clause) -> Clause:
     out: Clause = []
     for here, token in enumerate(tokens):
         out.append(token)
-        wearer = tokens[max(here - 2, 0)].word
+        if here < 2 or tokens[here - 1].word != "in" or not _is_color(tokens, here):
+            continue
         after = tokens[here + 1] if here + 1 < len(tokens) else None
-        ends = after is None or after.gap or after.word in AUXILIARIES | RELATIVE | PREPOSITIONS
+        ends = after is None or after.gap or after.word in ENDS_PHRASE
         joined = after is not None and after.word == "and" and not _is_color(tokens, here + 2)
-        worn = here > 1 and tokens[here - 1].word == "in" and noun_lemma(wearer) in WEARERS
-        if _is_color(tokens, here) and worn and (ends or joined):
+        if noun_lemma(tokens[here - 2].word) in WEARERS and (ends or joined):
             out.append(Token("clothes", 0, token.at))
     return out
 
@@ -138,6 +141,8 @@ def _affirmed(tokens: Clause) -> Clause:
     """The same without its negations."""
     said = [token.word for token in tokens]
     cues = {cue.at for cue in negation_cues(said)}
+    if not cues:
+        return tokens
     out: Clause = []
     dropped_gap = 0
     for here, token in enumerate(tokens):
@@ -218,7 +223,7 @@ def _clause_end(tokens: Clause, q: int) -> int:
         word, before = tokens[at].word, tokens[at - 1].word
         if tokens[at].gap or word in ("while", "as"):
             return at
-        noun_follows = before in DETERMINERS | PREPOSITIONS | POSSESSIVES | {"and", "to"} | RELATIVE
+        noun_follows = before in OPENS_PHRASE
         if not opened and not noun_follows and _is_finite(word):
             return at
     return len(tokens)

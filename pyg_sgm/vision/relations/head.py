@@ -1,6 +1,5 @@
 """Relations between the objects of an image, from their labels and boxes."""
 
-import hashlib
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from torch import Tensor
 from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.data.vectors import word_vectors
 from pyg_sgm.data.vocabulary import UNKNOWN, Vocabulary
+from pyg_sgm.io import digest
 from pyg_sgm.vision.relations.network import RelationNetwork
 from pyg_sgm.vision.relations.pairs import (
     PairScores,
@@ -116,10 +116,8 @@ class RelationHead:
     @property
     def fingerprint(self) -> str:
         """Tells heads apart by what they answer, for caches of their relations."""
-        digest = hashlib.sha256(json.dumps([self.labels, self.predicates]).encode())
-        for weight in (self.vectors, *self.network.state_dict().values()):
-            digest.update(weight.cpu().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        names = json.dumps([self.labels, self.predicates])
+        return digest([names, self.vectors, *self.network.state_dict().values()])
 
     def extended(self, labels: Sequence[str], path: str | os.PathLike[str]) -> "RelationHead":
         """A head that knows more labels, by their word vectors.
