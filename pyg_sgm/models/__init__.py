@@ -1,6 +1,7 @@
 """Models, one file per paper."""
 
 from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
+from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.dvsa import DVSA
 from pyg_sgm.models.hoad import HOAD, HOADEncoding
 from pyg_sgm.models.recipe import Recipe
@@ -27,6 +28,7 @@ __all__ = [
     "SGM",
     "VSE",
     "VSRN",
+    "BoundLevel",
     "Encoding",
     "GraphSizes",
     "HOADEncoding",

@@ -17,6 +17,7 @@ from typing_extensions import TypeVar  # typing has its default from Python 3.13
 
 from pyg_sgm._deprecated import renamed
 from pyg_sgm.data import ImageRecord, TextRecord, Vocabularies
+from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.ops import Packed
 
@@ -208,6 +209,12 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
             text (TextEncoding): Encoded texts.
         """
         return {"global": self.score(image, text)}
+
+    def bound_levels(self) -> Sequence[BoundLevel]:
+        """The same terms as formulas that grow with the inner products of nodes, by which an index
+        finds the best images without scoring all; none, if the score is no sum of such, as here.
+        """
+        return ()
 
     def attention_nodes(self, encoding: ImageEncoding | TextEncoding) -> Packed:
         """Nodes of either modality whose cosines are an attention between graphs, for re-ranking

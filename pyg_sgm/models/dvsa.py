@@ -8,6 +8,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.models.base import GraphSizes
+from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.explanation import Explanation, best_matches, named_match
 from pyg_sgm.models.regions_words import BASELINE, NodeEncoding, RegionWordMatcher
 from pyg_sgm.models.registry import register_model
@@ -72,6 +73,10 @@ class DVSA(RegionWordMatcher[NodeEncoding]):
 
     def score(self, image: NodeEncoding, text: NodeEncoding) -> Tensor:
         return maxsim(text.nodes, image.nodes, self._weights(text)).t()
+
+    def bound_levels(self) -> list[BoundLevel]:
+        # The other sum has no weights, and is not the mean.
+        return [BoundLevel("global", "nodes")] if self.normalize else []
 
     def explain(
         self,

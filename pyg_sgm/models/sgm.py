@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.models.base import MAX_LAYERS, Encoding, GraphSizes, Matcher, check_positive
+from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.explanation import Explanation, best_matches, named_match
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.registry import register_model
@@ -402,6 +403,32 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         if image.summary is not None and text.summary is not None:
             out["global"] = image.summary @ text.summary.t()
         return out
+
+    def bound_levels(self) -> list[BoundLevel]:
+        levels = [BoundLevel("object", "objects", weights="object_weights")]
+        if self.bidirectional:
+            levels.append(BoundLevel("reverse", "objects", "image", "object_weights"))
+        if self.image_relations and self.text_relations:
+            factor = 1.0 if self.nodes is None else 1 - self.relation_dropout
+            levels.append(
+                BoundLevel(
+                    "relation",
+                    "relations",
+                    weights="relation_weights",
+                    transform=None if self.null is None else self._above_null,
+                    factor=factor,
+                )
+            )
+        if self.image_summary is not None:
+            levels.append(BoundLevel("global", "summary"))
+        return levels
+
+    def _above_null(self, similarity: Tensor) -> Tensor:
+        """What a triplet adds whose best relation has this similarity; see
+        :func:`~pyg_sgm.ops.maxsim_or_null`."""
+        assert self.null is not None
+        scale = self.null_temperature
+        return scale * F.softplus((similarity - self.null) / scale)
 
     def attention_nodes(self, encoding: SGMEncoding) -> Packed:
         return encoding.objects

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.regions_words import (
     BASELINE,
     GlobalEncoding,
@@ -59,3 +60,6 @@ class VSE(RegionWordMatcher[GlobalEncoding]):
 
     def score(self, image: GlobalEncoding, text: GlobalEncoding) -> Tensor:
         return image.summary @ text.summary.t()
+
+    def bound_levels(self) -> list[BoundLevel]:
+        return [BoundLevel("global", "summary")]

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import MAX_LAYERS, GraphSizes
+from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.regions_words import (
     BASELINE,
     GlobalEncoding,
@@ -79,6 +80,9 @@ class VSRN(RegionWordMatcher[GlobalEncoding]):
 
     def score(self, image: GlobalEncoding, text: GlobalEncoding) -> Tensor:
         return image.summary @ text.summary.t()
+
+    def bound_levels(self) -> list[BoundLevel]:
+        return [BoundLevel("global", "summary")]
 
 
 class RegionReasoning(nn.Module):

@@ -24,7 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "sgm paper": {"dim": 8, "hidden": 8, "embed": 6},
     "sgm photos": {**SGM, "fusion": "sum", "null_temperature": 0.05},
     "vse": {"dim": 8, "embed": 6},
-    "dvsa": {"dim": 8, "embed": 6},
+    "dvsa": {"dim": 8, "embed": 6, "normalize": True},
     "scan": {"dim": 8, "embed": 6},
     "hoad": {"dim": 8, "hidden": 8, "embed": 6},
 }
