@@ -16,13 +16,17 @@ import torch
 from pyg_sgm.data import ImageRecord, image_record
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.datasets.image_folder import ImageFolder
+from pyg_sgm.index.header import Header
 from pyg_sgm.index.rows import (
     Field,
     check_metadata,
     encoding_columns,
     fields_of,
+    from_text,
+    is_metadata,
     record_columns,
 )
+from pyg_sgm.index.store import Store
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs
 from pyg_sgm.retrieval.prepare import needs_graph
 
@@ -154,3 +158,47 @@ def rows_of(
         if column.type != pa.null():
             columns[name] = column
     return pa.table(columns), kept
+
+
+def files_of(store: Store, header: Header) -> list[ImageRecord]:
+    """The files of the images of an index.
+
+    Args:
+        store (Store): The rows.
+        header (Header): What they say of themselves.
+
+    Raises:
+        ValueError: If an image has no file.
+    """
+    records = []
+    for row in _rows(store, header, ["path"]):
+        id = from_text(row["id"])
+        if row["path"] is None:
+            raise ValueError(f"{store.uri}: the file of {id!r} is not known: give the images")
+        records.append(image_record(id=id, file=from_text(row["path"])))
+    return records
+
+
+def metadata_of(store: Store, header: Header) -> dict[str, dict[str, Any]]:
+    """What else the images of an index were added with.
+
+    Args:
+        store (Store): The rows.
+        header (Header): What they say of themselves.
+    """
+    if not header.version:
+        return {}
+    schema = store.table(header.table).at(header.version).schema()
+    names = [name for name in schema.names if is_metadata(name)]
+    return {
+        from_text(row["id"]): {name: row[name] for name in names if row[name] is not None}
+        for row in _rows(store, header, names)
+    }
+
+
+def _rows(store: Store, header: Header, columns: Sequence[str]) -> list[dict[str, Any]]:
+    if not header.version:
+        return []
+    rows = store.table(header.table).at(header.version).read(["id", "position", *columns])
+    found: list[dict[str, Any]] = rows.sort_by("position").to_pylist()
+    return found

@@ -14,7 +14,7 @@ from pyg_sgm.vision.fingerprint import migrated
 if TYPE_CHECKING:
     from pyg_sgm.retrieval import SceneGraphMatcher
 
-FORMAT = {"format": "pyg_sgm index", "version": 1}
+FORMAT = {"format": "pyg_sgm index", "format_version": 1}
 DTYPES = ("float16", "float32")
 
 
@@ -31,6 +31,9 @@ class Header:
         dtype (str): Type of the vectors in the rows.
         table (str): Name of the table of the rows.
         fields (list of Field): How the encodings are kept; none before the first row.
+        version (int): Version of the table that is seen; 0, if nothing is.
+        segments (list of str): Names of the segments of its images.
+        staged (str, optional): The header that takes the place of this one when all is rebuilt.
     """
 
     model: str
@@ -40,6 +43,9 @@ class Header:
     dtype: str
     table: str = "images"
     fields: tuple[Field, ...] = ()
+    version: int = 0
+    segments: tuple[str, ...] = ()
+    staged: str | None = None
 
     def to_text(self) -> str:
         """As it is written."""
@@ -59,10 +65,10 @@ class Header:
         found = parse_json(text, f"{where}: header")
         if not isinstance(found, dict) or found.get("format") != FORMAT["format"]:
             raise ValueError(f"{where}: no index of pyg_sgm")
-        if found.get("version") != FORMAT["version"]:
+        if found.get("format_version") != FORMAT["format_version"]:
             raise ValueError(
-                f"{where}: an index of version {found.get('version')!r}, this pyg_sgm reads "
-                f"version {FORMAT['version']}: update it, or build the index again"
+                f"{where}: an index of version {found.get('format_version')!r}, this pyg_sgm reads "
+                f"version {FORMAT['format_version']}: update it, or build the index again"
             )
         values: dict[str, Any] = {name: found.get(name) for name in cls.__dataclass_fields__}
         for name in ("model", "fingerprint", "table"):
@@ -74,6 +80,14 @@ class Header:
             values["fields"] = tuple(Field(**field) for field in values["fields"])
         except TypeError as error:
             raise ValueError(f"{where}: header: fields: {error}") from error
+        names = values["segments"]
+        if not isinstance(names, list) or not all(_is_name(name) for name in names):
+            raise ValueError(f"{where}: header: segments: expected names, got {names!r}")
+        values["segments"] = tuple(names)
+        if type(values["version"]) is not int:
+            raise ValueError(f"{where}: header: version: expected a number")
+        if not isinstance(values["staged"], str | None):
+            raise ValueError(f"{where}: header: staged: expected a string")
         return cls(**values)
 
 
@@ -95,6 +109,11 @@ def header_of(matcher: SceneGraphMatcher, run: str | None, dtype: str) -> Header
     return Header(matcher.name, fingerprint, made, run, dtype)
 
 
+def _is_name(name: object) -> bool:
+    """Whether it is a name of a segment, and no way out of the index."""
+    return isinstance(name, str) and name.replace("-", "").isalnum()
+
+
 def check_same_makers(known: Header, matcher: SceneGraphMatcher, where: str) -> None:
     """Checks that a matcher makes what is in an index.
 
@@ -107,17 +126,31 @@ def check_same_makers(known: Header, matcher: SceneGraphMatcher, where: str) -> 
         ValueError: Saying in what they differ, and what to do.
     """
     own = header_of(matcher, None, known.dtype)
+    if same_makers(known, own):
+        return
     remedy = f"open it with the run it was built with ({known.run}), or `pyg-sgm index rebuild`"
     if (known.model, known.fingerprint) != (own.model, own.fingerprint):
         raise ValueError(
             f"{where}: built with the model {known.model} {known.fingerprint}, not {own.model} "
             f"{own.fingerprint}: {remedy}"
         )
-    old: dict[str, Any] = dict(known.extractor or {})
-    new: dict[str, Any] = dict(own.extractor or {})
-    for part in old | new:
-        if old.get(part) != new.get(part):
-            raise ValueError(
-                f"{where}: its graphs were made with {part} {old.get(part)!r}, not "
-                f"{new.get(part)!r}: {remedy}"
-            )
+    old, new = dict(known.extractor or {}), dict(own.extractor or {})
+    part = next(part for part in old | new if old.get(part) != new.get(part))
+    raise ValueError(
+        f"{where}: its graphs were made with {part} {old.get(part)!r}, not {new.get(part)!r}: "
+        f"{remedy}"
+    )
+
+
+def same_makers(known: Header, own: Header) -> bool:
+    """Whether two headers name the same model and extractor.
+
+    Args:
+        known (Header): One.
+        own (Header): The other.
+    """
+    return (known.model, known.fingerprint, known.extractor or {}) == (
+        own.model,
+        own.fingerprint,
+        own.extractor or {},
+    )

@@ -197,6 +197,11 @@ def check_metadata(metadata: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return names
 
 
+def is_metadata(column: str) -> bool:
+    """Whether a column is one of a user."""
+    return column not in OWN and not column.startswith(PREFIX)
+
+
 def to_text(name: str) -> str:
     """A name of a file as UTF-8; what is not UTF-8 in it becomes escapes.
 

@@ -37,6 +37,9 @@ class Store(Protocol):
     def table(self, name: str) -> Table:
         """A table, which need not be there yet."""
 
+    def tidy(self, tables: Sequence[str], kept: timedelta = KEPT) -> None:
+        """Removes all tables but these, and old texts."""
+
 
 class Table(Protocol):
     """Rows in versions: whoever reads one keeps it, whatever others write."""
@@ -52,9 +55,6 @@ class Table(Protocol):
 
     def delete(self, ids: Sequence[str]) -> None:
         """Removes the rows of some ids, all or none."""
-
-    def drop(self) -> None:
-        """Removes the table."""
 
     def optimize(self, kept: timedelta = KEPT) -> None:
         """Joins small files, and removes versions that are older."""
@@ -123,6 +123,13 @@ class LanceStore:
     def table(self, name: str) -> LanceTable:
         return LanceTable(self.uri, self._db, name)
 
+    def tidy(self, tables: Sequence[str], kept: timedelta = KEPT) -> None:
+        with told(self.uri, "optimize the index"):
+            for name in self.names():
+                if name not in (*tables, HEADER):
+                    self._db.drop_table(name)
+        LanceTable(self.uri, self._db, HEADER).optimize(kept)
+
     def names(self) -> list[str]:
         """The tables that are there."""
         return list(self._db.list_tables().tables)
@@ -163,11 +170,6 @@ class LanceTable:
         with told(self._uri, "remove rows"):
             quoted = ", ".join("'" + id.replace("'", "''") + "'" for id in ids)
             self._db.open_table(self._name).delete(f"id IN ({quoted})")
-
-    def drop(self) -> None:
-        with told(self._uri, "remove the rows"):
-            if self._is_there():
-                self._db.drop_table(self._name)
 
     def optimize(self, kept: timedelta = KEPT) -> None:
         with told(self._uri, "optimize the rows"):

@@ -1,0 +1,159 @@
+"""The best images by the whole score, proved by bounds of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pyg_sgm.evaluation import score
+from pyg_sgm.index.snapshot import Snapshot
+from pyg_sgm.models import Encoding, Matcher
+from pyg_sgm.retrieval import EncodedQuery
+
+AT_ONCE = 256  # images whose whole scores are computed between two looks at the bounds
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best images for one query.
+
+    Args:
+        places (Tensor): Their places, best first, ``[num_found]``.
+        scores (Tensor): Their scores, ``[num_found]``.
+        num_scored (int): Images whose whole score was computed.
+    """
+
+    places: Tensor
+    scores: Tensor
+    num_scored: int
+
+
+def upper_bounds(seen: Snapshot, model: Matcher, queries: Sequence[EncodedQuery]) -> Tensor | None:
+    """What the scores of all images can be at most, ``[num_queries, num_images]``; :obj:`None` of
+    a model without bounds.
+
+    Excluded parts take from a score and never add to it, so they are left out.
+
+    Args:
+        seen (Snapshot): The images.
+        model (Matcher): What scores them, in evaluation mode.
+        queries (list of EncodedQuery): The queries.
+    """
+    levels = model.bound_levels()
+    if not levels:
+        return None
+    wanted = [[(w, part) for w, part in query.parts if w > 0] for query in queries]
+    texts = [part.encoding for parts in wanted for _, part in parts]
+    share = torch.block_diag(*(torch.tensor([[w for w, _ in parts]]) for parts in wanted))
+    bounds = torch.zeros(len(queries), len(seen))
+    for segment, places in seen.segments:
+        alive = places >= 0
+        with torch.no_grad():
+            part = share @ segment.bounds(levels, texts) if texts else torch.zeros(len(queries), 0)
+        if texts:
+            bounds[:, places[alive]] = part[:, alive]
+    return bounds
+
+
+def best_images(
+    seen: Snapshot,
+    model: Matcher,
+    query: EncodedQuery,
+    k: int,
+    bounds: Tensor | None = None,
+    places: Tensor | None = None,
+    threshold: float | None = None,
+) -> Found:
+    """The best images for a query; equal scores in the order of adding.
+
+    Images are scored in the order of their bounds, until no bound that is left reaches the score of
+    the ``k``-th best.
+
+    Args:
+        seen (Snapshot): The images.
+        model (Matcher): What scores them, in evaluation mode.
+        query (EncodedQuery): The query.
+        k (int): Number of images.
+        bounds (Tensor, optional): Their :func:`upper_bounds` for the query, ``[num_images]``.
+            (default: :obj:`None`, all are scored)
+        places (Tensor, optional): Those that are searched, ascending. (default: :obj:`None`, all)
+        threshold (float, optional): Least score. (default: :obj:`None`)
+    """
+    places = torch.arange(len(seen)) if places is None else places
+    limit = -torch.inf if threshold is None else threshold
+    if bounds is None:
+        scores = query_scores(seen, model, query, places)
+        return _best(places, scores, k, limit)
+    own = bounds[places]
+    order = own.argsort(descending=True, stable=True)
+    done = min(len(order), max(2 * k, 32))  # to have a score to compare bounds with
+    scores = query_scores(seen, model, query, places[order[:done]])
+    while True:
+        best = scores.topk(min(k, len(scores))).values
+        least = max(limit, float(best[-1]) if len(best) == k else -torch.inf)
+        reaching = int((own[order[done:]] >= least).sum())
+        if not reaching:
+            break
+        more = order[done : done + min(reaching, AT_ONCE)]
+        scores = torch.cat([scores, query_scores(seen, model, query, places[more])])
+        done += len(more)
+    chosen, by_place = order[:done].sort()
+    return _best(places[chosen], scores[by_place], k, limit)
+
+
+def _best(places: Tensor, scores: Tensor, k: int, limit: float) -> Found:
+    order = scores.argsort(descending=True, stable=True)[:k]
+    order = order[scores[order] >= limit]
+    return Found(places[order], scores[order], len(scores))
+
+
+def query_scores(seen: Snapshot, model: Matcher, query: EncodedQuery, places: Tensor) -> Tensor:
+    """Whole scores of some images, ``[num_images]``.
+
+    Args:
+        seen (Snapshot): The images.
+        model (Matcher): What scores them.
+        query (EncodedQuery): The query.
+        places (Tensor): Places of the images.
+
+    Raises:
+        ValueError: If a score is NaN.
+    """
+    scores = torch.empty(len(places))
+    for own, image in seen.parts(places):
+        scores[own] = query.contributions(_of_parts(model, query, image)).sum(1)
+    return scores
+
+
+def _of_parts(model: Matcher, query: EncodedQuery, image: Encoding) -> Tensor:
+    """Scores with every part, ``[num_images, num_parts]``."""
+    return torch.cat([score(model, image, part.encoding) for _, part in query.parts], dim=1)
+
+
+def contributions(
+    seen: Snapshot, model: Matcher, query: EncodedQuery, places: Tensor
+) -> list[dict[str, float]]:
+    """What the levels add to the score of each of some images; what is taken for excluded parts is
+    ``"excluded"``.
+
+    Args:
+        seen (Snapshot): The images.
+        model (Matcher): What scores them, in evaluation mode.
+        query (EncodedQuery): The query.
+        places (Tensor): Places of the images.
+    """
+    found: list[dict[str, float]] = [{} for _ in range(len(places))]
+    for own, image in seen.parts(places):
+        for weight, part in query.parts:
+            with torch.no_grad():
+                levels = model.levels(image, part.encoding)
+            if weight < 0:
+                whole = torch.stack(list(levels.values())).sum(0)
+                levels = {"excluded": whole.clamp(min=0)}
+            for name, values in levels.items():
+                for i, value in zip(own.tolist(), values[:, 0].tolist(), strict=True):
+                    found[i][name] = found[i].get(name, 0.0) + weight * value
+    return found

@@ -1,0 +1,220 @@
+"""Changing an index: what is added or removed is seen at once when all of it is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Self
+
+from pyg_sgm.index.adding import (
+    Addable,
+    Metadata,
+    chunks,
+    content_hash,
+    dataset_of,
+    files_of,
+    metadata_of,
+    rows_of,
+)
+from pyg_sgm.index.header import Header, header_of, same_makers
+from pyg_sgm.index.hits import Added
+from pyg_sgm.index.publish import publish, remove_others
+from pyg_sgm.index.reading import IndexReader, absolute, open_store
+from pyg_sgm.index.rows import check_metadata, to_text
+from pyg_sgm.index.store import KEPT, Store, Table
+from pyg_sgm.io import locked
+from pyg_sgm.retrieval import SceneGraphMatcher
+
+EXTRACTING = "extracting.sg"
+
+
+class IndexWriter(IndexReader):
+    """An index that is changed, by one process at a time."""
+
+    def add(
+        self,
+        images: Addable,
+        metadata: Metadata | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Added:
+        """Adds images; those that are there and have not changed stay as they are.
+
+        It goes on where one that was stopped was, and what it adds is seen at once when it ends.
+
+        Args:
+            images (Addable): A dataset; a folder of photos, known by their paths within it; or
+                files and records.
+            metadata (dict, optional): Values to filter by and to show, by name, by the id of their
+                image. (default: :obj:`None`)
+            progress (callable, optional): Called with the number of images done and that of all.
+                (default: :obj:`None`)
+
+        Raises:
+            ValueError: If an image does not fit the model, or a value its column, or another
+                process is writing.
+            OSError: If the disk is full.
+        """
+        dataset = dataset_of(images)
+        metadata = metadata or {}
+        check_metadata(metadata)
+        with self._writing() as table:
+            known, first = _known(table)
+            hashes = [content_hash(dataset, i) for i in range(len(dataset))]
+            names = [to_text(id) for id in dataset.image_ids]
+            new = [i for i, name in enumerate(names) if known.get(name, "") != hashes[i]]
+            skipped: dict[str, str] = {}
+            done = len(dataset) - len(new)
+            folder = self._folder().parent / EXTRACTING
+            for part, places in chunks(dataset, new, self.matcher, folder):
+                skipped |= {i.id: "cannot be read" for i in part.images if not i.has_graph}
+                written, fields = rows_of(
+                    part,
+                    self.matcher,
+                    [hashes[i] or "" for i in places],
+                    {image.id: metadata.get(image.id, {}) for image in part.images},
+                    first,
+                    self._header.dtype,
+                    self._header.fields,
+                )
+                if not self._header.fields:
+                    self._write_header(replace(self._header, fields=tuple(fields)))
+                table.upsert(written)
+                first += len(written)
+                done += len(places)
+                if progress is not None:
+                    progress(done, len(dataset))
+        replaced = sum(names[i] in known for i in new if dataset.images[i].id not in skipped)
+        added = len(new) - replaced - len(skipped)
+        return Added(added, replaced, len(dataset) - len(new), skipped)
+
+    def remove(self, ids: Collection[str]) -> int:
+        """Removes images; gives how many there were.
+
+        Args:
+            ids (list of str): Their names; those that are not there are passed over.
+
+        Raises:
+            ValueError: If another process is writing.
+        """
+        with self._writing() as table:
+            there, _ = _known(table)
+            gone = [name for name in dict.fromkeys(map(to_text, ids)) if name in there]
+            if gone:
+                table.delete(gone)
+        return len(gone)
+
+    def optimize(self, kept: timedelta = KEPT) -> None:
+        """Joins small files, and removes what nobody has seen for a while.
+
+        Args:
+            kept (timedelta, optional): Age from which old versions are removed; a process that
+                still reads one has an error then. (default: one hour)
+
+        Raises:
+            ValueError: If another process is writing.
+        """
+        with self._writing() as table:
+            table.optimize(kept)
+        self._tidy(kept)
+
+    @classmethod
+    def rebuild(
+        cls,
+        uri: str | os.PathLike[str],
+        matcher: SceneGraphMatcher,
+        images: Addable | None = None,
+        *,
+        run: str | os.PathLike[str] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Self:
+        """Makes an index fit a matcher: what another one has encoded is encoded again, and the
+        files beside the rows are written anew. Readers see the old images until it is done, and it
+        goes on where one that was stopped was.
+
+        Args:
+            uri (str or PathLike): Where it is.
+            matcher (SceneGraphMatcher): The matcher.
+            images (Addable, optional): The images, if another matcher encoded them. (default:
+                :obj:`None`, the files that the index names)
+            run (str or PathLike, optional): Where the matcher was opened from. (default:
+                :obj:`None`)
+            progress (callable, optional): See :meth:`add`. (default: :obj:`None`)
+
+        Raises:
+            ValueError: If files of images are not known, or no longer there, or as :meth:`add`.
+        """
+        store, header = open_store(uri)
+        own = header_of(matcher, None if run is None else absolute(run), header.dtype)
+        if same_makers(header, own):
+            index = cls(store, matcher, header)
+            with index._writing(fresh=True):
+                pass
+            return index
+        images = files_of(store, header) if images is None else images
+        staged = None if header.staged is None else Header.of_text(header.staged, store.uri)
+        if staged is None or not same_makers(staged, own):
+            table = f"images-{store.table(header.table).version()}-{own.fingerprint}"
+            staged = replace(own, table=table)
+            store.write_header(replace(header, staged=staged.to_text()).to_text())
+        cls(Staged(store), matcher, staged).add(images, metadata_of(store, header), progress)
+        done = Staged(store).header()
+        store.write_header(done)
+        return cls(store, matcher, Header.of_text(done, store.uri))
+
+    def _tidy(self, kept: timedelta) -> None:
+        self._store.tidy([self._header.table], kept)
+        remove_others(self._folder(), self._header.segments)
+
+    @contextmanager
+    def _writing(self, fresh: bool = False) -> Iterator[Table]:
+        """Keeps other writers out; what was written is seen at the end."""
+        folder = self._folder().parent
+        with locked(folder):
+            self._refresh()
+            yield self._table()
+            arguments = (self._table(), self._header, self._folder(), self.matcher, self._kind)
+            self._write_header(publish(*arguments, fresh))
+
+    def _write_header(self, header: Header) -> None:
+        if header != self._header:
+            self._store.write_header(header.to_text())
+            self._header, self._text = header, header.to_text()
+
+
+class Staged:
+    """A store whose header is the one that will take the place of the present one.
+
+    Args:
+        store (Store): The store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def header(self) -> str:
+        staged = self._present().staged
+        assert staged is not None
+        return staged
+
+    def write_header(self, text: str) -> None:
+        self._store.write_header(replace(self._present(), staged=text).to_text())
+
+    def _present(self) -> Header:
+        return Header.of_text(self._store.header() or "", self._store.uri)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def _known(table: Table) -> tuple[dict[str, str], int]:
+    """Hash of every image by its name, also of those that are not yet seen, and the next
+    position."""
+    version = table.version()
+    if not version:
+        return {}, 0
+    rows = table.at(version).read(["id", "hash", "position"])
+    columns = [rows[name].to_pylist() for name in ("id", "hash", "position")]
+    return dict(zip(*columns[:2], strict=True)), max(columns[2], default=-1) + 1
