@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "train": ("train:train", "Train a model and keep its best weights in a folder."),
     "evaluate": ("evaluate:evaluate", "Print recall and median rank in both directions."),
+    "calibrate": ("calibrate:calibrate", "Measure what scores are worth, as chances."),
     "explain": ("explain:explain", "Show which word matched which object."),
     "search": ("search:search", "Find images for a text, texts for an image, or like images."),
     "probe": ("probe:probe", "Print how often a true caption scores higher than a false one."),

@@ -121,8 +121,10 @@ def train(
     from pyg_sgm.cli._metrics import metrics_table
     from pyg_sgm.datasets.registry import with_full_paths
     from pyg_sgm.retrieval import SceneGraphMatcher
+    from pyg_sgm.retrieval.calibration import LEAST_IMAGES
     from pyg_sgm.training import RecipeFields, check_fit, find_recipe
     from pyg_sgm.training.run_dir import (
+        CALIBRATION,
         GRAPHS,
         HELD_OUT,
         SHARED,
@@ -190,6 +192,8 @@ def train(
     if is_first_process():
         if dev is not None:
             console.print(metrics_table(matcher.evaluate(dev), f"{size_of(dev)}, best epoch"))
+            if len(dev.images) >= LEAST_IMAGES:
+                matcher.calibrate(dev).save(out / CALIBRATION)
         console.print(f"The model is in {out}", markup=False, highlight=False)
 
 

@@ -1,7 +1,7 @@
 """Scene graphs: schema, validation, vocabularies, batching, files."""
 
 from pyg_sgm.data.boxes import turned_boxes
-from pyg_sgm.data.build import image_graph, pack_images, pack_texts, text_graph
+from pyg_sgm.data.build import image_graph, node_spans, pack_images, pack_texts, text_graph
 from pyg_sgm.data.collection import GraphCollection
 from pyg_sgm.data.convert import from_networkx, to_networkx
 from pyg_sgm.data.factual import read_scene_graph
@@ -29,6 +29,7 @@ __all__ = [
     "from_networkx",
     "image_graph",
     "image_record",
+    "node_spans",
     "open_feature_folder",
     "open_npy",
     "pack_images",

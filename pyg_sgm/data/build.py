@@ -207,18 +207,14 @@ def pack_texts(
         count = len(record.words)
         columns.add("word", "token", [words[word] for word in record.words])
         columns.add(NEXT, "edge_index", [(i, i + 1) for i in range(count - 1)])
+        spans = node_spans(record)
         for node, phrases in node_phrases(record).items():
             tokens = [phrase_words(phrase) for phrase in phrases]
             head = 0 if node == "relation" else -1
             columns.add(node, "label", [words[phrase[head]] for phrase in tokens])
             columns.add(node, "token", [words[word] for phrase in tokens for word in phrase])
             columns.add(node, "length", [len(phrase) for phrase in tokens])
-            spans = (
-                [_find(phrase, record.words) for phrase in tokens]
-                if record.spans is None
-                else record.spans.get(node, ())
-            )
-            pairs = [(i, position) for i, span in enumerate(spans) for position in span]
+            pairs = [(i, position) for i, span in enumerate(spans[node]) for position in span]
             columns.add((node, "spans", "word"), "edge_index", pairs)
         _add_edges(columns, record)
     num_nodes = columns.counts("label", IMAGE_NODES) | {"word": columns.count("word", "token")}
@@ -228,6 +224,26 @@ def pack_texts(
         _check_features(ragged, num_nodes[node], [f"text {id!r}" for id in ids], node)
         fields[node, "x"] = ragged
     return GraphCollection(ids, {node: num_nodes[node] for node in TEXT_NODES}, fields)
+
+
+def node_spans(record: TextRecord) -> dict[str, Sequence[Sequence[int]]]:
+    """Positions of the words of every object, relation and attribute node, in node order: those of
+    the record, else where the phrase occurs.
+
+    Args:
+        record (TextRecord): A text with its graph.
+
+    Example:
+        >>> node_spans(text_record("a dog and a cat", objects=["cat", "dog"]))["object"]
+        [[4], [1]]
+    """
+    spans: dict[str, Sequence[Sequence[int]]] = {}
+    for node, phrases in node_phrases(record).items():
+        if record.spans is None:
+            spans[node] = [_find(phrase_words(phrase), record.words) for phrase in phrases]
+        else:
+            spans[node] = record.spans.get(node, ())
+    return spans
 
 
 def _check_features(features: Ragged, count: Tensor, names: Sequence[str], node: str) -> None:

@@ -3,6 +3,7 @@
 import importlib
 import warnings
 
+from pyg_sgm.metrics.calibration import Logistic, calibration_error, fit_logistic
 from pyg_sgm.metrics.parser import (
     ParserScore,
     TupleScore,
@@ -26,9 +27,12 @@ from pyg_sgm.metrics.retrieval import (
 
 __all__ = [
     "DirectionMetrics",
+    "Logistic",
     "ParserScore",
     "RetrievalMetrics",
     "TupleScore",
+    "calibration_error",
+    "fit_logistic",
     "fold_metrics",
     "graph_tuples",
     "in_percent",

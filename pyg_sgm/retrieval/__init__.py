@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from pyg_sgm._deprecated import moved
 from pyg_sgm.models.explanation import Attention, Explanation
+from pyg_sgm.retrieval.calibration import Calibration
 from pyg_sgm.retrieval.encoded_query import (
     EncodedQuery,
     encode_queries,
@@ -25,6 +26,7 @@ from pyg_sgm.retrieval.search import Candidate, search_images, search_similar, s
 
 __all__ = [
     "Attention",
+    "Calibration",
     "Candidate",
     "EncodedImages",
     "EncodedQuery",

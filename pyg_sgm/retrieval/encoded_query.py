@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_sgm.data import GraphCollection, TextRecord
-from pyg_sgm.data.records import phrase_words
+from pyg_sgm.data import GraphCollection, TextRecord, node_spans
 from pyg_sgm.ops import Packed
 from pyg_sgm.retrieval.inputs import EncodedImages, EncodedTexts, one_query
 from pyg_sgm.retrieval.query import Query, QueryPart, word_forms
@@ -170,16 +169,14 @@ def _weighed(
     if not weights:
         return encoded
     words = [_factor(word, weights) for word in text.words]
-
-    def of_node(node: str, index: int, phrase: str) -> float:
-        if text.spans is None:
-            return math.prod(_factor(word, weights) for word in phrase_words(phrase))
-        return math.prod(words[at] for at in text.spans[node][index])
-
-    objects = [of_node("object", i, phrase) for i, phrase in enumerate(text.objects)]
+    nodes = {
+        node: [math.prod(words[at] for at in span) for span in spans]
+        for node, spans in node_spans(text).items()
+    }
+    objects, predicates = nodes["object"], nodes["relation"]
     triplets = [
-        objects[s] * of_node("relation", i, phrase) * objects[o]
-        for i, (s, phrase, o) in enumerate(text.relations)
+        objects[s] * predicate * objects[o]
+        for (s, _, o), predicate in zip(text.relations, predicates, strict=True)
     ]
     model = matcher.model
     assert model is not None  # it has encoded the text

@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack
 
 from huggingface_hub import HfApi, PyTorchModelHubMixin, hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+)
 
 from pyg_sgm.io import atomic_write
 from pyg_sgm.models.serialization import (
@@ -20,7 +26,9 @@ from pyg_sgm.models.serialization import (
     load_model,
     save_model,
 )
+from pyg_sgm.retrieval.calibration import Calibration
 from pyg_sgm.retrieval.scoring import Scorer
+from pyg_sgm.training.run_dir import CALIBRATION
 
 CARD = """---
 {{ card_data }}
@@ -77,6 +85,8 @@ def saved_folder(name: str | os.PathLike[str], options: HubOptions) -> Path:
     try:
         _check_there(repository, options)
         paths = [hf_hub_download(repository, file, **options) for file in FILES]
+        with suppress(EntryNotFoundError):  # also if it is not among what was downloaded before
+            hf_hub_download(repository, CALIBRATION, **options)
     except HFValidationError as error:
         raise ValueError(missing) from error
     except HfHubHTTPError as error:
@@ -108,8 +118,9 @@ class HubScorer(Scorer, PyTorchModelHubMixin, library_name="pyg_sgm", model_card
     """A scorer that is saved to and opened from folders and the Hub."""
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
-        """Writes ``config.json``, ``model.safetensors``, ``vocabularies.json`` and, where there is
-        none, a ``README.md``; each to the side first and then renamed.
+        """Writes ``config.json``, ``model.safetensors``, ``vocabularies.json``, where it was
+        measured ``calibration.json``, and, where there is none, a ``README.md``; each to the side
+        first and then renamed.
 
         Args:
             save_directory (str or Path): The folder, created if it is absent.
@@ -151,10 +162,16 @@ class HubScorer(Scorer, PyTorchModelHubMixin, library_name="pyg_sgm", model_card
             ValueError: If there is neither, and naming the file, if one is missing, cut short, a
                 pickle, or does not fit the others.
         """
-        return cls._of(load_model(saved_folder(pretrained_model_name_or_path, options)))
+        folder = saved_folder(pretrained_model_name_or_path, options)
+        matcher = cls._of(load_model(folder))
+        if (folder / CALIBRATION).exists():
+            matcher._calibration = Calibration.load(folder / CALIBRATION)
+        return matcher
 
     def _save_pretrained(self, save_directory: Path) -> None:
         save_model(save_directory, self._saved())
+        if self.calibration is not None:
+            self.calibration.save(save_directory / CALIBRATION)
 
     @classmethod
     def _of(cls, saved: SavedModel) -> Self:

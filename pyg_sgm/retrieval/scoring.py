@@ -24,6 +24,7 @@ from pyg_sgm.evaluation import (
 from pyg_sgm.metrics.retrieval import RetrievalMetrics
 from pyg_sgm.models import Matcher, find_model, model_name
 from pyg_sgm.models.serialization import SavedModel, check_options
+from pyg_sgm.retrieval.calibration import Calibration, fit_calibration
 from pyg_sgm.retrieval.fingerprint import Fingerprint
 from pyg_sgm.retrieval.inputs import (
     EncodedImages,
@@ -73,6 +74,7 @@ class Scorer(nn.Module):
         self._extractor: Extractor | None = None
         self.read_by: Mapping[str, Any] | None = None  # describes the text encoder
         self._text_encoder: TextEncoder | None = None
+        self._calibration: Calibration | None = None
         self._fingerprint = Fingerprint()
 
     @property
@@ -147,6 +149,13 @@ class Scorer(nn.Module):
             ValueError: If the matcher is not trained.
         """
         return self._fingerprint.of(self._saved())
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What scores are worth, measured by :meth:`calibrate` or kept with the matcher;
+        :obj:`None` if that was not measured with these weights."""
+        known = self._calibration
+        return known if known is not None and known.fingerprint == self.fingerprint else None
 
     def encode_images(self, images: Images) -> EncodedImages:
         """Encodes a dataset, a collection, or image files, pixels, records or graphs.
@@ -252,6 +261,21 @@ class Scorer(nn.Module):
         saved = self._saved()
         graphs = self._prepared(dataset).encode(saved.vocabularies, self._word_features())
         return evaluate_reranked(saved.model, graphs, k, gamma)
+
+    def calibrate(self, dataset: SceneGraphDataset, seed: int = 0) -> Calibration:
+        """Measures what scores are worth, see :class:`~pyg_sgm.retrieval.Calibration`, and keeps it
+        as :attr:`calibration`, which is saved with the matcher.
+
+        Args:
+            dataset (SceneGraphDataset): Images with captions that the matcher was not trained on,
+                20 or more; of more than 1,000 some are chosen.
+            seed (int, optional): Of the choice. (default: :obj:`0`)
+
+        Raises:
+            ValueError: If there are too few.
+        """
+        self._calibration = fit_calibration(self, self._prepared(dataset), seed)
+        return self._calibration
 
     def _prepared(
         self, dataset: SceneGraphDataset, folder: Path | None = None

@@ -8,6 +8,7 @@
     logs/metrics.csv, logs/events.*     one row per epoch, and TensorBoard
     parses.jsonl                        parses of captions that came without a graph
     graphs.sg/                          graphs of images that came as files
+    calibration.json                    what its scores are worth
     words.vec/                          vectors of words from a text encoder
     skipped_records.jsonl               records of the data that were left out, and why
 
@@ -50,13 +51,24 @@ SPLIT = "split"
 # True of any run on the same captions and images, so these outlive an overwritten one.
 PARSES, GRAPHS, VECTORS = "parses.jsonl", "graphs.sg", "words.vec"
 SKIPPED = "skipped_records.jsonl"
+CALIBRATION = "calibration.json"
 LAST = "checkpoints/last.ckpt"
 METRICS = "logs/metrics.csv"
 TENSORBOARD = ("logs/events.out.tfevents.*", "logs/hparams.yaml")
 # The second is a temporary file of version 0.1.
-WRITTEN = (LAST, LAST + ".tmp", CONFIG, WEIGHTS, VOCABULARIES, METRICS, *TENSORBOARD)
+WRITTEN = (
+    LAST,
+    LAST + ".tmp",
+    CONFIG,
+    WEIGHTS,
+    VOCABULARIES,
+    CALIBRATION,
+    METRICS,
+    *TENSORBOARD,
+)
 _FOLDERS = ("checkpoints", "logs")
-_OWN = {RUN, CONFIG, WEIGHTS, VOCABULARIES, PARSES, GRAPHS, VECTORS, SKIPPED, *_FOLDERS}
+_MODEL = {CONFIG, WEIGHTS, VOCABULARIES, CALIBRATION}
+_OWN = {RUN, *_MODEL, PARSES, GRAPHS, VECTORS, SKIPPED, *_FOLDERS}
 # Version 0.1 did not write these.
 _NEW = (HELD_OUT_IMAGES, f"{HELD_OUT}.num_images", SPLIT)
 _TRAILER = b"\nsha256:"
@@ -142,7 +154,7 @@ def check_run_dir(folder: Path, resume: bool = False, overwrite: bool = False) -
     if names - _OWN:
         raise ValueError(f"{folder} holds files that are no run, such as {min(names - _OWN)}")
     kept = any(path.is_file() for name in _FOLDERS for path in (folder / name).glob("*"))
-    if (names & {CONFIG, WEIGHTS, VOCABULARIES} or kept) and not overwrite:
+    if (names & _MODEL or kept) and not overwrite:
         raise ValueError(
             f"{folder} holds a model or parts of a run without {RUN}: replace it ({_OVERWRITE})"
         )

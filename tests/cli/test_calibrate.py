@@ -1,0 +1,42 @@
+"""``pyg-sgm calibrate``, and that training does the same."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pyg_sgm.cli import main
+from pyg_sgm.retrieval import Calibration, SceneGraphMatcher
+
+TRAIN = "train sgm --data scene-world:num_images=44,captions_per_image=2 --epochs 1 --dev-every 2"
+SMALL = "--set dim=16 --set hidden=16 --set embed=8"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("calibrate") / "run"
+    main([*TRAIN.split(), *SMALL.split(), "--out", str(folder)])
+    return folder
+
+
+def test_training_measures_what_it_holds_out(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained = Calibration.load(run / "calibration.json")
+    assert trained.num_images == 22
+    assert SceneGraphMatcher.from_pretrained(run).calibration == trained
+    (run / "calibration.json").unlink()
+    capsys.readouterr()
+    main(["calibrate", str(run), "--json", "-"])
+    told = json.loads(capsys.readouterr().out)
+    assert Calibration(**told) == Calibration.load(run / "calibration.json")
+    assert told["slope"] == pytest.approx(trained.slope, rel=1e-6)
+
+
+def test_tables(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["calibrate", str(run), "--data", "scene-world:num_images=30", "--split", "dev"])
+    told = capsys.readouterr().out
+    assert "30 images" in told
+    assert "Calibration error 0." in told
+    assert "Missing are words below" in told
+    with pytest.raises(SystemExit):
+        main(["calibrate", str(run), "--data", "scene-world:num_images=8", "--split", "dev"])
+    assert "needs 20 images or more that are not trained on, got 8" in capsys.readouterr().err
