@@ -6,7 +6,7 @@ from pyg_sgm.data.collection import GraphCollection
 from pyg_sgm.data.convert import from_networkx, to_networkx
 from pyg_sgm.data.factual import read_scene_graph
 from pyg_sgm.data.features import open_feature_folder, open_npy
-from pyg_sgm.data.pairs import PairBatch, PairedGraphs
+from pyg_sgm.data.pairs import EditedTexts, PairBatch, PairedGraphs
 from pyg_sgm.data.ragged import Ragged, Rows, Spans
 from pyg_sgm.data.records import ImageRecord, TextRecord, image_record, text_record
 from pyg_sgm.data.schema import validate
@@ -15,6 +15,7 @@ from pyg_sgm.data.vocabulary import Vocabularies, Vocabulary
 from pyg_sgm.data.words import tokenize
 
 __all__ = [
+    "EditedTexts",
     "GraphCollection",
     "ImageRecord",
     "PairBatch",

@@ -19,12 +19,18 @@ class PairBatch:
         text (HeteroData): The union of the text graphs.
         image_of_text (Tensor): Position in this batch of each text's image, ``[num_texts]``.
         image_index (Tensor): Index in the whole set of each image of this batch, ``[num_images]``.
+        edited (HeteroData, optional): The union of the graphs of true texts of these images, then of
+            false ones in the same order. (default: :obj:`None`)
+        image_of_edit (Tensor, optional): Position in this batch of the image of each true and false
+            text, ``[num_edits]``. (default: :obj:`None`)
     """
 
     image: HeteroData
     text: HeteroData
     image_of_text: Tensor
     image_index: Tensor
+    edited: HeteroData | None = None
+    image_of_edit: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "PairBatch":
         """The same batch on another device.
@@ -37,7 +43,46 @@ class PairBatch:
             self.text.to(device),
             self.image_of_text.to(device),
             self.image_index.to(device),
+            None if self.edited is None else self.edited.to(device),
+            None if self.image_of_edit is None else self.image_of_edit.to(device),
         )
+
+
+@dataclass(frozen=True)
+class EditedTexts:
+    """True texts and false ones that differ from them in one thing; its length counts pairs.
+
+    Args:
+        texts (GraphCollection): The graphs of the true texts, then of the false ones in the same
+            order.
+        text (Tensor): Index of the text that was edited, ``[num_edits]``.
+        kind (Tensor): Number of the kind of edit, ``[num_edits]``.
+
+    Raises:
+        ValueError: If the numbers of texts, indices and kinds do not fit.
+    """
+
+    texts: GraphCollection
+    text: Tensor
+    kind: Tensor
+
+    def __post_init__(self) -> None:
+        if not len(self.texts) == 2 * len(self.text) == 2 * len(self.kind):
+            raise ValueError(
+                f"{len(self.texts)} true and false texts, {len(self.text)} indices of texts, "
+                f"{len(self.kind)} kinds"
+            )
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def batch(self, index: Tensor) -> HeteroData:
+        """The union of the given true texts, then of their false ones.
+
+        Args:
+            index (Tensor): Positions of the pairs.
+        """
+        return self.texts.batch(torch.cat([index, index + len(self)]))
 
 
 @dataclass(frozen=True)
@@ -48,6 +93,7 @@ class PairedGraphs:
         images (GraphCollection): All image graphs.
         texts (GraphCollection): All text graphs.
         image_of_text (Tensor): Index of each text's image, ``[num_texts]``.
+        edits (EditedTexts, optional): False texts to train with. (default: :obj:`None`)
 
     Raises:
         ValueError: If ``image_of_text`` has another length or points outside ``images``.
@@ -56,6 +102,7 @@ class PairedGraphs:
     images: GraphCollection
     texts: GraphCollection
     image_of_text: Tensor
+    edits: EditedTexts | None = None
 
     def __post_init__(self) -> None:
         if self.image_of_text.shape != (len(self.texts),):

@@ -3,6 +3,7 @@
 from pyg_sgm.evaluation._evaluate import evaluate, rank, score, score_pairs
 from pyg_sgm.evaluation.encode import encode_images, encode_texts
 from pyg_sgm.evaluation.probe import Probe, probe_relations
+from pyg_sgm.evaluation.query_bank import with_query_bank
 from pyg_sgm.evaluation.rerank import evaluate_reranked, rerank_by_distraction
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "rerank_by_distraction",
     "score",
     "score_pairs",
+    "with_query_bank",
 ]

@@ -1,9 +1,10 @@
 """Models, one file per paper."""
 
-from pyg_sgm.models.base import Encoding, GraphSizes, Matcher
+from pyg_sgm.models.base import Encoding, GraphSizes, Matcher, encoding_types
 from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.dvsa import DVSA
 from pyg_sgm.models.hoad import HOAD, HOADEncoding
+from pyg_sgm.models.query_bank import QueryBank
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.registry import (
     MODELS,
@@ -33,10 +34,12 @@ __all__ = [
     "GraphSizes",
     "HOADEncoding",
     "Matcher",
+    "QueryBank",
     "Recipe",
     "SGMEncoding",
     "SavedModel",
     "build_model",
+    "encoding_types",
     "find_model",
     "find_recipe",
     "load_model",

@@ -6,8 +6,8 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Generic, Self
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Generic, Self, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -76,10 +76,16 @@ class Encoding:
 
     A model's encoding is a frozen dataclass derived from this one. Each of its fields is a
     :class:`~pyg_sgm.ops.Packed`, a tensor with one row per graph, or :obj:`None`.
+
+    Args:
+        hubness (Tensor, optional): What a :class:`~pyg_sgm.models.QueryBank` takes off every score
+            of a graph, ``[num_graphs]``. (default: :obj:`None`)
     """
 
+    hubness: Tensor | None = field(default=None, kw_only=True)
+
     def __len__(self) -> int:
-        value = next(value for value in self._values().values() if value is not None)
+        value = next(value for value in self.values().values() if value is not None)
         return len(value)
 
     def select(self, index: Tensor) -> Self:
@@ -101,14 +107,15 @@ class Encoding:
         Args:
             parts (list of Self): The encodings, all of one class.
         """
-        columns = zip(*(part._values().values() for part in parts), strict=True)
-        return cls(*(_cat(column) for column in columns))
+        values = [part.values() for part in parts]
+        return cls(**{name: _cat(tuple(v[name] for v in values)) for name in values[0]})
 
-    def _values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Packed | Tensor | None]:
+        """The fields by their names."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def _map(self, function: Any) -> Self:
-        values = self._values().items()
+        values = self.values().items()
         return type(self)(**{k: None if v is None else function(v) for k, v in values})
 
 
@@ -287,6 +294,33 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
                 )
             with torch.no_grad():
                 table[found] = vector[found].to(table)
+
+
+def encoding_types(model: Matcher) -> tuple[type[Encoding], type[Encoding]]:
+    """The classes of a model's encodings of images and of texts, as its methods are annotated.
+
+    Args:
+        model (Matcher): The model.
+
+    Raises:
+        ValueError: If they are not annotated.
+
+    Example:
+        >>> from pyg_sgm.models import VSE
+        >>> model = VSE(GraphSizes(words=9, objects=5, predicates=1, attributes=1), dim=4)
+        >>> [kind.__name__ for kind in encoding_types(model)]
+        ['GlobalEncoding', 'GlobalEncoding']
+    """
+    found = []
+    for method in (model.encode_image, model.encode_text):
+        kind = get_type_hints(method).get("return")
+        if not (isinstance(kind, type) and issubclass(kind, Encoding)):
+            raise ValueError(
+                f"{type(model).__name__}.{method.__name__} must say what it returns, a class "
+                "derived from Encoding"
+            )
+        found.append(kind)
+    return found[0], found[1]
 
 
 def check_positive(**sizes: int) -> None:

@@ -41,6 +41,10 @@ class RecipeFields(TypedDict, total=False):
     patience: int
     min_count: int
     text_encoder: str | None
+    query_bank: int
+    edit_weight: float
+    edit_kinds: tuple[str, ...]
+    edits_per_batch: int
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,15 @@ class Recipe:
         text_encoder (str, optional): Language model that gives the features of words, a name of
             :func:`pyg_sgm.text.open_text_encoder`; :obj:`None` for embeddings of tokens. (default:
             :obj:`None`)
+        query_bank (int, optional): Number of training images, with two texts each, that free the
+            scores of the trained model of hubs, see :class:`~pyg_sgm.models.QueryBank`; 0 for
+            none. (default: :obj:`0`)
+        edit_weight (float, optional): Weight of the loss on false texts that differ from true ones
+            in one thing (:func:`~pyg_sgm.losses.edit_loss`); 0 for none. (default: :obj:`0.0`)
+        edit_kinds (tuple of str, optional): Kinds of :func:`pyg_sgm.text.make_edits` that are
+            trained with; none named are all. (default: :obj:`()`)
+        edits_per_batch (int, optional): Edits of the texts of a batch that are trained with.
+            (default: :obj:`64`)
         options (dict, optional): Arguments of the model.
 
     Raises:
@@ -111,11 +124,18 @@ class Recipe:
     patience: int = 0
     min_count: int = 1
     text_encoder: str | None = None
+    query_bank: int = 0
+    edit_weight: float = 0.0
+    edit_kinds: tuple[str, ...] = ()
+    edits_per_batch: int = 64
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         least = {"images_per_batch": 2}  # one image has no negative
-        counts = ("epochs", "images_per_batch", "captions_per_image", "step_epochs", "min_count")
+        counts = (
+            *("epochs", "images_per_batch", "captions_per_image"),
+            *("step_epochs", "min_count", "edits_per_batch"),
+        )
         for name in counts:
             value = getattr(self, name)
             if not isinstance(value, int) or value < least.get(name, 1):
@@ -123,7 +143,7 @@ class Recipe:
                     f"{name} must be a whole number of at least {least.get(name, 1)}, got {value!r}"
                     f"{'; one image alone has no negative' * (name in least)}"
                 )
-        for name in ("weight_decay", "clip", "patience"):
+        for name in ("weight_decay", "clip", "patience", "query_bank", "edit_weight"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 < self.lr < float("inf"):

@@ -18,9 +18,10 @@ from torch import Tensor
 from pyg_sgm.data import Vocabularies
 from pyg_sgm.io import read_json, write_json, write_tensors
 from pyg_sgm.models.base import GraphSizes, Matcher
+from pyg_sgm.models.query_bank import QueryBank
 from pyg_sgm.models.registry import find_model, model_name
 
-CONFIG, WEIGHTS, VOCABULARIES = "config.json", "model.safetensors", "vocabularies.json"
+CONFIG, WEIGHTS, VOCABULARIES, BANK = "config.json", "model.safetensors", "vocabularies.json", "query_bank.safetensors"
 FORMAT = {"format": "pyg_sgm matcher", "version": 1}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".joblib", ".pkl", ".pickle")
 
@@ -47,7 +48,7 @@ class SavedModel:
 
 
 def save_model(folder: str | os.PathLike[str], saved: SavedModel) -> None:
-    """Writes a model; each file to the side and then renamed, the weights last.
+    """Writes a model; each file to the side and then renamed.
 
     Args:
         folder (str or PathLike): Where it is written.
@@ -56,12 +57,17 @@ def save_model(folder: str | os.PathLike[str], saved: SavedModel) -> None:
     Raises:
         OSError: Naming the file, if one cannot be written.
     """
+    model, bank = saved.model, None
+    if isinstance(model, QueryBank):
+        model, bank = model.model, model.bank()
+    save_weights(folder, model.state_dict())
+    if bank is not None:
+        write_tensors(Path(folder) / BANK, bank)
     save_description(folder, saved)
-    save_weights(folder, saved.model.state_dict())
 
 
 def save_description(folder: str | os.PathLike[str], saved: SavedModel) -> None:
-    """Writes all but the weights."""
+    """Writes all but the weights and the bank."""
     saved.vocabularies.save(folder)
     config = {
         **FORMAT,
@@ -70,6 +76,7 @@ def save_description(folder: str | os.PathLike[str], saved: SavedModel) -> None:
         "options": saved.model.config,
         "extractor": saved.extractor,
         "text_encoder": saved.text_encoder,
+        "query_bank": isinstance(saved.model, QueryBank),
     }
     write_json(Path(folder) / CONFIG, config)
 
@@ -114,6 +121,8 @@ def load_model(folder: str | os.PathLike[str]) -> SavedModel:
     if any(buffer.is_meta for buffer in model.buffers()):  # some that are not saved
         model = build_model(config["model"], GraphSizes(**sizes), config["options"])
         model.load_state_dict(weights)
+    if config.get("query_bank"):
+        model = _with_bank(folder / BANK, model)
     return SavedModel(
         config["model"],
         model.eval(),
@@ -121,6 +130,20 @@ def load_model(folder: str | os.PathLike[str]) -> SavedModel:
         config.get("extractor"),
         config.get("text_encoder"),
     )
+
+
+def _with_bank(path: Path, model: Matcher) -> QueryBank:
+    try:
+        with safe_open(path, framework="pt") as file:
+            bank = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path}: missing, cut short or not a safetensors file") from error
+    like = next(model.parameters())
+    bank = {k: v.to(like) if v.is_floating_point() else v for k, v in bank.items()}
+    try:
+        return QueryBank.of_bank(model, bank)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def build_model(
@@ -215,6 +238,8 @@ def read_config(path: Path) -> dict[str, Any]:
     for name in ("extractor", "text_encoder"):
         if not isinstance(config.get(name), dict | None):
             raise ValueError(f"{path}: {name}: expected an object, or null")
+    if not isinstance(config.get("query_bank", False), bool):
+        raise ValueError(f"{path}: query_bank: expected true or false")
     return config
 
 

@@ -117,6 +117,8 @@ class SGMEncoding(Encoding):
             warmup=0.1,
             word_dropout=0.1,
             text_encoder="minilm",
+            query_bank=2048,
+            edit_weight=0.2,
             options={
                 "dim": 384,
                 "normalize": True,

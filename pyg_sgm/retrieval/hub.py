@@ -19,11 +19,13 @@ from huggingface_hub.errors import (
 
 from pyg_sgm.io import atomic_write
 from pyg_sgm.models.serialization import (
+    BANK,
     CONFIG,
     VOCABULARIES,
     WEIGHTS,
     SavedModel,
     load_model,
+    read_config,
     save_model,
 )
 from pyg_sgm.retrieval.calibration import Calibration
@@ -85,6 +87,8 @@ def saved_folder(name: str | os.PathLike[str], options: HubOptions) -> Path:
     try:
         _check_there(repository, options)
         paths = [hf_hub_download(repository, file, **options) for file in FILES]
+        if read_config(Path(paths[0])).get("query_bank"):
+            hf_hub_download(repository, BANK, **options)
         with suppress(EntryNotFoundError):  # also if it is not among what was downloaded before
             hf_hub_download(repository, CALIBRATION, **options)
     except HFValidationError as error:

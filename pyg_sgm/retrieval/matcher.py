@@ -14,6 +14,7 @@ from torch_geometric.data import HeteroData
 from pyg_sgm.data import GraphCollection, TextRecord
 from pyg_sgm.data.vectors import add_word_vectors
 from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.evaluation import with_query_bank
 from pyg_sgm.evaluation.encode import feature_width
 from pyg_sgm.models import GraphSizes
 from pyg_sgm.models.explanation import Attention, Explanation
@@ -21,6 +22,7 @@ from pyg_sgm.models.serialization import (
     SavedModel,
     build_model,
     check_options,
+    save_model,
 )
 from pyg_sgm.retrieval.encoded_query import EncodedQuery, encode_query, score_query
 from pyg_sgm.retrieval.explain import explain_pair
@@ -45,7 +47,8 @@ from pyg_sgm.retrieval.search import Candidate, best_of
 from pyg_sgm.text import TextEncoder, open_text_encoder
 from pyg_sgm.text.encoder import describe_text_encoder
 from pyg_sgm.training import Recipe, RecipeFields, check_fit, find_recipe, fit
-from pyg_sgm.training.run_dir import GRAPHS, VECTORS, run_dir
+from pyg_sgm.training.edits import training_edits, with_edits
+from pyg_sgm.training.run_dir import GRAPHS, VECTORS, is_first_process, run_dir
 
 
 class SceneGraphMatcher(HubScorer):
@@ -166,6 +169,10 @@ class SceneGraphMatcher(HubScorer):
                 chosen = chosen.with_model_options(embed=width)
             read_words = self._word_features(None if out is None else Path(out) / VECTORS)
             graphs = dataset.encode(vocabularies, read_words)
+            if chosen.edit_weight:
+                of_text = dataset.image_of_text.tolist()
+                edits = training_edits(dataset.texts, of_text, chosen.edit_kinds, seed)
+                graphs = with_edits(graphs, edits, vocabularies.words, read_words)
             sizes = GraphSizes.of(vocabularies, feature_width(graphs.images), width)
             model = build_model(self.name, sizes, chosen.options, seed)
             model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
@@ -186,7 +193,11 @@ class SceneGraphMatcher(HubScorer):
             progress=progress,
             settings={"word_vectors": vector_file, **(settings or {})},
         )
+        if chosen.query_bank:
+            model = with_query_bank(model, graphs, chosen.query_bank)
         self.model, self.vocabularies = model, vocabularies
+        if chosen.query_bank and out is not None and is_first_process():
+            save_model(out, self._saved())
         return self
 
     def search_images(

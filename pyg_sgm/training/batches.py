@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pyg_sgm.data import PairBatch, PairedGraphs
+from pyg_sgm.training.edits import edited_batch
 
 
 def epoch_batches(
@@ -99,18 +100,32 @@ class BatchOrder(Sampler[Tensor]):
 
 
 class _Batches(Dataset[PairBatch]):
-    """A batch of graphs by the indices of its texts."""
+    """A batch of graphs by the indices of its texts, with edits where there are any."""
 
-    def __init__(self, graphs: PairedGraphs) -> None:
+    def __init__(self, graphs: PairedGraphs, edits: int, seed: int) -> None:
         self.graphs = graphs
+        self.edits = edits
+        self.seed = seed
 
     def __getitem__(self, text_index: Tensor) -> PairBatch:
-        return self.graphs.batch(text_index)
+        if self.graphs.edits is None:
+            return self.graphs.batch(text_index)
+        return edited_batch(self.graphs, text_index, self.edits, self.seed)
 
 
-def batch_loader(graphs: PairedGraphs, order: BatchOrder) -> DataLoader[PairBatch]:
-    """A loader of the batches in the given order; it draws nothing from the global generator."""
-    return DataLoader(_Batches(graphs), sampler=order, batch_size=None, generator=torch.Generator())
+def batch_loader(
+    graphs: PairedGraphs, order: BatchOrder, edits: int = 0, seed: int = 0
+) -> DataLoader[PairBatch]:
+    """A loader of the batches in the given order; it draws nothing from the global generator.
+
+    Args:
+        graphs (PairedGraphs): What is trained on.
+        order (BatchOrder): Texts of the batches.
+        edits (int, optional): Edits of a batch, if the graphs have any. (default: :obj:`0`)
+        seed (int, optional): Of their choice. (default: :obj:`0`)
+    """
+    batches = _Batches(graphs, edits, seed)
+    return DataLoader(batches, sampler=order, batch_size=None, generator=torch.Generator())
 
 
 def blank(batch: PairBatch, features: float, words: float) -> PairBatch:

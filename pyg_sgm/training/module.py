@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from pyg_sgm.data import PairBatch, PairedGraphs
-from pyg_sgm.losses import TripletLoss
-from pyg_sgm.models import Matcher
+from pyg_sgm.losses import TripletLoss, edit_loss
+from pyg_sgm.models import Encoding, Matcher
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.training.batches import BatchOrder, batch_loader, blank
 from pyg_sgm.training.gather import gather_pairs
@@ -42,7 +42,7 @@ class PairData(pl.LightningDataModule):
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self.trainer.world_size if self.trainer else 1,
         )
-        return batch_loader(self.graphs, order)
+        return batch_loader(self.graphs, order, self.recipe.edits_per_batch, self.seed)
 
 
 class MatcherTraining(pl.LightningModule):
@@ -89,12 +89,25 @@ class MatcherTraining(pl.LightningModule):
         batch = blank(batch, self.recipe.feature_dropout, self.recipe.word_dropout)
         image = self.model.encode_image(batch.image)
         text = self.model.encode_text(batch.text)
+        of_edits = self._edit_loss(image, batch)
         image_of_text = batch.image_of_text
         if self.gather_negatives and self.trainer.world_size > 1:
             image, text, image_of_text = gather_pairs(image, text, image_of_text, batch.image_index)
         loss: Tensor = self.loss(self.model.score(image, text).float(), image_of_text)
+        if of_edits is not None:
+            loss = loss + self.recipe.edit_weight * of_edits
         self.losses.append(loss.detach())
         self.log("loss", loss, batch_size=len(image_of_text))
+        return loss
+
+    def _edit_loss(self, image: Encoding, batch: PairBatch) -> Tensor | None:
+        """The loss on edited texts, against the images of this process."""
+        if batch.edited is None or batch.image_of_edit is None:
+            return None
+        scores = self.model.score(image, self.model.encode_text(batch.edited)).float()
+        true, false = scores.chunk(2, dim=1)
+        loss = edit_loss(true, false, batch.image_of_edit)
+        self.log("edit_loss", loss.detach(), batch_size=len(batch.image_of_edit))
         return loss
 
     def on_train_epoch_end(self) -> None:

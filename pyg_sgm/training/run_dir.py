@@ -4,6 +4,7 @@
 
     run.json                            what was asked for, and which data
     config.json, model.safetensors, vocabularies.json   the best model so far
+    query_bank.safetensors              of a recipe with a query bank, when training has ended
     checkpoints/last.ckpt               everything needed to go on
     logs/metrics.csv, logs/events.*     one row per epoch, and TensorBoard
     parses.jsonl                        parses of captions that came without a graph
@@ -39,7 +40,7 @@ from pyg_sgm.io import (
     write_text,
 )
 from pyg_sgm.models.registry import saved_recipe
-from pyg_sgm.models.serialization import CONFIG, VOCABULARIES, WEIGHTS
+from pyg_sgm.models.serialization import BANK, CONFIG, VOCABULARIES, WEIGHTS
 
 RUN = "run.json"
 MARKER = {"format": "pyg_sgm run", "version": 1}
@@ -61,13 +62,14 @@ WRITTEN = (
     LAST + ".tmp",
     CONFIG,
     WEIGHTS,
+    BANK,
     VOCABULARIES,
     CALIBRATION,
     METRICS,
     *TENSORBOARD,
 )
 _FOLDERS = ("checkpoints", "logs")
-_MODEL = {CONFIG, WEIGHTS, VOCABULARIES, CALIBRATION}
+_MODEL = {CONFIG, WEIGHTS, BANK, VOCABULARIES, CALIBRATION}
 _OWN = {RUN, *_MODEL, PARSES, GRAPHS, VECTORS, SKIPPED, *_FOLDERS}
 # Version 0.1 did not write these.
 _NEW = (HELD_OUT_IMAGES, f"{HELD_OUT}.num_images", SPLIT)

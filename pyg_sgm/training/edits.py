@@ -1,0 +1,101 @@
+"""False texts to train with: which are made of the training texts, and which a batch sees."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyg_sgm.data import EditedTexts, PairBatch, PairedGraphs, Ragged, TextRecord, Vocabulary
+from pyg_sgm.data import pack_texts as pack
+from pyg_sgm.text import EDITS, WORDINGS, Edit, EditKind, make_edits, reversible_pairs
+
+PER_TEXT = 2  # edits of a text; more are read and never seen
+OWN_WORDS = 2  # of as many edits, one has a true side in other words
+
+
+def training_edits(
+    texts: Sequence[TextRecord],
+    image_of_text: Sequence[int],
+    kinds: Sequence[str] = (),
+    seed: int = 0,
+) -> list[tuple[EditKind, Edit]]:
+    """True and false texts for training, at most two of each text.
+
+    A text keeps the edits of those kinds that fewest texts allow, so that rare kinds, such as swaps
+    of nouns either of which could do it to the other, are not lost among the frequent ones. The true
+    side of every second edit is in other words: a paraphrase, or another text of the image.
+
+    Args:
+        texts (list of TextRecord): Texts with graphs.
+        image_of_text (list of int): Image of every text.
+        kinds (list of str, optional): Kinds of :func:`pyg_sgm.text.make_edits`. (default: all)
+        seed (int, optional): Of the edits. (default: :obj:`0`)
+
+    Raises:
+        ValueError: If there is no such kind.
+    """
+    reversible = reversible_pairs(texts)
+    made: dict[EditKind, dict[int, list[Edit]]] = {}
+    for kind in kinds or EDITS:
+        of_text: dict[int, list[Edit]] = {}
+        for wording in WORDINGS:
+            for edit in make_edits(
+                texts, image_of_text, kind, seed, reversible=reversible, wording=wording
+            ):
+                of_text.setdefault(edit.index, []).append(edit)
+        made[kind] = of_text
+    rarest = sorted(made, key=lambda kind: len(made[kind]))
+    chosen = []
+    random = np.random.default_rng([seed, 1])
+    for text in range(len(texts)):
+        for kind in [kind for kind in rarest if text in made[kind]][:PER_TEXT]:
+            edits = made[kind][text]  # in its own words first
+            which = random.integers(1, len(edits)) if random.integers(OWN_WORDS) else 0
+            chosen.append((kind, edits[min(which, len(edits) - 1)]))
+    return chosen
+
+
+def with_edits(
+    graphs: PairedGraphs,
+    edits: Sequence[tuple[EditKind, Edit]],
+    words: Vocabulary,
+    word_features: Callable[[Sequence[TextRecord]], Ragged] | None = None,
+) -> PairedGraphs:
+    """Training graphs with the graphs of true and false texts.
+
+    Args:
+        graphs (PairedGraphs): The graphs of the texts that were edited.
+        edits (list of tuple): Of :func:`training_edits`.
+        words (Vocabulary): Words to indices.
+        word_features (callable, optional): Gives the features of the words of texts. (default:
+            :obj:`None`)
+    """
+    records = [edit.true for _, edit in edits] + [edit.false for _, edit in edits]
+    features = {} if word_features is None else {"word": word_features(records)}
+    text = torch.tensor([edit.index for _, edit in edits], dtype=torch.long)
+    kind = torch.tensor([EDITS.index(kind) for kind, _ in edits], dtype=torch.long)
+    return replace(graphs, edits=EditedTexts(pack(records, words, features), text, kind))
+
+
+def edited_batch(graphs: PairedGraphs, text_index: Tensor, count: int, seed: int) -> PairBatch:
+    """A batch with edits of its texts, of every kind equally many where there are enough.
+
+    Args:
+        graphs (PairedGraphs): With edits.
+        text_index (Tensor): Positions of the texts.
+        count (int): Edits at most.
+        seed (int): Of the choice, which follows from it and the texts.
+    """
+    batch, edits = graphs.batch(text_index), graphs.edits
+    assert edits is not None
+    mine = torch.isin(edits.text, text_index).nonzero().squeeze(1)
+    random = np.random.default_rng([seed, *text_index.tolist()])
+    mine = mine[torch.from_numpy(random.permutation(len(mine)))]
+    order = edits.kind[mine].argsort(stable=True)
+    sizes = torch.bincount(edits.kind[mine], minlength=1)
+    nth = torch.arange(len(mine)) - (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+    chosen = mine[order[nth.argsort(stable=True)[:count]]]  # one of each kind, then the next
+    image = torch.searchsorted(batch.image_index, graphs.image_of_text[edits.text[chosen]])
+    return replace(batch, edited=edits.batch(chosen), image_of_edit=image)
