@@ -48,6 +48,9 @@ def train(
     patience: int | None = None,
     precision: str | None = None,
     text_encoder: str | None = None,
+    query_bank: int | None = None,
+    edit_weight: float | None = None,
+    edit_kinds: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None,
     seed: int = 0,
     devices: int = 1,
     accelerator: str = "auto",
@@ -104,6 +107,12 @@ def train(
         Such as 32-true or bf16-mixed.
     text_encoder
         Language model whose vectors words start from: minilm (extra minilm), or hf:NAME.
+    query_bank
+        Training images, with two texts each, that free the trained model's scores of hubs.
+    edit_weight
+        Weight of the loss on false texts that differ from true ones in one thing; 0 for none.
+    edit_kinds
+        Kinds of false texts, such as swapped_relation; may be given several times. [default: all]
     seed
         Initial weights, order of the batches, dropout.
     devices
