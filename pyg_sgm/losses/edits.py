@@ -31,7 +31,7 @@ def edit_loss(true: Tensor, false: Tensor, image_of_edit: Tensor, margin: float 
         >>> import torch
         >>> true = torch.tensor([[0.9], [0.5], [0.3]])
         >>> edit_loss(true, torch.full((3, 1), 0.4), torch.tensor([0]))
-        tensor(0.0181)
+        tensor(0.0486)
     """
     difference = true - false  # [num_images, num_edits]
     others = difference.size(0) - 1

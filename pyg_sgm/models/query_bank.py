@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.models.base import Encoding, Matcher, encoding_types
+from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.ops import Packed
 
@@ -54,7 +56,7 @@ class QueryBank(Matcher[Any, Any]):
         >>> bank = GlobalEncoding(torch.stack([hub, other]))
         >>> bank = QueryBank(model, bank, GlobalEncoding(torch.eye(2)))
         >>> bank.hubness_of_images(GlobalEncoding(torch.stack([hub, other]))).tolist()
-        [0.3827..., 0.4827...]
+        [0.3831..., 0.4826...]
     """
 
     def __init__(
@@ -100,10 +102,25 @@ class QueryBank(Matcher[Any, Any]):
         return total * self.temperature / 2
 
     def score(self, image: Encoding, text: Encoding) -> Tensor:
-        assert image.hubness is not None
-        assert text.hubness is not None
         scores: Tensor = self.model.score(image, text)
-        return scores - image.hubness[:, None] - text.hubness
+        return scores - _hubness(image, text)
+
+    def levels(self, image: Encoding, text: Encoding) -> dict[str, Tensor]:
+        """The levels of the model, and as ``"hubness"`` what is taken off.
+
+        Args:
+            image (Encoding): Encoded images.
+            text (Encoding): Encoded texts.
+        """
+        return {**self.model.levels(image, text), "hubness": -_hubness(image, text)}
+
+    def bound_levels(self) -> Sequence[BoundLevel]:
+        """Those of the model; ``hubness`` of both encodings is to be taken off."""
+        return self.model.bound_levels()
+
+    def weigh(self, text: Encoding, words: Packed, triplets: Packed) -> Encoding:
+        weighed: Encoding = self.model.weigh(text, words, triplets)
+        return weighed
 
     def attention_nodes(self, encoding: Encoding) -> Packed:
         return self.model.attention_nodes(encoding)
@@ -111,10 +128,8 @@ class QueryBank(Matcher[Any, Any]):
     def explain(
         self, image: Encoding, text: Encoding, image_record: ImageRecord, text_record: TextRecord
     ) -> Explanation | Attention:
-        assert image.hubness is not None
-        assert text.hubness is not None
         told = self.model.explain(image, text, image_record, text_record)
-        hubness = float(image.hubness + text.hubness)
+        hubness = float(_hubness(image, text))
         if isinstance(told, Attention):
             return replace(told, score=told.score - hubness)
         return replace(told, levels={**told.levels, "hubness": -hubness})
@@ -154,6 +169,13 @@ class QueryBank(Matcher[Any, Any]):
         except (RuntimeError, IndexError, AttributeError, TypeError, StopIteration) as error:
             raise ValueError(f"this is no bank of the model: {error}") from error
         return cls(model, images, texts)
+
+
+def _hubness(image: Encoding, text: Encoding) -> Tensor:
+    """``[num_images, num_texts]``."""
+    assert image.hubness is not None
+    assert text.hubness is not None
+    return image.hubness[:, None] + text.hubness
 
 
 class _Kept(nn.Module):

@@ -21,7 +21,12 @@ from pyg_sgm.models.base import GraphSizes, Matcher
 from pyg_sgm.models.query_bank import QueryBank
 from pyg_sgm.models.registry import find_model, model_name
 
-CONFIG, WEIGHTS, VOCABULARIES, BANK = "config.json", "model.safetensors", "vocabularies.json", "query_bank.safetensors"
+CONFIG, WEIGHTS, VOCABULARIES, BANK = (
+    "config.json",
+    "model.safetensors",
+    "vocabularies.json",
+    "query_bank.safetensors",
+)
 FORMAT = {"format": "pyg_sgm matcher", "version": 1}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".joblib", ".pkl", ".pickle")
 

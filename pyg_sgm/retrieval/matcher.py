@@ -171,7 +171,7 @@ class SceneGraphMatcher(HubScorer):
             graphs = dataset.encode(vocabularies, read_words)
             if chosen.edit_weight:
                 of_text = dataset.image_of_text.tolist()
-                edits = training_edits(dataset.texts, of_text, chosen.edit_kinds, seed)
+                edits = training_edits(dataset.texts, of_text, chosen.edit_kinds)
                 graphs = with_edits(graphs, edits, vocabularies.words, read_words)
             sizes = GraphSizes.of(vocabularies, feature_width(graphs.images), width)
             model = build_model(self.name, sizes, chosen.options, seed)

@@ -12,26 +12,23 @@ from pyg_sgm.data import pack_texts as pack
 from pyg_sgm.text import EDITS, WORDINGS, Edit, EditKind, make_edits, reversible_pairs
 
 PER_TEXT = 2  # edits of a text; more are read and never seen
-OWN_WORDS = 2  # of as many edits, one has a true side in other words
+WORDING_SHARE = (0.5, 0.25, 0.25)  # of the true sides, in the order of WORDINGS
 
 
 def training_edits(
-    texts: Sequence[TextRecord],
-    image_of_text: Sequence[int],
-    kinds: Sequence[str] = (),
-    seed: int = 0,
+    texts: Sequence[TextRecord], image_of_text: Sequence[int], kinds: Sequence[str] = ()
 ) -> list[tuple[EditKind, Edit]]:
     """True and false texts for training, at most two of each text.
 
     A text keeps the edits of those kinds that fewest texts allow, so that rare kinds, such as swaps
     of nouns either of which could do it to the other, are not lost among the frequent ones. The true
-    side of every second edit is in other words: a paraphrase, or another text of the image.
+    side of every second edit is in other words: a paraphrase, or another text of the image. The
+    same texts have the same edits in every training, so that their words are read once.
 
     Args:
         texts (list of TextRecord): Texts with graphs.
         image_of_text (list of int): Image of every text.
         kinds (list of str, optional): Kinds of :func:`pyg_sgm.text.make_edits`. (default: all)
-        seed (int, optional): Of the edits. (default: :obj:`0`)
 
     Raises:
         ValueError: If there is no such kind.
@@ -42,18 +39,17 @@ def training_edits(
         of_text: dict[int, list[Edit]] = {}
         for wording in WORDINGS:
             for edit in make_edits(
-                texts, image_of_text, kind, seed, reversible=reversible, wording=wording
+                texts, image_of_text, kind, reversible=reversible, wording=wording
             ):
                 of_text.setdefault(edit.index, []).append(edit)
         made[kind] = of_text
     rarest = sorted(made, key=lambda kind: len(made[kind]))
     chosen = []
-    random = np.random.default_rng([seed, 1])
+    random = np.random.default_rng(0)
     for text in range(len(texts)):
         for kind in [kind for kind in rarest if text in made[kind]][:PER_TEXT]:
-            edits = made[kind][text]  # in its own words first
-            which = random.integers(1, len(edits)) if random.integers(OWN_WORDS) else 0
-            chosen.append((kind, edits[min(which, len(edits) - 1)]))
+            wording = random.choice(len(WORDINGS), p=WORDING_SHARE)
+            chosen.append((kind, made[kind][text][wording]))
     return chosen
 
 
