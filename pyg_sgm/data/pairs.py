@@ -19,8 +19,8 @@ class PairBatch:
         text (HeteroData): The union of the text graphs.
         image_of_text (Tensor): Position in this batch of each text's image, ``[num_texts]``.
         image_index (Tensor): Index in the whole set of each image of this batch, ``[num_images]``.
-        edited (HeteroData, optional): The union of the graphs of true texts of these images, then of
-            false ones in the same order. (default: :obj:`None`)
+        edited (HeteroData, optional): The union of the graphs of true texts of these images, then
+            of false ones in the same order. (default: :obj:`None`)
         image_of_edit (Tensor, optional): Position in this batch of the image of each true and false
             text, ``[num_edits]``. (default: :obj:`None`)
     """

@@ -13,9 +13,10 @@ def edit_loss(true: Tensor, false: Tensor, image_of_edit: Tensor, margin: float 
 
     where :math:`\mu_l` and :math:`\sigma_l` are mean and standard deviation of :math:`D_{kl}` over
     the other images of the batch, and no gradient goes through :math:`\sigma_l`; the loss is the
-    mean over the edits. What words alone tell, that no image of the world would show the false text,
-    is in :math:`D` of every image and cancels. In units of :math:`\sigma` the loss cannot be lowered
-    by scores that spread more, only by scores that see more. Of a batch of one image it is zero.
+    mean over the edits. What words alone tell, that no image of the world would show the false
+    text, is in :math:`D` of every image and cancels. In units of :math:`\sigma` the loss cannot be
+    lowered by scores that spread more, only by scores that see more. Of a batch of one image it is
+    zero.
 
     Args:
         true (Tensor): Scores of all images of a batch with the true texts.

@@ -108,7 +108,8 @@ class Encoding:
             parts (list of Self): The encodings, all of one class.
         """
         values = [part.values() for part in parts]
-        return cls(**{name: _cat(tuple(v[name] for v in values)) for name in values[0]})
+        joined: dict[str, Any] = {k: _cat(tuple(v[k] for v in values)) for k in values[0]}
+        return cls(**joined)
 
     def values(self) -> dict[str, Packed | Tensor | None]:
         """The fields by their names."""

@@ -66,7 +66,7 @@ class QueryBank(Matcher[Any, Any]):
         if not 0 < temperature < math.inf:
             raise ValueError(f"temperature must be positive, got {temperature}")
         self.config = model.config
-        self.model = model
+        self.model: Matcher = model
         self.images = _Kept(images)
         self.texts = _Kept(texts)
         self.temperature = temperature
@@ -222,4 +222,4 @@ def _encoding(kind: type[Encoding], tensors: dict[str, Tensor]) -> Encoding:
 
 def _fits(ptr: Tensor, x: Tensor) -> bool:
     rising = bool((ptr.diff() >= 0).all())
-    return ptr.dim() == 1 and len(ptr) > 1 and rising and ptr[0] == 0 and ptr[-1] == len(x)
+    return ptr.dim() == 1 and len(ptr) > 1 and rising and ptr[[0, -1]].tolist() == [0, len(x)]

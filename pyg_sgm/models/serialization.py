@@ -21,12 +21,8 @@ from pyg_sgm.models.base import GraphSizes, Matcher
 from pyg_sgm.models.query_bank import QueryBank
 from pyg_sgm.models.registry import find_model, model_name
 
-CONFIG, WEIGHTS, VOCABULARIES, BANK = (
-    "config.json",
-    "model.safetensors",
-    "vocabularies.json",
-    "query_bank.safetensors",
-)
+CONFIG, WEIGHTS, VOCABULARIES = "config.json", "model.safetensors", "vocabularies.json"
+BANK = "query_bank.safetensors"
 FORMAT = {"format": "pyg_sgm matcher", "version": 1}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".joblib", ".pkl", ".pickle")
 
@@ -62,12 +58,11 @@ def save_model(folder: str | os.PathLike[str], saved: SavedModel) -> None:
     Raises:
         OSError: Naming the file, if one cannot be written.
     """
-    model, bank = saved.model, None
+    model = saved.model
     if isinstance(model, QueryBank):
-        model, bank = model.model, model.bank()
+        write_tensors(Path(folder) / BANK, model.bank())
+        model = model.model
     save_weights(folder, model.state_dict())
-    if bank is not None:
-        write_tensors(Path(folder) / BANK, bank)
     save_description(folder, saved)
 
 

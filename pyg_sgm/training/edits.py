@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -21,9 +22,9 @@ def training_edits(
     """True and false texts for training, at most two of each text.
 
     A text keeps the edits of those kinds that fewest texts allow, so that rare kinds, such as swaps
-    of nouns either of which could do it to the other, are not lost among the frequent ones. The true
-    side of every second edit is in other words: a paraphrase, or another text of the image. The
-    same texts have the same edits in every training, so that their words are read once.
+    of nouns either of which could do it to the other, are not lost among the frequent ones. The
+    true side of every second edit is in other words: a paraphrase, or another text of the image.
+    The same texts have the same edits in every training, so that their words are read once.
 
     Args:
         texts (list of TextRecord): Texts with graphs.
@@ -35,7 +36,7 @@ def training_edits(
     """
     reversible = reversible_pairs(texts)
     made: dict[EditKind, dict[int, list[Edit]]] = {}
-    for kind in kinds or EDITS:
+    for kind in cast(Sequence[EditKind], kinds or EDITS):
         of_text: dict[int, list[Edit]] = {}
         for wording in WORDINGS:
             for edit in make_edits(
@@ -48,8 +49,8 @@ def training_edits(
     random = np.random.default_rng(0)
     for text in range(len(texts)):
         for kind in [kind for kind in rarest if text in made[kind]][:PER_TEXT]:
-            wording = random.choice(len(WORDINGS), p=WORDING_SHARE)
-            chosen.append((kind, made[kind][text][wording]))
+            number = int(random.choice(len(WORDINGS), p=WORDING_SHARE))
+            chosen.append((kind, made[kind][text][number]))
     return chosen
 
 

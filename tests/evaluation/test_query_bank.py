@@ -122,10 +122,10 @@ def test_a_wrong_bank_is_named(tmp_path: Path, change: dict[str, torch.Tensor], 
     save_model(tmp_path, type(saved)(saved.name, bank, saved.vocabularies))
     path = tmp_path / "query_bank.safetensors"
     save_file({**load_file(path), **change}, path)
-    with pytest.raises(ValueError, match=f"query_bank.safetensors: .*{said}"):
+    with pytest.raises(ValueError, match=rf"query_bank\.safetensors: .*{said}"):
         load_model(tmp_path)
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ValueError, match="query_bank.safetensors: missing, cut short"):
+    with pytest.raises(ValueError, match=r"query_bank\.safetensors: missing, cut short"):
         load_model(tmp_path)
 
 
@@ -133,14 +133,15 @@ def test_what_it_cannot_be_made_of() -> None:
     saved, graphs = saved_model(), world().encode(world().vocabularies())
     with pytest.raises(ValueError, match="num_images must be at least 1"):
         with_query_bank(saved.model, graphs, 0)
+    images = encode_images(saved.model, graphs.images)
+    texts = encode_texts(saved.model, graphs.texts)
     with pytest.raises(ValueError, match="temperature must be positive"):
-        images = encode_images(saved.model, graphs.images)
-        QueryBank(saved.model, images, encode_texts(saved.model, graphs.texts), temperature=0.0)
+        QueryBank(saved.model, images, texts, temperature=0.0)
 
     class Silent(find_model("vse")):  # type: ignore[misc]
         def encode_image(self, batch):  # type: ignore[no-untyped-def]
             return super().encode_image(batch)
 
     silent: Matcher = Silent(saved.model.sizes)
-    with pytest.raises(ValueError, match="Silent.encode_image must say what it returns"):
+    with pytest.raises(ValueError, match=r"Silent\.encode_image must say what it returns"):
         with_query_bank(silent, graphs, 4)

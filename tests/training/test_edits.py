@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 import torch
@@ -61,7 +62,7 @@ def test_a_batch_has_edits_of_its_own_texts_of_every_kind() -> None:
     rows = [spelled.batch([i])["word"].token.tolist() for i in range(len(spelled))]
     ptr = batch.edited["word"].ptr.tolist()
     token = batch.edited["word"].token.tolist()
-    got = [token[a:b] for a, b in zip(ptr[:-1], ptr[1:], strict=True)]
+    got = [token[a:b] for a, b in pairwise(ptr)]
     kinds = []
     for j, image in enumerate(batch.image_index[batch.image_of_edit].tolist()):
         mine = [
