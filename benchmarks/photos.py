@@ -18,6 +18,7 @@ from pathlib import Path
 from pyg_sgm.datasets import open_dataset
 from pyg_sgm.evaluation import probe_relations
 from pyg_sgm.io import read_json, write_json
+from pyg_sgm.models import QueryBank
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
 from pyg_sgm.text import reversible_pairs
 
@@ -54,6 +55,9 @@ def main() -> None:
             "precision": asked["recipe"]["precision"],
             "probe": {probe.kind: probe.to_dict() for probe in probes},
         }
+        if isinstance(matcher.model, QueryBank):
+            matcher.model = matcher.model.model
+            result["without_bank"] = matcher.evaluate(dataset)
         results = read_json(args.out, dict) if args.out.exists() else {}
         results.setdefault(name, {})[str(asked["seed"])] = result
         write_json(args.out, results)

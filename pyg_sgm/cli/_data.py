@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -93,6 +94,19 @@ def open_part(
         dataset = _held_out(dataset, known, asked[HELD_OUT_IMAGES])
     dataset = give_graphs(dataset, run, pixels, matcher, data)
     return dataset, size_of(dataset) + title
+
+
+def check_held_out(runs: Sequence[Path]) -> None:
+    """Raises a ValueError unless the same images were held out in all runs."""
+    from pyg_sgm.training.run_dir import HELD_OUT_IMAGES, read_run
+
+    held_out = [read_run(run).get(HELD_OUT_IMAGES) for run in runs]
+    for run, images in zip(runs, held_out, strict=True):
+        if images != held_out[0]:
+            raise ValueError(
+                f"{run}: its training held out other images than that of {runs[0]}: say what to "
+                "evaluate on, by --data, --split or --dev-every"
+            )
 
 
 def open_records(

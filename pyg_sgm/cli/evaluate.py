@@ -12,12 +12,12 @@ from pyg_sgm.cli._app import (
     open_run,
     write_json,
 )
-from pyg_sgm.cli._data import PixelFlags, open_part
+from pyg_sgm.cli._data import PixelFlags, check_held_out, open_part
 
 
 def evaluate(
     run: Run,
-    *,
+    *others: Run,
     data: KnownData = None,
     split: str | None = None,
     dev_every: int | None = None,
@@ -28,10 +28,13 @@ def evaluate(
     top: int = 10,
     json: JsonFile = None,
 ) -> None:
-    """Print recall and median rank of a trained model in both directions.
+    """Print recall and median rank of a trained model in both directions, or of the sum of the
+    scores of several.
 
     Parameters
     ----------
+    others
+        Further runs on the same data, whose scores are added.
     split
         Split of the data. [default: what the training held out, if --data is not given, else test]
     dev_every
@@ -51,16 +54,25 @@ def evaluate(
         ranking under "first".
     """
     from pyg_sgm.cli._metrics import metrics_table
+    from pyg_sgm.retrieval.ensemble import evaluate_sum
 
     check_out(json)
     if folds < 1:
         raise ValueError(f"--folds must be at least 1, got {folds}")
     if folds > 1 and rerank is not None:
         raise ValueError("--folds and --rerank exclude each other")
+    if others and rerank is not None:
+        raise ValueError("--rerank takes one run")
     matcher = open_run(run)
     dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
     metrics: dict[str, Any]
-    if rerank is None:
+    if others:
+        if {data, split, dev_every} == {None}:
+            check_held_out([run, *others])
+        first = evaluate_sum([matcher, *map(open_run, others)], dataset, folds)
+        name += f", sum of {1 + len(others)} runs"
+        metrics = {**first}
+    elif rerank is None:
         first = matcher.evaluate(dataset, folds)
         name += f", mean of {folds} folds" if folds > 1 else ""
         metrics = {**first}

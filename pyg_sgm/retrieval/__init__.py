@@ -11,6 +11,7 @@ from pyg_sgm.retrieval.encoded_query import (
     encode_query,
     score_query,
 )
+from pyg_sgm.retrieval.ensemble import evaluate_sum
 from pyg_sgm.retrieval.inputs import (
     EncodedImages,
     EncodedTexts,
@@ -42,6 +43,7 @@ __all__ = [
     "Texts",
     "encode_queries",
     "encode_query",
+    "evaluate_sum",
     "score_query",
     "search_images",
     "search_similar",
