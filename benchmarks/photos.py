@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--split", default="dev")
     parser.add_argument("--graphs", type=Path, required=True, help="folder of the graphs of photos")
     parser.add_argument("--parses", type=Path, help="file of the parses of captions without graphs")
+    parser.add_argument("--no-probe", action="store_true", help="recalls alone, which are quicker")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/photos.json"))
     args = parser.parse_args()
 
@@ -46,15 +47,16 @@ def main() -> None:
         asked = read_json(Path(folder) / "run.json", dict)
         with (Path(folder) / "logs/metrics.csv").open(encoding="utf-8") as file:
             epochs = list(csv.DictReader(file))
-        probes = probe_relations(matcher, dataset, reversible=reversible)
         result = {
             "unit": "fraction",
             **matcher.evaluate(dataset),
             "epochs": len(epochs),
             "seconds": sum(float(epoch["seconds"]) for epoch in epochs),
             "precision": asked["recipe"]["precision"],
-            "probe": {probe.kind: probe.to_dict() for probe in probes},
         }
+        if not args.no_probe:
+            probes = probe_relations(matcher, dataset, reversible=reversible)
+            result["probe"] = {probe.kind: probe.to_dict() for probe in probes}
         if isinstance(matcher.model, QueryBank):
             matcher.model = matcher.model.model
             result["without_bank"] = matcher.evaluate(dataset)

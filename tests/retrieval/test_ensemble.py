@@ -36,7 +36,8 @@ def test_no_matcher_and_other_extractors(matchers: list[SceneGraphMatcher]) -> N
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train = "train vse --data scene-world:num_images=20,captions_per_image=2 --epochs 1".split()
+    data = "scene-world:num_images=20,captions_per_image=2"
+    train = ["train", "vse", "--data", data, "--epochs", "1"]
     runs = [str(tmp_path / name) for name in ("one", "two", "three")]
     for seed, (run, every) in enumerate(zip(runs, ("5", "5", "4"), strict=True)):
         flags = ["--dev-every", every, "--seed", str(seed), "--set", "dim=8"]
