@@ -58,6 +58,7 @@ def save_model(folder: str | os.PathLike[str], saved: SavedModel) -> None:
     Raises:
         OSError: Naming the file, if one cannot be written.
     """
+    Path(folder).mkdir(parents=True, exist_ok=True)
     model = saved.model
     if isinstance(model, QueryBank):
         write_tensors(Path(folder) / BANK, model.bank())
