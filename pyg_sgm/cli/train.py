@@ -104,7 +104,7 @@ def train(
     patience
         Epochs without a better dev rsum after which training stops; 0 for never.
     precision
-        Such as 32-true or bf16-mixed.
+        Such as 32-true or bf16-mixed, or auto, which takes the second where it is faster.
     text_encoder
         Language model whose vectors words start from: minilm (extra minilm), or hf:NAME.
     query_bank

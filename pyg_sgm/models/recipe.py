@@ -79,7 +79,8 @@ class Recipe:
         loss_options (dict, optional): Arguments of :class:`~pyg_sgm.losses.ContrastiveLoss`,
             :class:`~pyg_sgm.losses.HOADLoss` or :class:`~pyg_sgm.losses.TripletLoss`.
         precision (str, optional): As Lightning names it: ``"32-true"``, ``"bf16-mixed"``,
-            ``"16-mixed"``. (default: :obj:`"32-true"`)
+            ``"16-mixed"``; or ``"auto"``, which is ``"bf16-mixed"`` where that is faster. (default:
+            :obj:`"32-true"`)
         patience (int, optional): Epochs in a row without a better dev rsum after which training
             stops; 0 for never. (default: :obj:`0`)
         min_count (int, optional): Words of the training texts that occur less often become unknown.

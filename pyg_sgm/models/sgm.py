@@ -117,6 +117,7 @@ class SGMEncoding(Encoding):
             warmup=0.1,
             word_dropout=0.1,
             text_encoder="minilm",
+            precision="auto",
             query_bank=2048,
             edit_weight=0.2,
             options={

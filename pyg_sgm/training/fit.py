@@ -17,6 +17,7 @@ from pyg_sgm.data import PairedGraphs
 from pyg_sgm.evaluation.encode import check_features
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.serialization import SavedModel, save_description
+from pyg_sgm.training.precision import chosen_precision
 from pyg_sgm.training.run_dir import (
     HELD_OUT_IMAGES,
     LAST,
@@ -107,6 +108,7 @@ def fit(
         TrainingInterrupted: At Ctrl-C.
         ImportError: Without Lightning.
     """
+    recipe = recipe.replace(precision=chosen_precision(recipe.precision, accelerator))
     check_fit(
         recipe, out, devices=devices, accelerator=accelerator, resume=resume, overwrite=overwrite
     )
@@ -217,7 +219,7 @@ def _trainer(recipe: Recipe, devices: int, accelerator: str, **options: Any) -> 
             accelerator=accelerator,
             devices=devices,
             strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
-            precision=recipe.precision,  # type: ignore[arg-type]
+            precision=chosen_precision(recipe.precision, accelerator),  # type: ignore[arg-type]
             gradient_clip_val=recipe.clip or None,
             log_every_n_steps=1,
             enable_progress_bar=False,
