@@ -25,6 +25,6 @@ def chosen_precision(precision: str, accelerator: str = "auto") -> str:
     else:
         # Older versions of torch do not tell.
         tell = getattr(torch.cpu, "get_capabilities", dict)
-        known = tell()
+        known: dict[str, object] = tell()
         fast = any(known.get(name) for name in BF16_INSTRUCTIONS)
     return "bf16-mixed" if fast else "32-true"
