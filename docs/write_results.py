@@ -121,9 +121,20 @@ def photos() -> dict[str, Any]:
         )
 
     recipe = {name: list(seeds.values()) for name, seeds in read("photos").items()}
+    probed = {name: [r for r in runs if "probe" in r] for name, runs in recipe.items()}
     return {
-        "recipe_recalls": with_epochs(
-            (name, runs[0]["epochs"], runs) for name, runs in recipe.items()
+        "recipe_recalls": table(
+            ["", "seeds", *RECALL_HEADER, "rsum without bank", "seconds"],
+            [
+                [
+                    name,
+                    str(len(runs)),
+                    *recalls(runs),
+                    spread_of_rsum([run.get("without_bank", run) for run in runs]),
+                    f"{mean(run['seconds'] for run in runs):.0f}",
+                ]
+                for name, runs in recipe.items()
+            ],
         ),
         "recipe_probe": table(
             ["false caption", *(f"{name}: margin" for name in recipe), "cases"],
@@ -132,11 +143,11 @@ def photos() -> dict[str, Any]:
                     kind.replace("_", " "),
                     *(
                         margin_cell([run["probe"][kind] for run in runs])
-                        for runs in recipe.values()
+                        for runs in probed.values()
                     ),
                     f"{probe['cases']:,}",
                 ]
-                for kind, probe in next(iter(recipe.values()))[0]["probe"].items()
+                for kind, probe in next(iter(probed.values()))[0]["probe"].items()
                 if probe["cases"]
             ],
         ),

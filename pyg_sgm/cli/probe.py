@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -36,9 +37,10 @@ def probe(
     than with the other images.
 
     The false captions are made by rule from the true ones: subject and object swapped (anywhere, or
-    only where either could do it to the other), another predicate, attribute or number, a short
-    true caption with one wrong detail, an object that is not there. Some sound odd; what that gives
-    away, the column "other images" tells, which scores the same captions with every image that is
+    only where either could do it to the other, as the training captions tell), another predicate,
+    attribute or number, a short true caption with one wrong detail, an object that is not there.
+    Some sound odd; what that gives away, the column "other images" tells, which scores the same
+    captions with every image that is
     not theirs. Chance is 50 %, a tie counts half, and a model that sees a bag of words ties on
     every swap.
 
@@ -60,7 +62,7 @@ def probe(
     check_out(json)
     matcher = open_run(run)
     dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
-    probes = probe_relations(matcher, with_parses(dataset), seed)
+    probes = probe_relations(matcher, with_parses(dataset), seed, training_pairs(run))
     if json is not None:
         results = {one.kind: one.to_dict() for one in probes}
         write_json(json, {**results, "chance": 0.5, "unit": "fraction", "seed": seed})
@@ -70,6 +72,26 @@ def probe(
     for one in probes:
         for true, false in one.cases[:1]:
             console.print(f"{_name(one)}: {true.caption} / {false.caption}", markup=False)
+
+
+def training_pairs(run: Path) -> frozenset[tuple[str, str]] | None:
+    """The reversible pairs of the captions that a run was trained on; :obj:`None` if these are no
+    longer there."""
+    from pyg_sgm.datasets import open_dataset
+    from pyg_sgm.retrieval import with_parses
+    from pyg_sgm.text import reversible_pairs
+    from pyg_sgm.training.run_dir import HELD_OUT_IMAGES, PARSES, SOURCE, SPLIT, read_run
+
+    asked = read_run(run)
+    if asked.get(SOURCE) is None or asked.get(SPLIT) is None:
+        return None
+    try:
+        data = open_dataset(asked[SOURCE], asked[SPLIT])
+    except (OSError, ValueError):
+        return None
+    held_out = set(asked.get(HELD_OUT_IMAGES) or ())
+    trained = [i for i, id in enumerate(data.image_ids) if id not in held_out]
+    return reversible_pairs(with_parses(data.select_images(trained), run / PARSES).texts)
 
 
 def _table(probes: list[Probe], title: str) -> Table:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.cli import main
+from pyg_sgm.cli.probe import training_pairs
 from pyg_sgm.data import TextRecord, image_record
-from pyg_sgm.datasets import SceneGraphDataset, SceneWorld
+from pyg_sgm.datasets import SceneGraphDataset, SceneWorld, open_dataset
 from pyg_sgm.evaluation import probe_relations
 from pyg_sgm.retrieval import SceneGraphMatcher
-from pyg_sgm.text import parse
+from pyg_sgm.text import parse, reversible_pairs
 
 
 class Stub:
@@ -140,3 +141,17 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert swapped["margin"] == pytest.approx(swapped["accuracy"] - swapped["control"])
     assert shown.index("margin, %") < shown.index("own image, %") < shown.index("other images, %")
     assert results["swapped_relation"]["cases"] > 5
+
+
+def test_reversible_pairs_are_those_of_the_training(tmp_path: Path) -> None:
+    data = "scene-world:num_images=250,captions_per_image=2,feature_dim=0"
+    run = tmp_path / "run"
+    train = ["train", "vse", "--data", data, "--out", str(run), "--set", "dim=8", "--epochs", "1"]
+    main([*train, "--dev-every", "2"])
+    kept, held_out = open_dataset(data, "train").split_every(2)
+    pairs = training_pairs(run)
+    assert pairs
+    assert pairs == reversible_pairs(kept.texts)
+    assert pairs != reversible_pairs([*kept.texts, *held_out.texts])
+    (run / "run.json").unlink()
+    assert training_pairs(run) is None
