@@ -13,7 +13,7 @@ from pyg_sgm.io import atomic_write, read_json, write_text
 
 KINDS = ("object", "relation")  # node types that have features
 
-Source = tuple[int, ...]  # bytes and time of change of a file
+Source = tuple[int, ...]  # bytes, time of change and digest of a file
 
 
 @dataclass(frozen=True)

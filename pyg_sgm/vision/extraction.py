@@ -14,6 +14,7 @@ from pyg_sgm.data import image_record
 from pyg_sgm.data.vocabulary import UNKNOWN
 from pyg_sgm.io import locked
 from pyg_sgm.vision._shards import Graph, Source, next_number, write_shard
+from pyg_sgm.vision._sources import is_same, source_of
 from pyg_sgm.vision._threads import in_threads
 from pyg_sgm.vision.detectors.base import Detections, Detector
 from pyg_sgm.vision.detectors.merge import prominence
@@ -214,8 +215,9 @@ def extract(
 ) -> ExtractionResult:
     """Makes the graphs of images, in a folder that :func:`open_graphs` opens.
 
-    Images whose graphs are there are passed over, unless their files have changed; so a call that
-    was broken off goes on where it stopped, and after one that was killed, from its last shard. An
+    Images whose graphs are there are passed over, unless their files have changed (a copy of a file
+    has not); so a call that was broken off goes on where it stopped, and after one that was killed,
+    from its last shard. An
     image that cannot be read is skipped, with the reason in ``skipped.jsonl``. While another
     process writes to the folder, the call waits, with a warning. Memory does not grow
     with the number of images.
@@ -250,19 +252,27 @@ def extract(
     folder = Path(out)
     header = make_folder(folder, lambda: _header(extractor))
     check_same(header.get("fingerprint"), extractor, f"{folder}")
+    report = progress or (lambda done, total: None)
+    if not prune:
+        made = sources(folder)
+        if all(is_same(made.get(id, ()), path) for id, path in files.items()):
+            report(len(files), len(files))  # and another process may write meanwhile
+            return ExtractionResult(0, len(files), {}, len(made.keys() - files.keys()), 0)
     with locked(folder, wait=True):
         made = sources(folder)
-        states = {id: _state(path) for id, path in files.items()}
-        missing = {id: path for id, path in files.items() if made.get(id, ()) != states[id]}
+        missing = {id: path for id, path in files.items() if not is_same(made.get(id, ()), path)}
         skipped: dict[str, str] = {}
-        pending: list[Graph] = []
+        pending: list[tuple[Graph, Source]] = []
         done = len(files) - len(missing)
         number = next_number(folder)
-        report = progress or (lambda done, total: None)
 
-        def work(batch: Sequence[tuple[str, Path]]) -> tuple[list[Graph], dict[str, str]]:
+        def work(
+            batch: Sequence[tuple[str, Path]],
+        ) -> tuple[list[tuple[Graph, Source]], dict[str, str]]:
+            found = {id: source_of(path) for id, path in batch}  # before they are read
             photos, unread = _read(batch)
-            return extractor(photos) if photos else [], unread
+            graphs = extractor(photos) if photos else []
+            return [(graph, found[graph.record.id]) for graph in graphs], unread
 
         def flush(least: int) -> None:
             nonlocal number
@@ -270,7 +280,7 @@ def extract(
                 part = pending[:shard_size]
                 del pending[:shard_size]
                 path = folder / f"{number:06d}.json"
-                write_shard(path, part, [states[graph.record.id] or () for graph in part])
+                write_shard(path, [graph for graph, _ in part], [source for _, source in part])
                 number += 1
 
         report(done, len(files))
@@ -300,14 +310,6 @@ def _header(extractor: Extractor) -> dict[str, Any]:
         "dim": extractor.features.dim,
         "labels": extractor.labels,
     }
-
-
-def _state(path: str | os.PathLike[str]) -> Source | None:
-    try:
-        state = os.stat(path)
-    except OSError:
-        return None  # the reader will say why
-    return state.st_size, state.st_mtime_ns
 
 
 def _read(batch: Sequence[tuple[str, Path]]) -> tuple[list[Photo], dict[str, str]]:

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import nn
 
 Image = pytest.importorskip("PIL.Image")
 
+from pyg_sgm.io import locked  # noqa: E402
 from pyg_sgm.vision import (  # noqa: E402
     Detections,
     Extractor,
@@ -373,6 +375,32 @@ def test_changed_and_new_files(
     red = Photo(np.full((40, 50, 3), (255, 0, 0), np.uint8), (50, 40))
     expected = extractor([red])[0].features["object"].astype(np.float16)
     assert (features["object"].rows[rows].numpy() == expected).all()
+
+
+def test_copies_of_files_are_not_changed(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "graphs.sg"
+    extract(images, out, extractor)
+    for path in images.values():
+        os.utime(path, (1, 1))
+    assert extract(images, out, extractor).kept == len(images)
+    # The same size and another content.
+    content = bytearray(images["02.png"].read_bytes())
+    content[-1] ^= 1
+    images["02.png"].write_bytes(content)
+    summary = extract(images, out, extractor)
+    assert summary.kept == len(images) - 1
+
+
+def test_nothing_to_do_waits_for_nobody(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "graphs.sg"
+    extract(images, out, extractor)
+    with locked(out), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert extract(images, out, extractor).kept == len(images)
 
 
 def test_what_cannot_be_read_is_skipped_and_listed(
