@@ -34,6 +34,16 @@ COMMANDS = {
     "parse": ("parse:parse", "Turn captions into scene graphs."),
     "graphs": ("graphs:graphs", "Turn a folder of images into scene graphs."),
 }
+INDEX = {
+    "build": "Make an index of photos, or of a dataset.",
+    "add": "Add photos to an index.",
+    "remove": "Remove photos from an index.",
+    "info": "Say what an index holds and what made it.",
+    "optimize": "Join the small files of an index.",
+    "rebuild": "Make an index fit another run, or mend it.",
+    "verify": "Say which files of an index are damaged.",
+    "export": "Write the rows of an index to a file.",
+}
 
 app = App(
     name="pyg-sgm",
@@ -45,6 +55,10 @@ app = App(
 app.meta.suppress_keyboard_interrupt = False
 for name, (place, help) in COMMANDS.items():
     app.command(f"pyg_sgm.cli.{place}", name=name, help=help)
+index = App(name="index", help="Keep encoded photos on the disk, to search among many.")
+for name, help in INDEX.items():
+    index.command(f"pyg_sgm.cli.index:{name}", name=name, help=help)
+app.command(index)
 
 
 class _Console(Console):
@@ -104,9 +118,14 @@ def run(tokens: list[str]) -> None:
     if tokens[:1] == ["rank"]:
         warnings.warn("the command rank is now called search", DeprecationWarning, stacklevel=1)
         tokens = ["search", *tokens[1:]]
-    command = next((token for token in tokens if token in COMMANDS), None)
-    if command is not None:
-        app[command].help = None  # its own help says more than its line in that of all
+    # The own help of a command says more than its line in that of all.
+    command = next((token for token in tokens if token in (*COMMANDS, "index")), None)
+    if command == "index":
+        part = next((token for token in tokens if token in INDEX), None)
+        if part is not None:
+            index[part].help = None
+    elif command is not None:
+        app[command].help = None
     try:
         app.meta(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:

@@ -15,7 +15,6 @@ from rich.table import Table
 from pyg_sgm.cli._app import (
     JsonFile,
     KnownData,
-    Run,
     check_out,
     console,
     is_stdout,
@@ -42,8 +41,10 @@ if TYPE_CHECKING:
 
 
 def search(
-    run: Run,
-    *,
+    run: Annotated[
+        str, Parameter(help="Folder of a training run or of a saved matcher; or index.")
+    ],
+    *query: str,
     data: KnownData = None,
     text: Annotated[list[str] | None, Parameter(negative="")] = None,
     image: Annotated[list[str] | None, Parameter(negative="")] = None,
@@ -53,14 +54,19 @@ def search(
     top: int = 5,
     json: JsonFile = None,
     out: Path | None = None,
+    where: str | None = None,
+    threshold: float | None = None,
 ) -> None:
-    """Show the best images for texts, the best captions for images, or images like an image.
+    """Show the best images for texts, the best captions for images, or images like an image; in an
+    index, such as search photos.idx "a man on a horse", or in a dataset.
 
     What belongs to the query is marked. A text that is no caption of the data is compared with the
     first text: which images its edit moved.
 
     Parameters
     ----------
+    query
+        Texts that images of an index are searched for.
     text
         Search images for a text; may be given several times. If it is a caption of the data, it has
         the graph it has there, else it is parsed.
@@ -77,14 +83,48 @@ def search(
         File of the answers as JSON; "-" prints it instead of the tables.
     out
         File of a picture of the same, such as sheet.png.
+    where
+        Of an index: condition on its metadata in SQL, such as "year > 2020".
+    threshold
+        Of an index: least score.
     """
+    from pyg_sgm.cli._search_index import search_index
+    from pyg_sgm.index.reading import is_index
+
+    if top < 1:
+        raise ValueError(f"--top: must be at least 1, got {top}")
+    check_out(json)
+    if is_index(run):
+        flags = {"--data": data, "--split": split, "--image": image, "--out": out}
+        wrong = [flag for flag, value in flags.items() if value is not None]
+        if wrong:
+            raise ValueError(f"{wrong[0]}: not in an index")
+        sentences, photos = [*query, *(text or ())], similar_to or []
+        if not sentences and not photos:
+            raise ValueError('give a query, such as "a man on a horse", or --similar-to')
+        search_index(run, sentences, photos, top, where, threshold, json)
+        return
+    if query or where is not None or threshold is not None:
+        raise ValueError(f"{run} is no index; in a dataset, give queries with --text")
+    _search_dataset(Path(run), data, text, image, similar_to, split, pixels, top, json, out)
+
+
+def _search_dataset(
+    run: Path,
+    data: str | None,
+    text: list[str] | None,
+    image: list[str] | None,
+    similar_to: list[str] | None,
+    split: str | None,
+    pixels: PixelFlags,
+    top: int,
+    json: Path | None,
+    out: Path | None,
+) -> None:
     from pyg_sgm.retrieval import search_images, search_similar, search_texts
 
     if sum(queries is not None for queries in (text, image, similar_to)) != 1:
         raise ValueError("give --text, --image or --similar-to, and only one of them")
-    if top < 1:
-        raise ValueError(f"--top: must be at least 1, got {top}")
-    check_out(json)
     if out is not None:
         from pyg_sgm.viz import check_picture
 

@@ -19,7 +19,7 @@ from pyg_sgm.index.publish import cover
 from pyg_sgm.index.rows import GRAPH, record_of
 from pyg_sgm.index.segment import damaged_files
 from pyg_sgm.index.snapshot import Snapshot
-from pyg_sgm.index.store import LanceStore, Store, Table
+from pyg_sgm.index.store import HEADER, LanceStore, Store, Table
 from pyg_sgm.models import Encoding, Matcher
 from pyg_sgm.retrieval import SceneGraphMatcher
 
@@ -252,6 +252,15 @@ class IndexReader:
         }
         dataset = SceneGraphDataset([one], [], [], features=features if width else {})
         return type(self.matcher.encode_images(dataset).encoding)
+
+
+def is_index(uri: str | os.PathLike[str]) -> bool:
+    """Whether there is an index: a folder that has one, or an address elsewhere.
+
+    Args:
+        uri (str or PathLike): Where it may be.
+    """
+    return "://" in os.fspath(uri) or (Path(uri) / f"{HEADER}.lance").is_dir()
 
 
 def open_store(uri: str | os.PathLike[str]) -> tuple[LanceStore, Header]:

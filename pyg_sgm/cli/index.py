@@ -1,0 +1,313 @@
+"""``pyg-sgm index``"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from pyg_sgm.cli._app import (
+    JsonFile,
+    Run,
+    check_out,
+    console,
+    count_up,
+    is_stdout,
+    open_run,
+    write_json,
+)
+from pyg_sgm.cli._data import PixelFlags
+
+if TYPE_CHECKING:
+    from pyg_sgm.datasets import SceneGraphDataset
+    from pyg_sgm.index import Added, SceneGraphIndex
+    from pyg_sgm.retrieval import SceneGraphMatcher
+
+Index = Annotated[str, Parameter(help="Folder of the index, or its address, such as s3://...")]
+IndexRun = Annotated[
+    Path | None, Parameter(help="Run to open it with. [default: that which it was built with]")
+]
+SameData = Annotated[
+    str | None,
+    Parameter(help="Dataset whose images are taken instead of photos, as train takes it."),
+]
+Split = Annotated[str, Parameter(help="Split of the dataset.")]
+Metadata = Annotated[
+    Path | None,
+    Parameter(help="CSV file with a column image; the others can be filtered by and are shown."),
+]
+
+
+def build(
+    index: Index,
+    *photos: Path,
+    run: Run,
+    data: SameData = None,
+    split: Split = "test",
+    pixels: PixelFlags = None,
+    metadata: Metadata = None,
+    dtype: Literal["float16", "float32"] = "float16",
+    json: JsonFile = None,
+) -> None:
+    """Make an index of photos, or of a dataset.
+
+    A call that was broken off goes on where it stopped, as does one on an index that is there.
+
+    Parameters
+    ----------
+    photos
+        Folders, whose photos are known by their paths within them, and files.
+    dtype
+        Type of the encoded nodes that are kept.
+    json
+        File of what was done as JSON; "-" prints it.
+    """
+    from pyg_sgm.index import SceneGraphIndex
+    from pyg_sgm.index.reading import is_index
+
+    check_out(json)
+    matcher = open_run(run)
+    images = _images(photos, data, split, run, pixels, matcher)
+    if is_index(index):
+        found = SceneGraphIndex.open(index, matcher)
+    else:
+        found = SceneGraphIndex.create(index, matcher, run=run, dtype=dtype)
+    _add(found, images, metadata, json)
+
+
+def add(
+    index: Index,
+    *photos: Path,
+    run: IndexRun = None,
+    data: SameData = None,
+    split: Split = "test",
+    pixels: PixelFlags = None,
+    metadata: Metadata = None,
+    json: JsonFile = None,
+) -> None:
+    """Add photos to an index; those that are there and have not changed are passed over.
+
+    Parameters
+    ----------
+    photos
+        Folders, whose photos are known by their paths within them, and files.
+    json
+        File of what was done as JSON; "-" prints it.
+    """
+    check_out(json)
+    found = open_index(index, run)
+    folder = Path(found.info()["run"] or "") if run is None else run
+    _add(found, _images(photos, data, split, folder, pixels, found.matcher), metadata, json)
+
+
+def remove(index: Index, *ids: str, run: IndexRun = None, json: JsonFile = None) -> None:
+    """Remove photos from an index.
+
+    Parameters
+    ----------
+    ids
+        Names of the photos.
+    json
+        File of what was done as JSON; "-" prints it.
+    """
+    check_out(json)
+    if not ids:
+        raise ValueError("give the names of photos")
+    found = open_index(index, run)
+    unknown = [id for id in ids if id not in found]
+    done = {"removed": found.remove(ids), "unknown": unknown, "num_images": len(found)}
+    lines = [f"{done['removed']} photos removed, {done['num_images']} are left"]
+    lines += [f"not in the index: {', '.join(unknown)}"] if unknown else []
+    _tell(done, lines, json)
+
+
+def info(index: Index, *, run: IndexRun = None, json: JsonFile = None) -> None:
+    """Say what an index holds and what made it.
+
+    Parameters
+    ----------
+    json
+        File of the same as JSON; "-" prints it.
+    """
+    check_out(json)
+    found = open_index(index, run).info()
+    _tell(found, [f"{name}: {_short(value)}" for name, value in found.items()], json)
+
+
+def optimize(index: Index, *, run: IndexRun = None) -> None:
+    """Join the small files of an index, and remove versions older than an hour."""
+    found = open_index(index, run)
+    found.optimize()
+    numbers = found.info()
+    _say(f"{numbers['versions']} versions, {numbers['fragments']} fragments, {_size(numbers)}")
+
+
+def rebuild(
+    index: Index,
+    *photos: Path,
+    run: Run,
+    data: SameData = None,
+    split: Split = "test",
+    pixels: PixelFlags = None,
+    json: JsonFile = None,
+) -> None:
+    """Make an index fit a run: what another one has encoded is encoded again.
+
+    Searches find the old photos until it is done. With the run that an index was built with, files
+    that are damaged are written anew.
+
+    Parameters
+    ----------
+    photos
+        Folders and files of its photos. [default: where they were when they were added]
+    json
+        File of what the index holds then as JSON; "-" prints it.
+    """
+    from pyg_sgm.index import SceneGraphIndex
+
+    check_out(json)
+    matcher = open_run(run)
+    images = None
+    if photos or data is not None:
+        images = _images(photos, data, split, run, pixels, matcher)
+    with _kept(index), count_up("photos to rows") as progress:
+        found = SceneGraphIndex.rebuild(index, matcher, images, run=run, progress=progress)
+    done = found.info()
+    _tell(done, [f"{done['num_images']} photos in {index}"], json)
+
+
+def verify(index: Index, *, run: IndexRun = None, json: JsonFile = None) -> None:
+    """Read every byte of an index, and say which files are damaged.
+
+    Parameters
+    ----------
+    json
+        File of the damages as JSON; "-" prints it.
+    """
+    check_out(json)
+    wrong = open_index(index, run).verify()
+    _tell({"damaged": wrong}, wrong or [f"{index}: all is well"], json)
+    if wrong:
+        raise ValueError(f"{index}: {len(wrong)} damages; `pyg-sgm index rebuild` mends segments")
+
+
+def export(index: Index, out: Path, *, run: IndexRun = None) -> None:
+    """Write the rows of an index to a file for another store.
+
+    Parameters
+    ----------
+    out
+        A file .parquet (names, graphs, metadata, nodes as lists) or .npz (names and nodes).
+    """
+    check_out(out)
+    count = open_index(index, run).export(out)
+    _say(f"{count} photos written: {out}")
+
+
+def open_index(index: str, run: Path | None) -> SceneGraphIndex:
+    """An index with its matcher."""
+    from pyg_sgm.index import SceneGraphIndex
+
+    return SceneGraphIndex.open(index, None if run is None else open_run(run))
+
+
+def _images(
+    photos: tuple[Path, ...],
+    data: str | None,
+    split: str,
+    run: Path,
+    pixels: PixelFlags,
+    matcher: SceneGraphMatcher,
+) -> SceneGraphDataset:
+    """The images that flags name, with graphs where there is a folder for them."""
+    from pyg_sgm.cli._data import make_graphs, open_records, set_detector
+    from pyg_sgm.index.adding import dataset_of
+    from pyg_sgm.retrieval import with_graphs
+
+    if (data is None) == (not photos):
+        raise ValueError("give photos, or --data, and only one of them")
+    if data is not None:
+        dataset = open_records(data, split, run, pixels, captioned=False)
+        return make_graphs(dataset, run, pixels, matcher, data)
+    for path in photos:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: there is no such file or folder")
+    parts = [dataset_of(path).images for path in photos]
+    dataset = dataset_of([image for part in parts for image in part])
+    if pixels is not None and pixels.detector is not None:
+        set_detector(matcher, run, pixels.detector)
+    if pixels is not None and pixels.graphs is not None:
+        with count_up("photos to graphs") as progress:
+            return with_graphs(dataset, pixels.graphs, matcher.extractor, progress)
+    return dataset
+
+
+def _add(
+    index: SceneGraphIndex, images: SceneGraphDataset, metadata: Path | None, json: Path | None
+) -> None:
+    rows = None if metadata is None else _read_metadata(metadata, images)
+    with _kept(index.uri), count_up("photos to rows") as progress:
+        done: Added = index.add(images, rows, progress)
+    lines = [f"{done.added} photos added, {done.replaced} replaced, {done.unchanged} unchanged"]
+    lines += (
+        [f"{len(done.skipped)} cannot be read: {', '.join(done.skipped)}"] if done.skipped else []
+    )
+    lines.append(f"{len(index)} photos in {index.uri}")
+    _tell({**asdict(done), "num_images": len(index)}, lines, json)
+
+
+@contextmanager
+def _kept(index: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(
+            f"stopped; {index} keeps what is done, and the same command goes on"
+        ) from stop
+
+
+def _read_metadata(path: Path, images: SceneGraphDataset) -> dict[str, dict[str, Any]]:
+    """Values by name, by the id of their image."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    try:
+        table = csv.read_csv(path)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path}: not CSV: {error}") from error
+    if "image" not in table.column_names:
+        raise ValueError(f"{path}: there is no column image, only {', '.join(table.column_names)}")
+    rows: dict[str, dict[str, Any]] = {}
+    for row in table.to_pylist():
+        rows[str(row.pop("image"))] = {
+            name: value for name, value in row.items() if value is not None
+        }
+    if not rows.keys() & set(images.image_ids):
+        raise ValueError(f"{path}: names none of the images, such as {images.image_ids[0]!r}")
+    return rows
+
+
+def _tell(value: dict[str, Any], lines: list[str], json: Path | None) -> None:
+    if not is_stdout(json):
+        for line in lines:
+            _say(line)
+    if json is not None:
+        write_json(json, value)
+
+
+def _say(line: str) -> None:
+    console.print(line, highlight=False, markup=False)
+
+
+def _size(numbers: dict[str, Any]) -> str:
+    return f"{(numbers['bytes'] + numbers['segment_bytes']) / 2**20:,.0f} MiB"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {kind}" for name, kind in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
