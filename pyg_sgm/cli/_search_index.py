@@ -68,12 +68,22 @@ def _table(result: SearchResult) -> Table:
     table.add_column("", justify="right")
     table.add_column("image", overflow="fold")
     table.add_column("score", justify="right")
+    chances = any(hit.probability is not None for hit in result.hits)
+    if chances:
+        table.add_column("chance", justify="right")
     levels = list(dict.fromkeys(name for hit in result.hits for name in hit.levels))
     for name in levels if len(levels) > 1 else []:
         table.add_column(name, justify="right")
+    lacking = any(hit.missing for hit in result.hits)
+    if lacking:
+        table.add_column("missing", overflow="fold")
     for hit in result.hits:
+        chance = [f"{hit.probability or 0:.0%}"] if chances else []
+        missing = [escape(printable(", ".join(hit.missing)))] if lacking else []
         parts = [f"{hit.levels.get(name, 0):.3f}" for name in levels] if len(levels) > 1 else []
-        table.add_row(f"{hit.rank}", escape(printable(hit.id)), f"{hit.score:.3f}", *parts)
+        table.add_row(
+            f"{hit.rank}", escape(printable(hit.id)), f"{hit.score:.3f}", *chance, *parts, *missing
+        )
     return table
 
 

@@ -283,9 +283,8 @@ def _read_metadata(path: Path, images: SceneGraphDataset) -> dict[str, dict[str,
         raise ValueError(f"{path}: there is no column image, only {', '.join(table.column_names)}")
     rows: dict[str, dict[str, Any]] = {}
     for row in table.to_pylist():
-        rows[str(row.pop("image"))] = {
-            name: value for name, value in row.items() if value is not None
-        }
+        image = str(row.pop("image"))
+        rows[image] = {name: value for name, value in row.items() if value is not None}
     if not rows.keys() & set(images.image_ids):
         raise ValueError(f"{path}: names none of the images, such as {images.image_ids[0]!r}")
     return rows

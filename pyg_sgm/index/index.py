@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
+from torch import Tensor
 
-from pyg_sgm.data import ImageRecord
+from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.index.hits import Hit, SearchResult
 from pyg_sgm.index.search import Found, best_images, contributions, query_scores, upper_bounds
 from pyg_sgm.index.snapshot import Snapshot
 from pyg_sgm.index.writing import IndexWriter
 from pyg_sgm.io import atomic_write
-from pyg_sgm.retrieval import EncodedImages, EncodedQuery, Query, QueryPart, encode_queries
+from pyg_sgm.retrieval import (
+    Calibration,
+    EncodedImages,
+    EncodedQuery,
+    Query,
+    QueryPart,
+    encode_queries,
+)
 from pyg_sgm.retrieval.explain import text_in_strings
-from pyg_sgm.retrieval.inputs import one_query, text_graphs
+from pyg_sgm.retrieval.inputs import text_graphs
+from pyg_sgm.text import parse_texts
 
 if TYPE_CHECKING:
     from pyg_sgm.models.explanation import Attention, Explanation
@@ -60,6 +69,7 @@ class SceneGraphIndex(IndexWriter):
         *,
         where: str | None = None,
         threshold: float | None = None,
+        probability: float | None = None,
     ) -> SearchResult:
         """The best images for a query.
 
@@ -72,13 +82,16 @@ class SceneGraphIndex(IndexWriter):
                 on ``id``, ``width``, ``height``, and the lists ``labels`` and ``relations``.
                 (default: :obj:`None`)
             threshold (float, optional): Least score. (default: :obj:`None`)
+            probability (float, optional): Least chance that image and query belong together, of
+                a run with a calibration. (default: :obj:`None`)
 
         Raises:
-            ValueError: If the query or the condition is none, ``k`` is less than 1, or a score is
-                NaN.
+            ValueError: If the query or the condition is none, ``k`` is less than 1, a score is
+                NaN, or the run has no calibration.
         """
-        (result,) = self.search_many([query], k, where=where, threshold=threshold)
-        return result
+        return self.search_many(
+            [query], k, where=where, threshold=threshold, probability=probability
+        )[0]
 
     def search_many(
         self,
@@ -87,6 +100,7 @@ class SceneGraphIndex(IndexWriter):
         *,
         where: str | None = None,
         threshold: float | None = None,
+        probability: float | None = None,
     ) -> list[SearchResult]:
         """The best images for each of some queries, which share the work.
 
@@ -94,13 +108,19 @@ class SceneGraphIndex(IndexWriter):
             queries (list of Query): See :meth:`search`.
             k (int, optional): Number of images for each. (default: :obj:`10`)
             where (str, optional): See :meth:`search`. (default: :obj:`None`)
-            threshold (float, optional): Least score. (default: :obj:`None`)
+            threshold (float, optional): See :meth:`search`. (default: :obj:`None`)
+            probability (float, optional): See :meth:`search`. (default: :obj:`None`)
 
         Raises:
             ValueError: See :meth:`search`.
         """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
+        if probability is not None:
+            if self.matcher.calibration is None:
+                raise ValueError("probability: the run has no calibration: `pyg-sgm calibrate`")
+            least = self.matcher.calibration.score_at(probability)
+            threshold = least if threshold is None else max(threshold, least)
         seen = self._newest()
         places = seen.matching(where)
         asked = self._encoded(queries, seen)
@@ -109,16 +129,16 @@ class SceneGraphIndex(IndexWriter):
             return [SearchResult([], True, 0, count) for _ in asked]
         bounds = None
         if count > FEW:
-            bounds = upper_bounds(seen, self._model, [query for query, _ in asked])
+            bounds = upper_bounds(seen, self._model, [one.encoded for one in asked])
         results = []
-        for number, (query, own) in enumerate(asked):
+        for number, one in enumerate(asked):
             chosen = places
-            if own:  # rows that are asked for are not among the answers
+            if one.rows:  # rows that are asked for are not among the answers
                 everywhere = torch.arange(len(seen)) if places is None else places
-                chosen = everywhere[~torch.isin(everywhere, torch.tensor(own))]
+                chosen = everywhere[~torch.isin(everywhere, torch.tensor(one.rows))]
             bound = None if bounds is None else bounds[number]
-            found = best_images(seen, self._model, query, k, bound, chosen, threshold)
-            hits = self._hits(seen, query, found)
+            found = best_images(seen, self._model, one.encoded, k, bound, chosen, threshold)
+            hits = self._hits(seen, one, found)
             num_images = len(seen) if chosen is None else len(chosen)
             results.append(SearchResult(hits, True, found.num_scored, num_images))
         return results
@@ -151,10 +171,10 @@ class SceneGraphIndex(IndexWriter):
             raise ValueError(f"prior: {len(prior)} scores for {len(ids)} candidates")
         seen = self._newest()
         places = torch.tensor([self._place(id) for id in ids], dtype=torch.long)
-        ((asked, _),) = self._encoded([query], seen)
+        (asked,) = self._encoded([query], seen)
         if not len(places):
             return SearchResult([], True, 0, 0)
-        scores = query_scores(seen, self._model, asked, places)
+        scores = query_scores(seen, self._model, asked.encoded, places)
         added = torch.zeros(len(ids))
         if prior is not None:
             added = weight * torch.tensor(list(prior), dtype=torch.float32)
@@ -186,10 +206,10 @@ class SceneGraphIndex(IndexWriter):
         matcher = self.matcher
         saved = matcher.saved
         told = text_graphs(asked.texts[0], saved.vocabularies, matcher._word_features())
-        ((wanted, _),) = self._encoded([replace(asked, images=(), exclude=())], self._newest())
+        (wanted,) = self._encoded([asked], self._newest())
         record = self.record(id)
         ((_, image),) = self._newest().parts(torch.tensor([self._place(id)]))
-        text = one_query(wanted.parts[0][1], "text")
+        text = wanted.encoded.parts[0][1]
         with torch.no_grad():
             return self._model.explain(
                 image, text.encoding, record, text_in_strings(told, saved.vocabularies)
@@ -220,22 +240,20 @@ class SceneGraphIndex(IndexWriter):
             write(side, seen, self._kind)
         return len(seen)
 
-    def _encoded(
-        self, queries: Sequence[Searched], seen: Snapshot
-    ) -> list[tuple[EncodedQuery, list[int]]]:
-        """Queries encoded, and the places of the rows that they ask for."""
+    def _encoded(self, queries: Sequence[Searched], seen: Snapshot) -> list[Asked]:
         plain = [query if isinstance(query, EncodedQuery) else Query.of(query) for query in queries]
-        own: list[list[int]] = [[] for _ in plain]
+        rows: list[list[int]] = [[] for _ in plain]
         asked: list[EncodedQuery | Query] = []
-        for query, rows in zip(plain, own, strict=True):
+        for query, own in zip(plain, rows, strict=True):
             if isinstance(query, Query):
-                images = tuple(self._stored(image, seen, rows) for image in query.images)
-                asked.append(replace(query, images=images))
-            else:
-                asked.append(query)
+                images = tuple(self._stored(image, seen, own) for image in query.images)
+                query = replace(query, images=images)
+            asked.append(query)
         new = iter(encode_queries(self.matcher, [q for q in asked if isinstance(q, Query)]))
-        encoded = [q if isinstance(q, EncodedQuery) else next(new) for q in asked]
-        return list(zip(encoded, own, strict=True))
+        return [
+            Asked(q, None, own) if isinstance(q, EncodedQuery) else Asked(next(new), q, own)
+            for q, own in zip(asked, rows, strict=True)
+        ]
 
     def _stored(self, image: Any, seen: Snapshot, rows: list[int]) -> Any:
         """An image of a query; the nodes that are there of one of the index."""
@@ -246,7 +264,60 @@ class SceneGraphIndex(IndexWriter):
         rows.append(int(place))
         return EncodedImages([image.id], encoding, torch.tensor([0]), seen.header.fingerprint)
 
-    def _hits(self, seen: Snapshot, query: EncodedQuery, found: Found) -> list[Hit]:
+    def _hits(self, seen: Snapshot, asked: Asked, found: Found) -> list[Hit]:
         hits = seen.hits(found.places, found.scores.tolist())
-        levels = contributions(seen, self._model, query, found.places)
-        return [replace(hit, levels=own) for hit, own in zip(hits, levels, strict=True)]
+        levels = contributions(seen, self._model, asked.encoded, found.places)
+        hits = [replace(hit, levels=own) for hit, own in zip(hits, levels, strict=True)]
+        calibration = self.matcher.calibration
+        if calibration is None or asked.query is None or not asked.query.texts:
+            return hits
+        missing = self._missing(seen, asked, found.places, calibration)
+        chances = [
+            None if asked.query.images else calibration.probability(hit.score) for hit in hits
+        ]
+        return [
+            replace(hit, missing=phrases, probability=chance)
+            for hit, phrases, chance in zip(hits, missing, chances, strict=True)
+        ]
+
+    def _missing(
+        self, seen: Snapshot, asked: Asked, places: Tensor, calibration: Calibration
+    ) -> list[list[str]]:
+        """Phrases of the texts of a query that nothing in some images matches."""
+        assert asked.query is not None
+        found: list[list[str]] = [[] for _ in range(len(places))]
+        records = seen.records(places)
+        texts = list(zip(with_graph(asked.query.texts), asked.encoded.parts, strict=False))
+        for own, image in seen.parts(places):
+            for number, i in enumerate(own.tolist()):
+                one = image.select(torch.tensor([number]))
+                for record, (_, part) in texts:
+                    with torch.no_grad():
+                        told = self._model.explain(one, part.encoding, records[i], record)
+                    found[i] += calibration.missing(told)
+        return [list(dict.fromkeys(phrases)) for phrases in found]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query that is searched for.
+
+    Args:
+        encoded (EncodedQuery): What is scored.
+        query (Query, optional): In strings; :obj:`None` if it came encoded.
+        rows (list of int): Places of the images of the index that it asks for.
+    """
+
+    encoded: EncodedQuery
+    query: Query | None
+    rows: list[int]
+
+
+def with_graph(texts: Sequence[TextRecord]) -> list[TextRecord]:
+    """Texts with their graphs, as :func:`encode_queries` parses them.
+
+    Args:
+        texts (list of TextRecord): The texts.
+    """
+    plain = iter(parse_texts([text for text in texts if not text.has_graph]))
+    return [text if text.has_graph else next(plain) for text in texts]

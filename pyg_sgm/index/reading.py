@@ -16,7 +16,6 @@ from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.evaluation.encode import evaluating
 from pyg_sgm.index.header import Header, check_same_makers, header_of
 from pyg_sgm.index.publish import cover
-from pyg_sgm.index.rows import GRAPH, record_of
 from pyg_sgm.index.segment import damaged_files
 from pyg_sgm.index.snapshot import Snapshot
 from pyg_sgm.index.store import HEADER, LanceStore, Store, Table
@@ -108,10 +107,7 @@ class IndexReader:
             ValueError: If it is not there.
         """
         seen = self._newest()
-        place = self._place(id)
-        assert seen.rows is not None
-        row = seen.rows.take([seen.keys[place]], ["id", "path", *GRAPH])
-        return record_of(row.to_pylist()[0])
+        return seen.records(torch.tensor([self._place(id)]))[0]
 
     def path(self, id: str) -> Path | None:
         """File of the pixels of an image, where it is known.

@@ -63,6 +63,14 @@ class Segment:
         for name, scanned in self.scanned.items():
             own = [level for level in levels if level.field == name]
             scanned.add_bounds(bounds, own, self.encoding, texts)
+        # What a model takes from every score of an image, or of a text.
+        of_images = getattr(self.encoding, "hubness", None)
+        if of_images is not None:
+            bounds -= of_images
+        for i, text in enumerate(texts):
+            of_text = getattr(text, "hubness", None)
+            if of_text is not None:
+                bounds[i] -= float(of_text)
         return bounds
 
 

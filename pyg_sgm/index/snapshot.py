@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pyg_sgm.data import ImageRecord
 from pyg_sgm.index.filters import check_filter
 from pyg_sgm.index.header import Header
 from pyg_sgm.index.hits import Hit
-from pyg_sgm.index.rows import OWN, SHOWN, from_text, is_metadata
+from pyg_sgm.index.rows import GRAPH, OWN, SHOWN, from_text, is_metadata, record_of
 from pyg_sgm.index.segment import Segment, open_segment
 from pyg_sgm.index.store import Rows, Table
 from pyg_sgm.models import Encoding
@@ -127,6 +128,17 @@ class Snapshot:
             if len(own):
                 found.append((own, segment.encoding.select(row[own]).to(torch.float32)))
         return found
+
+    def records(self, places: Tensor) -> list[ImageRecord]:
+        """Graphs of some images.
+
+        Args:
+            places (Tensor): Their places, ``[num_images]``.
+        """
+        if self.rows is None or not len(places):
+            return []
+        keys = [self.keys[i] for i in places.tolist()]
+        return [record_of(row) for row in self.rows.take(keys, ["id", "path", *GRAPH]).to_pylist()]
 
     def hits(self, places: Tensor, scores: Sequence[float]) -> list[Hit]:
         """Images as answers.

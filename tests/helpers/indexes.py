@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.models import GraphSizes
 from pyg_sgm.models.serialization import SavedModel, build_model
 from pyg_sgm.retrieval import SceneGraphMatcher
@@ -28,6 +29,16 @@ SMALL: dict[str, dict[str, Any]] = {
     "scan": {"dim": 8, "embed": 6},
     "hoad": {"dim": 8, "hidden": 8, "embed": 6},
 }
+
+
+def matcher_of(data: SceneGraphDataset) -> SceneGraphMatcher:
+    """A matcher with random weights for the images of a dataset."""
+    vocabularies = data.vocabularies()
+    features = data.features["object"].rows.shape[1] if data.features else 0
+    sizes = GraphSizes.of(vocabularies, features=features)
+    return SceneGraphMatcher._of(
+        SavedModel("sgm", build_model("sgm", sizes, SMALL["sgm"], 0), vocabularies)
+    )
 
 
 def small_matcher(name: str = "sgm", seed: int = 0) -> SceneGraphMatcher:

@@ -1,0 +1,89 @@
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("cyclopts")
+pytest.importorskip("lancedb")
+
+from pyg_sgm.cli import main
+from pyg_sgm.datasets import SceneWorld
+from tests.helpers.indexes import matcher_of
+
+DATA = "scene-world:num_images=12"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    matcher_of(SceneWorld("train", num_images=20)).save_pretrained(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def said(capsys: pytest.CaptureFixture[str], *tokens: object) -> str:
+    capsys.readouterr()
+    main([str(token) for token in tokens])
+    return capsys.readouterr().out
+
+
+def failed(capsys: pytest.CaptureFixture[str], *tokens: object) -> str:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main([str(token) for token in tokens])
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_an_index_from_first_to_last(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = tmp_path / "world.idx"
+    ids = SceneWorld("dev", num_images=12).image_ids
+    table = tmp_path / "years.csv"
+    table.write_text("image,year\n" + "".join(f"{id},{2000 + i}\n" for i, id in enumerate(ids)))
+    build = ("index", "build", index, "--run", run, "--data", DATA, "--split", "dev")
+    assert "12 photos added" in said(capsys, *build, "--metadata", table)
+    assert "12 unchanged" in said(capsys, *build)
+    done = json.loads(said(capsys, "index", "add", index, "--data", DATA, "--json", "-"))
+    assert (done["added"], done["num_images"]) == (12, 24)
+    done = json.loads(said(capsys, "index", "remove", index, ids[0], "nobody", "--json", "-"))
+    assert done == {"removed": 1, "unknown": ["nobody"], "num_images": 23}
+    info = json.loads(said(capsys, "index", "info", index, "--json", "-"))
+    assert info["num_images"] == 23
+    assert info["run"] == str(run)
+    assert info["fields"] == {"year": "int64"}
+    assert "num_images: 23" in said(capsys, "index", "info", index)
+    assert "all is well" in said(capsys, "index", "verify", index)
+    assert "1 fragments" in said(capsys, "index", "optimize", index)
+    found = json.loads(
+        said(capsys, "search", index, "a dog", "a cat", "--where", "year > 2005", "--top", 3,
+             "--json", "-")
+    )  # fmt: skip
+    assert [query["query"] for query in found["queries"]] == ["a dog", "a cat"]
+    assert all(query["certified"] and len(query["hits"]) == 3 for query in found["queries"])
+    assert found["queries"][0]["num_images"] == 6
+    shown = said(capsys, "search", index, "a man without a hat", "--similar-to", ids[1])
+    assert "without hat" in shown
+    assert "proved to be the best" in shown
+    assert "23 photos written" in said(capsys, "index", "export", index, tmp_path / "a.npz")
+    assert "23 photos in" in said(capsys, "index", "rebuild", index, "--run", run, "--data", DATA)
+
+
+def test_mistakes_are_told(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    index = tmp_path / "world.idx"
+    build = ("index", "build", index, "--run", run)
+    assert "give photos, or --data" in failed(capsys, *build)
+    assert "there is no such file" in failed(capsys, *build, tmp_path / "photos")
+    said(capsys, *build, "--data", DATA)
+    assert "give a query" in failed(capsys, "search", index)
+    assert "--data: not in an index" in failed(capsys, "search", index, "a", "--data", DATA)
+    assert "is no index" in failed(capsys, "search", run, "a dog")
+    assert "no column 'path'" in failed(capsys, "search", index, "a", "--where", "path = ''")
+    assert "is no file" in failed(capsys, "search", index, "--similar-to", "nobody")
+    assert "there is no such index" in failed(capsys, "index", "info", tmp_path / "other.idx")
+    table = tmp_path / "a.csv"
+    table.write_text("name,year\na,1\n")
+    add = ("index", "add", index, "--data", DATA, "--split", "dev", "--metadata", table)
+    assert "no column image" in failed(capsys, *add)
+    (file,) = index.glob("segments/*/objects.npy")
+    file.write_bytes(file.read_bytes()[:-1])
+    assert "1 damages" in failed(capsys, "index", "verify", index)
