@@ -104,7 +104,8 @@ def encoding_of(table: pa.Table, kept: Sequence[Field], kind: type[Encoding]) ->
         kept (list of Field): Its fields.
         kind (type): Its class.
     """
-    return kind(**{field.name: _field_of(table[field.column], field) for field in kept})
+    values: dict[str, Any] = {field.name: _field_of(table[field.column], field) for field in kept}
+    return kind(**values)
 
 
 def _field_of(column: pa.ChunkedArray, field: Field) -> Packed | Tensor:

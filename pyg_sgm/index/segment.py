@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -167,7 +168,7 @@ def open_segment(folder: Path, kind: type[Encoding]) -> Segment:
     """
     header = _header(folder)
     positions = _open(folder / "positions.npy")
-    values: dict[str, Packed | Tensor] = {}
+    values: dict[str, Any] = {}
     scanned: dict[str, Scanned] = {}
     for part in (Field(**one) for one in header["fields"]):
         x = _open(folder / f"{part.name}.npy")
