@@ -361,6 +361,17 @@ def parser() -> dict[str, Any]:
     }
 
 
+TASKS = {
+    "training": "a training",
+    "overwrite": "a training that takes the place of another one",
+    "resume": "a training of more epochs that goes on from a finished one",
+    "photos": "a training on photos: graphs, parsed captions, weights",
+    "extraction": "photos to graphs",
+    "parses": "captions to graphs",
+    "saving": "a saved model in the place of another one",
+}
+
+
 def robustness() -> dict[str, Any]:
     kinds = ("accepted", "refused", "other exception", "unnamed", "nonsense", "hang", "memory")
     readers = read("fuzz")["readers"]
@@ -371,6 +382,12 @@ def robustness() -> dict[str, Any]:
         "findings": sum(total[kind] for kind in kinds[2:]) or "none",
         "seconds": read("fuzz")["seconds"],
         "gibibytes": read("fuzz")["gibibytes"],
+        "num_kills": sum(row["kills"] for row in read("kills").values()),
+        "went_wrong": sum(row["went wrong"] for row in read("kills").values()) or "none",
+        "kills": table(
+            ["what is killed", "kills", "went wrong"],
+            [[TASKS[n], f"{r['kills']}", f"{r['went wrong']}"] for n, r in read("kills").items()],
+        ),
         "fuzz": table(
             ["reader", *kinds],
             [[name, *(f"{row[kind]:,}" for kind in kinds)] for name, row in rows.items()],

@@ -6,9 +6,10 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 import torch
 
@@ -132,12 +133,15 @@ def captioned(
             "skipped": skipped.records,
         }
     position = {image.id: i for i, image in enumerate(images)}
+    # Names that are written otherwise but look the same, as macOS writes them, are the same.
+    same = {normalize("NFC", image.id): image.id for image in images}
     without = {record.id for record in skipped.records}
     rows: list[Caption] = []
     for row in caption_rows(captions, skipped):
         with skipped.record(row.text.id):
-            if row.image in position:
-                rows.append(row)
+            name = row.image if row.image in position else same.get(normalize("NFC", row.image))
+            if name is not None:
+                rows.append(replace(row, image=name))
             elif row.image not in without:  # else its image has been reported
                 raise ValueError(f"{row.where}: image: {_absence(row.image, folder)}")
     kept = sorted({position[row.image] for row in rows})
@@ -145,8 +149,8 @@ def captioned(
         named = {row.image for row in rows}
         first = next(image.id for image in images if image.id not in named)
         warnings.warn(
-            f"{captions}: {len(images) - len(kept)} of {len(images)} images have no caption and "
-            f"are left out, such as {first!r}",
+            f"{captions}: images without a caption are left out, {len(images) - len(kept)} of "
+            f"{len(images)}, such as {first!r}",
             stacklevel=3,
         )
     new = {images[i].id: k for k, i in enumerate(kept)}

@@ -1,6 +1,7 @@
 """Files: written whole or not at all, read with errors that name them."""
 
 from pyg_sgm.io._digest import digest
+from pyg_sgm.io._hub import hub_answers, only_local
 from pyg_sgm.io._images import IMAGE_SUFFIXES, image_orientation, open_image
 from pyg_sgm.io._read import (
     parse_json,
@@ -27,9 +28,11 @@ __all__ = [
     "atomic_write",
     "counted",
     "digest",
+    "hub_answers",
     "image_orientation",
     "is_temporary",
     "locked",
+    "only_local",
     "open_image",
     "parse_json",
     "printable",

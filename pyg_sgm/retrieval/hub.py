@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack
 
-from huggingface_hub import HfApi, PyTorchModelHubMixin, hf_hub_download
+from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
     LocalEntryNotFoundError,
 )
 
-from pyg_sgm.io import atomic_write
+from pyg_sgm.io import atomic_write, hub_answers
 from pyg_sgm.models.serialization import (
     BANK,
     CONFIG,
@@ -45,7 +45,6 @@ matcher = SceneGraphMatcher.from_pretrained("this/repository")
 ```
 """
 FILES = (CONFIG, VOCABULARIES, WEIGHTS)
-SECONDS = 10  # that the Hub has for an answer
 
 
 class HubOptions(TypedDict, total=False):
@@ -85,7 +84,9 @@ def saved_folder(name: str | os.PathLike[str], options: HubOptions) -> Path:
     repository = Path(name).as_posix()
     missing = f"{name}: no such folder"
     try:
-        _check_there(repository, options)
+        if not options.get("local_files_only"):
+            there = hub_answers(repository, options.get("revision"), options.get("token"))
+            options["local_files_only"] = not there
         paths = [hf_hub_download(repository, file, **options) for file in FILES]
         if read_config(Path(paths[0])).get("query_bank"):
             hf_hub_download(repository, BANK, **options)
@@ -99,23 +100,6 @@ def saved_folder(name: str | os.PathLike[str], options: HubOptions) -> Path:
         offline = "which does not answer, and nothing was downloaded before"
         raise ValueError(f"{missing}, and not found on the Hub, {offline}") from error
     return Path(paths[0]).parent
-
-
-def _check_there(repository: str, options: HubOptions) -> None:
-    """Asks the Hub once, because a download without network asks six times in 25 seconds.
-
-    Without an answer what was downloaded before will do.
-    """
-    if options.get("local_files_only"):
-        return
-    try:
-        HfApi(token=options.get("token")).model_info(
-            repository, revision=options.get("revision"), timeout=SECONDS
-        )
-    except (HFValidationError, HfHubHTTPError):
-        raise
-    except Exception:  # of the client's HTTP library, which differs between its versions
-        options["local_files_only"] = True
 
 
 class HubScorer(Scorer, PyTorchModelHubMixin, library_name="pyg_sgm", model_card_template=CARD):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch_geometric.utils import segment
 
 from pyg_sgm.data import Vocabularies
-from pyg_sgm.io import digest
+from pyg_sgm.io import digest, only_local
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -206,8 +206,11 @@ def _transformers(name: str) -> TextEncoder:
     except ImportError as error:
         raise ImportError(f"text encoder {name!r}: pip install transformers") from error
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name[3:], add_prefix_space=True)
-        net = AutoModel.from_pretrained(name[3:], use_safetensors=True)
+        local = only_local(name[3:])
+        tokenizer = AutoTokenizer.from_pretrained(
+            name[3:], add_prefix_space=True, local_files_only=local
+        )
+        net = AutoModel.from_pretrained(name[3:], use_safetensors=True, local_files_only=local)
     except (OSError, ValueError) as error:
         raise ValueError(f"text encoder {name!r}: {error}") from error
     if not tokenizer.is_fast:

@@ -10,10 +10,19 @@ from typing import Literal
 from pyg_sgm.text.parsed_caption import ParsedCaption
 from pyg_sgm.text.word_lists import AUXILIARIES, words
 
-NOUN_CUES = words("without no neither nor nobody")
+WITHOUT = words("without lacking lacks minus")
+# Words that deny together with the next one; "w/o" is two words.
+WITHOUT_PAIRS = {("free", "of"), ("devoid", "of"), ("w", "o")}
+NOUN_CUES = WITHOUT | words("no neither nor nobody nothing none")
 VERB_CUES = words("not never cannot")
-SKIPPED = AUXILIARIES | words("yet really even currently actually any a an the either of")
-DEFINITE = words("the this that these those his her its their my your our")
+OWN = words("his her its their my your our")
+SKIPPED = (
+    AUXILIARIES
+    | OWN
+    | words("yet really even currently actually any a an the either of o single one got")
+)
+DEFINITE = OWN | words("the this that these those")
+OF_THEM = words("of them which whom the two")  # "neither of them"
 
 
 @dataclass(frozen=True)
@@ -39,11 +48,23 @@ def negation_cues(said: Sequence[str]) -> list[Cue]:
             continue  # what a sign says
         if word == "not" and after == "only":
             continue
-        if word in VERB_CUES or word.endswith("n't") or (word == "without" and after[-3:] == "ing"):
+        of_verb = (word == "without" and after[-3:] == "ing") or (
+            word in ("neither", "none") and _is_verb(_next_word(said, at))
+        )
+        if of_verb or word in VERB_CUES or word.endswith("n't"):
             cues.append(Cue(at, "verb"))
-        elif word in NOUN_CUES:
+        elif word in NOUN_CUES or (word, after) in WITHOUT_PAIRS:
             cues.append(Cue(at, "noun"))
     return cues
+
+
+def _is_verb(word: str) -> bool:
+    return word.endswith("ing") or word in AUXILIARIES
+
+
+def _next_word(said: Sequence[str], at: int) -> str:
+    """The word after "neither", or after "neither of them"."""
+    return next((word for word in said[at + 1 :] if word not in OF_THEM), "")
 
 
 def take_out_denied(parsed: ParsedCaption) -> ParsedCaption:
@@ -89,7 +110,7 @@ class _Denied:
             min(span): (kind, min(span))
             for kind, spans in (("attribute", p.attribute_spans), ("relation", p.relation_spans))
             for span in spans
-            if span and min(span) > cue
+            if span and min(span) >= cue  # "hasn't" is a verb itself
         }
         starts |= {
             span[0]: ("object", span[0]) for span in p.object_spans if span and span[0] > cue
@@ -132,7 +153,7 @@ class _Denied:
         p = self.parsed
         order = sorted((span, i) for i, span in enumerate(p.object_spans) if span)
         last, bare = cue, False
-        joining = {"or", "nor", *(["and"] if p.words[cue] in ("without", "neither") else [])}
+        joining = {"or", "nor", *(["and"] if p.words[cue] in WITHOUT | {"neither"} else [])}
         for span, i in order:
             if span[-1] < cue:
                 continue
@@ -208,9 +229,13 @@ class _Denied:
         """Whether a cue says what a thing is without; "and no food on it" does not."""
         said = self.parsed.words
         before = said[max(cue - 1, 0)]
-        if said[cue] == "without" or (said[cue] == "no" and before in ("with", "has", "have")):
+        if self._is_without(cue) or (said[cue] == "no" and before in ("with", "has", "have")):
             return True
         return said[cue] == "no" and before in ("but", "and") and not related
+
+    def _is_without(self, cue: int) -> bool:
+        said = self.parsed.words
+        return said[cue] in WITHOUT or tuple(said[cue : cue + 2]) in WITHOUT_PAIRS
 
     def _host(self, cue: int) -> int | None:
         """The object before a cue, or in "a horse with a saddle but no rider" the horse."""
@@ -228,7 +253,7 @@ class _Denied:
 
 def _possessed(predicate: str) -> str:
     """What the relation to a denied thing is, were it not denied."""
-    return "with" if predicate.split()[-1] in ("with", "without") else predicate
+    return "with" if predicate.split()[-1] in ("with", "without", "lack") else predicate
 
 
 def _without(

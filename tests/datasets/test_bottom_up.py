@@ -64,7 +64,7 @@ def test_labels(tmp_path: Path) -> None:
 def test_captions(tmp_path: Path) -> None:
     make(tmp_path, [plain(i) for i in range(3)])
     (tmp_path / "c.csv").write_text("image,caption\n2,A dog .\n1,A cat .\n2,Snow .\n")
-    with pytest.warns(UserWarning, match="1 of 3 images have no caption"):
+    with pytest.warns(UserWarning, match="images without a caption are left out, 1 of 3"):
         data = open_dataset(f"bottom-up:{tmp_path}/train.tsv,captions={tmp_path}/c.csv", "train")
     assert data.image_ids == ["1", "2"]
     assert data.image_of_text.tolist() == [1, 0, 1]
@@ -91,7 +91,7 @@ def test_bad_rows(tmp_path: Path, column: int, value: str, message: str) -> None
     path = make(tmp_path, [plain(0), bad, plain(2)])
     with pytest.raises(ValueError, match=f"train.tsv: line 2: {message}"):
         open_dataset(f"bottom-up:{path}", "train", strict=True)
-    with pytest.warns(UserWarning, match=rf"1 records .* left out: '1'; .*line 2: {message}"):
+    with pytest.warns(UserWarning, match=rf"1 record .* left out: '1'; .*line 2: {message}"):
         data = open_dataset(f"bottom-up:{path}", "train")
     assert data.image_ids == ["0", "2"]
     x = data.encode(data.vocabularies()).images[1]["object"].x

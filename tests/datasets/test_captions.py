@@ -64,7 +64,7 @@ def test_a_line_that_cannot_be_used(tmp_path: Path, text: str, name: str, messag
     path.write_text(text)
     with pytest.raises(ValueError, match=f"c.txt: {message}"):
         read_captions(path, strict=True)
-    with pytest.warns(UserWarning, match=f"1 records .*left out: '{name}'; .*{message}"):
+    with pytest.warns(UserWarning, match=f"1 record .*left out: '{name}'; .*{message}"):
         assert len(read_captions(path)) == 3
 
 

@@ -116,7 +116,7 @@ def test_bad_image(root: Path, field: tuple, value: object, message: str) -> Non
         Flickr30kSGM(root, "val", strict=True)
     assert IMAGE_FILE in str(error.value)
     assert "1.jpg" in str(error.value)
-    with pytest.warns(UserWarning, match=rf"1 records .*left out: '1\.jpg'; .*{message}"):
+    with pytest.warns(UserWarning, match=rf"1 record .*left out: '1\.jpg'; .*{message}"):
         data = Flickr30kSGM(root, "val")
     assert (data.image_ids, data.text_ids) == (["2.jpg"], ["21"])
     assert [record.id for record in data.skipped] == ["1.jpg"]
@@ -149,7 +149,7 @@ def test_bad_captions(root: Path, stem: str, change: Callable, message: str) -> 
     with pytest.raises(ValueError, match=message) as error:
         Flickr30kSGM(root, "val", strict=True)
     assert stem in str(error.value)
-    with pytest.warns(UserWarning, match=f"1 records .*left out: '12'; .*{message}"):
+    with pytest.warns(UserWarning, match=f"1 record .*left out: '12'; .*{message}"):
         data = Flickr30kSGM(root, "val")
     assert (data.num_images, data.text_ids) == (2, ["11", "21"])
 

@@ -80,7 +80,7 @@ def test_a_row_that_cannot_be_used(tmp_path: Path, row: str, name: str, message:
     (tmp_path / "captions.csv").write_text(f"{CAPTIONS}{row}\na.jpg,The last .\n")
     with pytest.raises(ValueError, match=f"captions.csv: line 7: {message}"):
         Flickr8k(tmp_path, "train", strict=True)
-    with pytest.warns(UserWarning, match=f"1 records .*left out: '{name}'; .*line 7: {message}"):
+    with pytest.warns(UserWarning, match=f"1 record .*left out: '{name}'; .*line 7: {message}"):
         data = Flickr8k(tmp_path, "train")
     assert data.num_texts == 4
     assert data.captions[-1] == "The last ."

@@ -1,7 +1,9 @@
 import warnings
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
+from PIL import Image
 
 from pyg_sgm.datasets import ImageFolder, open_dataset
 
@@ -50,9 +52,28 @@ def test_a_graph_that_is_empty_is_not_one_that_is_unknown(tmp_path: Path) -> Non
     assert [text.has_graph for text in part.texts] == [True, True]
 
 
+def test_a_name_with_an_accent_is_the_same_in_either_form(tmp_path: Path) -> None:
+    composed, apart = (normalize(form, "caf\u00e9.png") for form in ("NFC", "NFD"))
+    assert composed != apart
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for on_disk, in_table in ((apart, composed), (composed, apart)):
+        Image.new("RGB", (8, 8)).save(folder / on_disk)
+        data = ImageFolder(folder, captions(tmp_path, f"{in_table},A dog ."))
+        assert data.image_ids == [on_disk]
+        assert data.captions == ["A dog ."]
+        (folder / on_disk).unlink()
+    for name in (composed, apart):  # two files, where the disk tells them apart
+        Image.new("RGB", (8, 8)).save(folder / name)
+    if len(list(folder.iterdir())) == 2:
+        data = ImageFolder(folder, captions(tmp_path, f"{composed},A .", f"{apart},B ."))
+        images = [data.image_ids[i] for i in data.image_of_text.tolist()]
+        assert images == [composed, apart]
+
+
 def test_an_image_without_a_caption_is_left_out_and_reported(tmp_path: Path) -> None:
     folder = make(tmp_path)
-    with pytest.warns(UserWarning, match=r"captions.csv: 1 of 3 images have no caption.*'b.JPG'"):
+    with pytest.warns(UserWarning, match=r"without a caption are left out, 1 of 3.*'b.JPG'"):
         data = ImageFolder(folder, captions(tmp_path, "far/c.webp,A hill .", "a.png,A dog ."))
     assert data.image_ids == ["a.png", "far/c.webp"]
     assert data.image_of_text.tolist() == [1, 0]
@@ -66,7 +87,7 @@ def test_bad_input(tmp_path: Path) -> None:
         ImageFolder(folder, path, strict=True)
     with (
         pytest.warns(UserWarning, match=f"left out: 'c.webp#0'; .*{message}"),
-        pytest.warns(UserWarning, match="2 of 3 images have no caption"),
+        pytest.warns(UserWarning, match="images without a caption are left out, 2 of 3"),
     ):
         assert ImageFolder(folder, path).text_ids == ["a.png#0"]
     with pytest.raises(ValueError, match=r"captions.csv: there is no caption"):

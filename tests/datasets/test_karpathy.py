@@ -92,7 +92,7 @@ def test_an_image_that_cannot_be_used(
         (tmp_path / image).touch()
     with pytest.raises(ValueError, match=rf"dataset.json: images\[1\]: {message}"):
         KarpathyCaptions(path, "val", images=tmp_path, strict=True)
-    with pytest.warns(UserWarning, match=rf"1 records .*: '{name}'; .*images\[1\]: {message}"):
+    with pytest.warns(UserWarning, match=rf"1 record .*: '{name}'; .*images\[1\]: {message}"):
         data = KarpathyCaptions(path, "val", images=tmp_path)
     assert (data.image_ids, data.text_ids) == (["e.jpg"], ["8", "9"])
 

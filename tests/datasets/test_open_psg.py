@@ -125,7 +125,7 @@ def test_an_image_that_cannot_be_used(tmp_path: Path, change: Callable, message:
     spec = f"openpsg:{write(tmp_path, content)},images={tmp_path}"
     with pytest.raises(ValueError, match=rf"psg.json: data\[1\]: .*{message}"):
         open_dataset(spec, "test", strict=True)
-    with pytest.warns(UserWarning, match=rf"1 records .*data\[1\]: .*{message}"):
+    with pytest.warns(UserWarning, match=rf"1 record .*data\[1\]: .*{message}"):
         assert open_dataset(spec, "test").image_ids == ["0004.jpg"]
 
 

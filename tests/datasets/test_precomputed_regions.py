@@ -141,7 +141,7 @@ def test_an_image_that_cannot_be_used(
         np.save(path, content)
     with pytest.raises(ValueError, match=message):
         PrecomputedRegions(tmp_path, "dev", strict=True)
-    with pytest.warns(UserWarning, match=f"1 records .*{message}"):
+    with pytest.warns(UserWarning, match=f"1 record .*{message}"):
         data = PrecomputedRegions(tmp_path, "dev")
     assert (data.num_images, data.num_texts) == (2, 10)
     assert data.captions[5] == "A caption 10 ."
@@ -271,6 +271,23 @@ def test_sizes_of_python_2(tmp_path: Path, order: bytes) -> None:
         if order == b"<":  # what NumPy itself reads
             items = np.load(path, allow_pickle=True, encoding="latin1")
             assert [(int(i["image_w"]), int(i["image_h"])) for i in items] == sizes
+
+
+@pytest.mark.parametrize("protocol", range(5))
+@pytest.mark.parametrize("number", [int, float, np.int64, np.int32, np.float32])
+def test_sizes_of_any_protocol(tmp_path: Path, protocol: int, number: type) -> None:
+    # Older versions of NumPy wrote protocol 2, in which Python 3 has its own form for bytes.
+    path = tmp_path / "s.npy"
+    items = np.empty(2, dtype=object)
+    items[:] = [
+        {"image_w": number(640), "image_h": number(427)},
+        {"image_w": number(244), "image_h": number(500)},
+    ]
+    with path.open("wb") as file:
+        header = {"descr": "|O", "fortran_order": False, "shape": (2,)}
+        np.lib.format.write_array_header_1_0(file, header)
+        pickle.dump(items, file, protocol)
+    assert read_image_sizes(path).tolist() == [[640, 427], [244, 500]]
 
 
 def test_joblib_files_become_json(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_captions(tmp_path: Path) -> None:
     make(tmp_path)
     (tmp_path / "c.csv").write_text("image,caption\n2.jpg,A man rides .\n")
     spec = f"scene-graph-benchmark:{tmp_path},images={tmp_path},captions={tmp_path / 'c.csv'}"
-    with pytest.warns(UserWarning, match="1 of 2 images have no caption"):
+    with pytest.warns(UserWarning, match="images without a caption are left out, 1 of 2"):
         data = open_dataset(spec, "test")
     assert data.image_ids == ["2.jpg"]
     assert data.image_of_text.tolist() == [0]
@@ -117,7 +117,7 @@ def test_bad_predictions(tmp_path: Path, change: Callable, message: str) -> None
     make(tmp_path, predictions)
     with pytest.raises(ValueError, match=f"custom_prediction.json: .*{message}"):
         SceneGraphBenchmark(tmp_path, tmp_path, strict=True)
-    with pytest.warns(UserWarning, match=f"1 records .*custom_prediction.json: .*{message}"):
+    with pytest.warns(UserWarning, match=f"1 record .*custom_prediction.json: .*{message}"):
         data = SceneGraphBenchmark(tmp_path, tmp_path)
     assert set(data.image_ids) <= {"1.jpg", "2.jpg"}
     assert data.image_ids[0] == "1.jpg"

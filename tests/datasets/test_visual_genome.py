@@ -154,7 +154,7 @@ def test_an_image_that_cannot_be_used(tmp_path: Path, entry: dict, message: str)
     write(tmp_path, "scene_graphs", [GRAPHS[1], entry])
     with pytest.raises(ValueError, match=rf"scene_graphs.json: \[1\]: {message}"):
         open_dataset(f"visual-genome:{tmp_path}", "train", strict=True)
-    with pytest.warns(UserWarning, match=rf"1 records .*scene_graphs.json: \[1\]: {message}"):
+    with pytest.warns(UserWarning, match=rf"1 record .*scene_graphs.json: \[1\]: {message}"):
         data = open_dataset(f"visual-genome:{tmp_path}", "train")
     assert data.image_ids == ["8"]
 

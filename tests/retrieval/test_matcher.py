@@ -271,7 +271,7 @@ def test_from_the_hub(
         return str(tmp_path / filename)
 
     monkeypatch.setattr("pyg_sgm.retrieval.hub.hf_hub_download", download)
-    monkeypatch.setattr("pyg_sgm.retrieval.hub.HfApi.model_info", lambda *_, **__: None)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: None)
     opened = SceneGraphMatcher.from_pretrained("someone/sgm-v1.5")
     assert torch.equal(opened.score(world(), world()), matcher.score(world(), world()))
 
@@ -287,7 +287,7 @@ def test_without_an_answer_of_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path:
         asked.append(name)
         raise NoAnswer
 
-    monkeypatch.setattr("pyg_sgm.retrieval.hub.HfApi.model_info", model_info)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     for name in ("someone/sgm-v1.0", "someone/flickr30k.sgm", "runs/mistyped"):
         with pytest.raises(ValueError, match=f"{name}: no such folder, and not found on the Hub"):

@@ -109,6 +109,29 @@ def test_what_is_denied_is_not_in_the_graph(backend, caption, denied, kept):
     assert lines == kept.split("; ")
 
 
+@pytest.mark.parametrize(
+    ("caption", "kept", "denied"),
+    [
+        ("a shelf with nothing on it", "shelf", {("thing", "on", "shelf")}),
+        ("a house lacking doors", "house", {("house", "with", "door")}),
+        ("a beach free of people", "beach", {("beach", "with", "people")}),
+        ("a burger minus the onions", "burger", {("burger", "with", "onion")}),
+        ("a girl w/o a coat", "girl", {("girl", "with", "coat")}),
+        ("not a single boat on the lake", "lake", {("boat", "on", "lake")}),
+        ("a couple without their kids", "couple", {("couple", "with", "kid")}),
+        ("a man hasn't got a hat", "man", {("man", "have", "hat")}),
+        ("none of the boys wear helmets", "helmet", {("boy", "wear", "helmet")}),
+        ("two men, neither of them wearing a helmet", "man (2)", {("man", "wear", "helmet")}),
+        ("two girls neither of whom is smiling", "girl", {("girl", "smiling")}),
+    ],
+)
+def test_further_ways_to_deny(caption, kept, denied):
+    parsed = parse(caption)
+    lines = [line for line in str(parsed).split("\n") if "not:" not in line]
+    assert lines == [kept]
+    assert set(parsed.exclusions) == denied
+
+
 def test_what_a_sign_forbids_is_not_denied():
     assert str(parse("a no parking sign on a pole")).endswith("sign -- on -> pole")
 

@@ -115,6 +115,8 @@ class _Restricted(pickle._Unpickler):
     }
 
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes for Python 2
+            return lambda text, _: text.encode("latin1")
         if module.split(".")[0] == "numpy" and name in self._KNOWN:
             return self._KNOWN[name]
         raise pickle.UnpicklingError(f"{module}.{name} is refused")

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from pyg_sgm.io import counted
+
 _LISTED = 20  # ids in a warning
 
 
@@ -62,7 +64,7 @@ class SkippedRecords:
         ids = ", ".join(repr(record.id) for record in self.records[:_LISTED])
         more = f" and {len(self.records) - _LISTED} more" if len(self.records) > _LISTED else ""
         warnings.warn(
-            f"{path}: {len(self.records)} records cannot be used and are left out: {ids}{more}; "
-            f"the first: {first}",
+            f"{path}: {counted(len(self.records), 'record')} that cannot be used left out: "
+            f"{ids}{more}; the first: {first}",
             stacklevel=3,
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pyg_sgm.text.negation import negation_cues
+from pyg_sgm.text.negation import WITHOUT_PAIRS, negation_cues
 from pyg_sgm.text.synonyms import COLORS, DETERMINERS, POSSESSIVES, PREPOSITIONS
 from pyg_sgm.text.word_lists import ANIMALS, AUXILIARIES, FEMALE, MALE, PEOPLE, VERBS, words
 from pyg_sgm.text.words import noun_lemma, verb_lemma
@@ -34,7 +34,11 @@ FRAME_QUALITIES = words(
 LED_IN = ARTICLES | FRAME_QUALITIES
 ENDS_PHRASE = AUXILIARIES | RELATIVE | PREPOSITIONS
 OPENS_PHRASE = DETERMINERS | PREPOSITIONS | POSSESSIVES | {"and", "to"} | RELATIVE
-AFFIRMED = {"without": "with", "neither": "", "nor": "and", "nobody": "person", "no": ""}
+AFFIRMED = {
+    **dict.fromkeys(("without", "lacking", "minus", "free", "devoid", "w"), "with"),
+    **{"lacks": "has", "neither": "", "none": "", "no": "", "nor": "and"},
+    **{"nobody": "person", "nothing": "thing"},
+}
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,8 @@ def _affirmed(tokens: Clause) -> Clause:
                 word = ""
             else:
                 word = AFFIRMED.get(word, "")
+        elif here - 1 in cues and tuple(said[here - 1 : here + 1]) in WITHOUT_PAIRS:
+            word = ""
         elif word == "but" and here + 1 in cues:
             word = "and"
         elif word in ("do", "does", "did") and here + 1 in cues:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pyg_sgm.io import only_local
+
 
 class FeatureMap(nn.Module):
     """A network of another library on pixels 0 ... 255, whose output becomes a map.
@@ -99,8 +101,9 @@ def transformers_backbone(name: str) -> nn.Module:
             f"backbone 'hf:{name}' needs transformers: pip install transformers"
         ) from error
     try:
-        net = AutoModel.from_pretrained(name, use_safetensors=True)
-        pixels, _ = ImageProcessingMixin.get_image_processor_dict(name)
+        local = only_local(name)
+        net = AutoModel.from_pretrained(name, use_safetensors=True, local_files_only=local)
+        pixels, _ = ImageProcessingMixin.get_image_processor_dict(name, local_files_only=local)
         net = getattr(net, "vision_model", net)
         patch = net.config.patch_size
     except (OSError, ValueError, AttributeError) as error:
