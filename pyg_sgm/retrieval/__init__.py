@@ -23,6 +23,7 @@ from pyg_sgm.retrieval.inputs import (
 from pyg_sgm.retrieval.matcher import SceneGraphMatcher
 from pyg_sgm.retrieval.prepare import with_graphs, with_known_images, with_parses
 from pyg_sgm.retrieval.query import Exclusion, Query, QueryPart
+from pyg_sgm.retrieval.reranking import fit_weight, prior_part
 from pyg_sgm.retrieval.search import Candidate, search_images, search_similar, search_texts
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "encode_queries",
     "encode_query",
     "evaluate_sum",
+    "fit_weight",
+    "prior_part",
     "score_query",
     "search_images",
     "search_similar",

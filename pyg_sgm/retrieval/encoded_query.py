@@ -19,7 +19,7 @@ from pyg_sgm.retrieval.query import Query, QueryPart, word_forms
 from pyg_sgm.text import parse_texts
 
 if TYPE_CHECKING:
-    from pyg_sgm.retrieval.matcher import SceneGraphMatcher
+    from pyg_sgm.retrieval.scoring import Scorer
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class EncodedQuery:
 
 
 def encode_query(
-    matcher: SceneGraphMatcher,
+    matcher: Scorer,
     query: QueryPart | Sequence[QueryPart] | EncodedQuery | EncodedTexts | GraphCollection,
 ) -> EncodedQuery:
     """The parts of one query, encoded.
 
     Args:
-        matcher (SceneGraphMatcher): A trained matcher.
+        matcher (Scorer): A trained matcher.
         query (Query): The query, what :meth:`Query.of` takes, one text as a graph or encoded, or
             an encoded query, which is given back.
 
@@ -74,12 +74,12 @@ def encode_query(
 
 
 def encode_queries(
-    matcher: SceneGraphMatcher, queries: Sequence[QueryPart | Sequence[QueryPart]]
+    matcher: Scorer, queries: Sequence[QueryPart | Sequence[QueryPart]]
 ) -> list[EncodedQuery]:
     """The parts of several queries; all texts are encoded together.
 
     Args:
-        matcher (SceneGraphMatcher): A trained matcher.
+        matcher (Scorer): A trained matcher.
         queries (list of Query): The queries, or what :meth:`Query.of` takes.
 
     Raises:
@@ -126,11 +126,11 @@ def as_text(image: EncodedImages) -> EncodedTexts:
     return EncodedTexts(query.ids, query.encoding, query.fingerprint)
 
 
-def score_query(matcher: SceneGraphMatcher, images: EncodedImages, query: EncodedQuery) -> Tensor:
+def score_query(matcher: Scorer, images: EncodedImages, query: EncodedQuery) -> Tensor:
     """Scores of images, ``[num_images]``, on the CPU; minus infinity for those that cannot be read.
 
     Args:
-        matcher (SceneGraphMatcher): A trained matcher.
+        matcher (Scorer): A trained matcher.
         images (EncodedImages): The images.
         query (EncodedQuery): The query.
 
@@ -149,7 +149,7 @@ def _is_text(query: object) -> TypeGuard[EncodedTexts | GraphCollection | Hetero
     return isinstance(query, (EncodedTexts, GraphCollection))
 
 
-def _one_by_one(matcher: SceneGraphMatcher, records: Sequence[TextRecord]) -> list[EncodedTexts]:
+def _one_by_one(matcher: Scorer, records: Sequence[TextRecord]) -> list[EncodedTexts]:
     if not records:
         return []
     all = matcher.encode_texts(records)
@@ -160,7 +160,7 @@ def _one_by_one(matcher: SceneGraphMatcher, records: Sequence[TextRecord]) -> li
 
 
 def _weighed(
-    matcher: SceneGraphMatcher,
+    matcher: Scorer,
     encoded: EncodedTexts,
     text: TextRecord,
     weights: Mapping[str, float],

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, Unpack
 
 from torch import Tensor
-from torch_geometric.data import HeteroData
 
-from pyg_sgm.data import GraphCollection, TextRecord
 from pyg_sgm.data.vectors import add_word_vectors
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.evaluation import with_query_bank
@@ -24,9 +21,7 @@ from pyg_sgm.models.serialization import (
     check_options,
     save_model,
 )
-from pyg_sgm.retrieval.encoded_query import EncodedQuery, encode_query, score_query
 from pyg_sgm.retrieval.explain import explain_pair
-from pyg_sgm.retrieval.hub import HubScorer
 from pyg_sgm.retrieval.inputs import (
     EncodedImages,
     EncodedTexts,
@@ -35,15 +30,13 @@ from pyg_sgm.retrieval.inputs import (
     TextInput,
     Texts,
     image_graphs,
-    one_query,
     text_graphs,
 )
 from pyg_sgm.retrieval.prepare import (
     extractor_of,
     needs_graph,
 )
-from pyg_sgm.retrieval.query import Query, QueryPart
-from pyg_sgm.retrieval.search import Candidate, best_of
+from pyg_sgm.retrieval.searcher import Searcher
 from pyg_sgm.text import TextEncoder, open_text_encoder
 from pyg_sgm.text.encoder import describe_text_encoder
 from pyg_sgm.training import Recipe, RecipeFields, check_fit, find_recipe, fit
@@ -51,7 +44,7 @@ from pyg_sgm.training.edits import training_edits, with_edits
 from pyg_sgm.training.run_dir import GRAPHS, VECTORS, is_first_process, run_dir
 
 
-class SceneGraphMatcher(HubScorer):
+class SceneGraphMatcher(Searcher):
     """Matches images with texts by their scene graphs.
 
     Images are files (a string is a path), pixels, records, graphs or a dataset; texts are captions
@@ -200,81 +193,6 @@ class SceneGraphMatcher(HubScorer):
             save_model(out, self._saved())
         return self
 
-    def search_images(
-        self,
-        query: QueryPart | Sequence[QueryPart] | EncodedQuery | TextInput | EncodedTexts,
-        images: Images,
-        k: int = 10,
-    ) -> list[Candidate]:
-        """The best images for one query, best first; equal scores keep their order. Images that
-        cannot be read are never among them.
-
-        Args:
-            query (Query): A caption (a string is one), a record, a graph, or anything that
-                :meth:`Query.of` takes. What a caption denies must not be there.
-            images (Images): See :meth:`encode_images`.
-            k (int, optional): Number of images. (default: :obj:`10`)
-
-        Raises:
-            ValueError: If the query is none, ``k`` is less than 1, or a score is NaN.
-        """
-        found = self.encode_images(images)
-        return best_of(score_query(self, found, encode_query(self, query)), found.ids, k)
-
-    def search_texts(
-        self, image: ImageInput | EncodedImages, texts: Texts, k: int = 10
-    ) -> list[Candidate]:
-        """The best texts for one image, best first; equal scores keep their order.
-
-        Args:
-            image (ImageInput or EncodedImages): A file (a string is its path), pixels, a record, or
-                a graph.
-            texts (Texts): See :meth:`encode_texts`.
-            k (int, optional): Number of texts. (default: :obj:`10`)
-
-        Raises:
-            ValueError: If there is not one image or it cannot be read, ``k`` is less than 1, or a
-                score is NaN.
-        """
-        query = one_query(self.encode_images(image), "image")
-        found = self.encode_texts(texts)
-        return best_of(self.score(query, found)[0], found.ids, k)
-
-    def search_similar(
-        self, image: ImageInput | EncodedImages, images: Images, k: int = 10
-    ) -> list[Candidate]:
-        """The images that are most like one image: it takes the place of a text, since models put
-        both into one space.
-
-        Args:
-            image (ImageInput or EncodedImages): See :meth:`search_texts`.
-            images (Images): See :meth:`encode_images`.
-            k (int, optional): Number of images. (default: :obj:`10`)
-
-        Raises:
-            ValueError: As :meth:`search_texts`.
-        """
-        return self.search_images(Query(images=(image,)), images, k)
-
-    def rank(self, query: Any, candidates: Any, k: int = 10) -> list[Candidate]:
-        """Deprecated: :meth:`search_images` and :meth:`search_texts`.
-
-        Args:
-            query (any): One text, then candidates are images; or one image, then candidates are
-                texts. A string is a caption.
-            candidates (any): See :meth:`encode_images` and :meth:`encode_texts`.
-            k (int, optional): Number of candidates. (default: :obj:`10`)
-        """
-        warnings.warn(
-            "SceneGraphMatcher.rank is now search_images(text, images) and "
-            "search_texts(image, texts)",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        if _is_text(query):
-            return self.search_images(query, candidates, k)
-        return self.search_texts(query, candidates, k)
-
     def explain(
         self, image: ImageInput | Images, text: TextInput | Texts
     ) -> Explanation | Attention:
@@ -305,14 +223,3 @@ class SceneGraphMatcher(HubScorer):
         encoder = self._text_encoder
         self.read_by = None if encoder is None else describe_text_encoder(encoder)
         return encoder
-
-
-def _is_text(query: object) -> bool:
-    """Whether a query is a text, for :meth:`SceneGraphMatcher.rank`: a string is one."""
-    if isinstance(query, (list, tuple)) and query:
-        query = query[0]
-    if isinstance(query, HeteroData):
-        return "word" in query.node_types
-    if isinstance(query, GraphCollection):
-        return query.is_text
-    return isinstance(query, (str, EncodedTexts, TextRecord))

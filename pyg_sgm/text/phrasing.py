@@ -19,8 +19,8 @@ def graph_record(
     objects: Sequence[str] = (),
     id: str = "",
 ) -> TextRecord:
-    """The record of a graph without a sentence: its words are those of its nodes, an object with
-    its attributes where it is first named, and again by name where a later triplet starts from it.
+    """The record of a graph without a sentence: its words are those of its nodes, each once, an
+    object with its attributes where the first triplet names it.
 
     Args:
         relations (list of tuple, optional): (subject, predicate, object), each end an index into
@@ -35,7 +35,7 @@ def graph_record(
 
     Example:
         >>> graph_record([("man", "ride", "horse"), ("man", "in", "hat")], [("man", "old")]).caption
-        'old man ride horse and man in hat'
+        'old man ride horse in hat'
     """
     graph = text_record("", objects, attributes, relations, id=id)
     if not graph.objects:
@@ -51,27 +51,23 @@ def graph_record(
 
     def name(i: int) -> None:
         if object_spans[i]:
-            say(graph.objects[i])
             return
         for number, (owner, phrase) in enumerate(graph.attributes):
             if owner == i:
                 attribute_spans[number] = say(phrase)
         object_spans[i] = say(graph.objects[i])
 
-    last = -1
+    def start(i: int) -> None:
+        if words and not object_spans[i]:
+            say("and")
+        name(i)
+
     for subject, predicate, target in graph.relations:
-        if subject != last:
-            if words:
-                say("and")
-            name(subject)
+        start(subject)
         relation_spans.append(say(predicate))
         name(target)
-        last = target
     for i in range(len(graph.objects)):
-        if not object_spans[i]:
-            if words:
-                say("and")
-            name(i)
+        start(i)
     spans = {"object": object_spans, "attribute": attribute_spans, "relation": relation_spans}
     return text_record(words, graph.objects, graph.attributes, graph.relations, spans, id)
 
