@@ -13,6 +13,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import GraphCollection, TextRecord, node_spans
+from pyg_sgm.evaluation import score
+from pyg_sgm.models import Encoding, Matcher
 from pyg_sgm.ops import Packed
 from pyg_sgm.retrieval.inputs import EncodedImages, EncodedTexts, one_query
 from pyg_sgm.retrieval.query import Query, QueryPart, word_forms
@@ -137,9 +139,35 @@ def score_query(matcher: Scorer, images: EncodedImages, query: EncodedQuery) -> 
     Raises:
         ValueError: If they were encoded by another model, or a score is NaN.
     """
-    scores = torch.cat([matcher.score(images, text) for _, text in query.parts], dim=1)
-    unread = (scores == -torch.inf).any(dim=1)
-    return query.contributions(scores).sum(dim=1).masked_fill(unread, -torch.inf)
+    for _, part in query.parts:
+        matcher.encode_texts(part)  # which refuses those of another model
+    known = matcher.encode_images(images)
+    parts = part_scores(matcher.saved.model, known.encoding, query)
+    scores = torch.full((len(known),), -torch.inf)
+    scores[known.known] = query.contributions(parts).sum(dim=1)
+    return scores
+
+
+def part_scores(model: Matcher, image: Encoding, query: EncodedQuery) -> Tensor:
+    """Scores of images with the parts of a query, ``[num_images, num_parts]``, on the CPU. Those of
+    the excluded parts are without what a :class:`~pyg_sgm.models.QueryBank` takes off, which is of
+    use among answers, and would let a match cost less.
+
+    Args:
+        model (Matcher): A trained model.
+        image (Encoding): Encoded images.
+        query (EncodedQuery): The query.
+
+    Raises:
+        ValueError: If a score is NaN.
+    """
+    columns = []
+    for weight, part in query.parts:
+        column = score(model, image, part.encoding)
+        if weight < 0 and image.hubness is not None and part.encoding.hubness is not None:
+            column += (image.hubness[:, None] + part.encoding.hubness).cpu()
+        columns.append(column)
+    return torch.cat(columns, dim=1)
 
 
 def _is_text(query: object) -> TypeGuard[EncodedTexts | GraphCollection | HeteroData]:

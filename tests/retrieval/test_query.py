@@ -10,7 +10,7 @@ import torch
 
 from pyg_sgm.data import image_record, text_record
 from pyg_sgm.datasets import SceneWorld
-from pyg_sgm.models import Matcher
+from pyg_sgm.models import Matcher, QueryBank
 from pyg_sgm.ops import Packed
 from pyg_sgm.retrieval import (
     Query,
@@ -171,6 +171,22 @@ def test_a_mixture_scores_the_mean_minus_its_exclusions(matcher: SceneGraphMatch
     found = matcher.search_images(query, images, k=8)
     assert [c.index for c in found] == scores.argsort(descending=True).tolist()
     assert found[0].score == pytest.approx(max(expected))
+
+
+def test_exclusions_cost_what_they_match_without_a_bank(matcher: SceneGraphMatcher) -> None:
+    """What a bank takes off says how often something matches, not whether it does."""
+    data = world()
+    with_bank = trained(**OPTIONS)
+    model = with_bank.saved.model
+    bank = [with_bank.encode_images(data).encoding, with_bank.encode_texts(data).encoding]
+    alone = with_bank.score(data, ["a dog", "a hat"]).double()
+    with_bank.model = QueryBank(model, *bank)
+    wanted = with_bank.score(data, ["a dog"])[:, 0].double()
+    assert not torch.allclose(wanted, alone[:, 0])
+    query = encode_query(with_bank, Query.of("a dog", exclude="a hat"))
+    scores = score_query(with_bank, with_bank.encode_images(data), query)
+    expected = wanted - alone[:, 1].clamp(min=0)
+    torch.testing.assert_close(scores.double(), expected, atol=1e-5, rtol=0)
 
 
 def test_exclusions_alone_earn_nothing(matcher: SceneGraphMatcher) -> None:
