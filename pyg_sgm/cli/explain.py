@@ -180,8 +180,7 @@ def _print_explanation(explanation: Explanation, model: str) -> None:
         names = (escape(match.text_name), escape(match.image_name))
         table.add_row(*names, *(f"{number:.3f}" for number in numbers))
     console.print(table)
-    parts = " + ".join(f"{name} {value:.3f}" for name, value in explanation.levels.items())
-    console.print(f"score {explanation.score:.3f} = {parts}")
+    console.print(explanation.sum_of_levels(digits=3))
 
 
 def _print_attention(attention: Attention) -> None:

@@ -72,6 +72,24 @@ class Explanation:
         """Score of the pair, the sum of its levels."""
         return sum(self.levels.values())
 
+    def sum_of_levels(self, digits: int = 2) -> str:
+        """The score and its terms in a line.
+
+        Args:
+            digits (int, optional): Digits after the point. (default: :obj:`2`)
+
+        Example:
+            >>> from pyg_sgm.data import image_record, text_record
+            >>> levels = {"object": 0.45, "hubness": -0.25}
+            >>> Explanation(image_record(["dog"]), text_record("a dog"), levels, []).sum_of_levels()
+            'score 0.20 = object 0.45 - hubness 0.25'
+        """
+        (first, value), *others = self.levels.items()
+        line = f"score {self.score:.{digits}f} = {first} {value:.{digits}f}"
+        for name, value in others:
+            line += f" {'-' if value < 0 else '+'} {name} {abs(value):.{digits}f}"
+        return line
+
     def to_dict(self) -> dict[str, Any]:
         """All of it but the graphs, fit for JSON."""
         matches = [{**asdict(m), "contribution": m.contribution} for m in self.matches]
@@ -255,6 +273,7 @@ def named_match(
         image_node: tuple[Literal["object", "relation"], int, str] = ("object", j, names[j])
     else:
         s, predicate, o = image.relations[j - num_objects]
-        name = f"{names[s]} {predicate} {names[o]}"
+        how = "and" if predicate == UNKNOWN else predicate  # a pair that nobody named
+        name = f"{names[s]} {how} {names[o]}"
         image_node = ("relation", j - num_objects, name)
     return Match(level, *text_node, *image_node, similarity, weight)
