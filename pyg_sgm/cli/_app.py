@@ -30,6 +30,7 @@ COMMANDS = {
     "calibrate": ("calibrate:calibrate", "Measure what scores are worth, as chances."),
     "explain": ("explain:explain", "Show which word matched which object."),
     "search": ("search:search", "Find images for a text, texts for an image, or like images."),
+    "rerank": ("rerank:rerank", "Put images that something else has found in order."),
     "probe": ("probe:probe", "Print how often a true caption scores higher than a false one."),
     "parse": ("parse:parse", "Turn captions into scene graphs."),
     "graphs": ("graphs:graphs", "Turn a folder of images into scene graphs."),

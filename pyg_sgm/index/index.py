@@ -24,6 +24,7 @@ from pyg_sgm.retrieval import (
     Query,
     QueryPart,
     encode_queries,
+    prior_part,
 )
 from pyg_sgm.retrieval.explain import text_in_strings
 from pyg_sgm.retrieval.inputs import text_graphs
@@ -156,9 +157,10 @@ class SceneGraphIndex(IndexWriter):
         Args:
             query (Query): See :meth:`search`.
             ids (list of str): Names of the candidates.
-            prior (list of float, optional): Scores that they come with, which are added, and are
-                the level ``"prior"`` of the answers. (default: :obj:`None`, none)
-            weight (float, optional): Factor of these. (default: :obj:`1.0`)
+            prior (list of float, optional): Scores that they come with; what they add, see
+                :func:`~pyg_sgm.retrieval.prior_part`, is the level ``"prior"`` of the answers.
+                (default: :obj:`None`, none)
+            weight (float, optional): Weight of these. (default: :obj:`1.0`)
             k (int, optional): Number of answers. (default: :obj:`None`, all candidates)
 
         Raises:
@@ -177,7 +179,7 @@ class SceneGraphIndex(IndexWriter):
         scores = query_scores(seen, self._model, asked.encoded, places)
         added = torch.zeros(len(ids))
         if prior is not None:
-            added = weight * torch.tensor(list(prior), dtype=torch.float32)
+            added = prior_part(scores, torch.tensor(list(prior), dtype=torch.float64), weight)
         order = (scores + added).argsort(descending=True, stable=True)[:k]
         found = Found(places[order], (scores + added)[order], len(ids))
         hits = self._hits(seen, asked, found)

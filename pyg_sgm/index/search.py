@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pyg_sgm.evaluation import score
 from pyg_sgm.index.snapshot import Snapshot
-from pyg_sgm.models import Encoding, Matcher
+from pyg_sgm.models import Matcher
 from pyg_sgm.retrieval import EncodedQuery
+from pyg_sgm.retrieval.encoded_query import part_scores
 
 AT_ONCE = 256  # images whose whole scores are computed between two looks at the bounds
 
@@ -124,13 +124,8 @@ def query_scores(seen: Snapshot, model: Matcher, query: EncodedQuery, places: Te
     """
     scores = torch.empty(len(places))
     for own, image in seen.parts(places):
-        scores[own] = query.contributions(_of_parts(model, query, image)).sum(1)
+        scores[own] = query.contributions(part_scores(model, image, query)).sum(1)
     return scores
-
-
-def _of_parts(model: Matcher, query: EncodedQuery, image: Encoding) -> Tensor:
-    """Scores with every part, ``[num_images, num_parts]``."""
-    return torch.cat([score(model, image, part.encoding) for _, part in query.parts], dim=1)
 
 
 def contributions(
@@ -151,7 +146,8 @@ def contributions(
             with torch.no_grad():
                 levels = model.levels(image, part.encoding)
             if weight < 0:
-                whole = torch.stack(list(levels.values())).sum(0)
+                matches = [value for name, value in levels.items() if name != "hubness"]
+                whole = torch.stack(matches).sum(0)
                 levels = {"excluded": whole.clamp(min=0)}
             for name, values in levels.items():
                 for i, value in zip(own.tolist(), values[:, 0].tolist(), strict=True):

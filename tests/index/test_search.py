@@ -163,7 +163,9 @@ def test_reranks_candidates(tmp_path: Path) -> None:
     prior = [float(i) for i in range(6)]
     found = index.rerank(text, some, prior, weight=50.0, k=3)
     assert [hit.id for hit in found.hits] == some[:2:-1]
-    assert found.hits[0].levels["prior"] == 250.0
+    own = torch.tensor([hit.score for hit in whole.hits[3:9]])
+    unit = float(own.std(correction=0)) * 50 / 1.707825  # by the deviation of 0 to 5
+    assert found.hits[0].levels["prior"] == pytest.approx(2.5 * unit, rel=1e-3)
     assert sum(found.hits[0].levels.values()) == pytest.approx(found.hits[0].score, abs=1e-4)
     with pytest.raises(ValueError, match="named twice"):
         index.rerank(text, [some[0], some[0]])
