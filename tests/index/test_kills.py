@@ -1,0 +1,16 @@
+"""A few of the kills of ``killed.py``."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("lancedb")
+
+from tests.index.killed import kill
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    done, wrong = kill(tmp_path, kills=3)
+    assert not wrong
+    assert done > 0
