@@ -66,6 +66,7 @@ def work(folder: Path) -> None:
         line = begun or {"kind": kind, "ids": ids}
         begun = None
         write(journal, {**line, "done": False})
+        print("begins", flush=True)
         if line["kind"] == "add":
             index.add(data.select_images([data.image_ids.index(id) for id in line["ids"]]))
         elif line["kind"] == "remove":
@@ -106,8 +107,11 @@ def kill(folder: Path, kills: int, seed: int = 0) -> tuple[int, str]:
         ) as child:
             assert child.stdout is not None
             assert child.stderr is not None
-            if child.stdout.readline() == "ready\n":
-                time.sleep(moments.uniform(0.0, 1.5))
+            # After some whole changes, so that it gets on however slow the machine is.
+            for _ in range(moments.randint(2, 5)):
+                if not child.stdout.readline():
+                    break
+            time.sleep(moments.uniform(0.0, 0.5))
             child.send_signal(signal.SIGKILL)
             if child.wait() != -signal.SIGKILL:
                 return 0, child.stderr.read().strip().splitlines()[-1]
