@@ -20,6 +20,7 @@ from pyg_sgm.text.word_lists import ANIMALS, AUXILIARIES, FEMALE, MALE, PEOPLE, 
 from pyg_sgm.text.words import noun_lemma
 
 PRONOUNS = words("it he she they him her them")
+REFERRING = PRONOUNS | words("each one ones")  # without any of these nothing is to be resolved
 RECIPROCALS = (("each", "other"), ("one", "another"))
 CONJUNCTIONS = words("while as and when because where but")
 JOINTS = words("next front top close of the")  # of prepositions of several words
@@ -56,6 +57,8 @@ def resolved_clauses(
         gaps (list of int): What parts each from the word before.
         parsed (ParsedCaption): The caption as read without antecedents.
     """
+    if REFERRING.isdisjoint(said):
+        return None
     nouns = [Noun(span[-1], said[span[-1]]) for span in parsed.object_spans if span]
     nouns = [noun for noun in nouns if noun.word not in PRONOUNS]
     tokens = to_tokens(said, gaps)

@@ -247,6 +247,8 @@ class CaptionNetwork(nn.Module):
             pairs (Pairs): Sources and targets.
         """
         query = self.verb_query(feature) / math.sqrt(feature.size(1))
-        side, there = to_dense_batch(query, pairs.row, batch_size=len(x))
-        verb = torch.einsum("bpc,blc->bpl", side, self.verb_key(x))[there]
+        # Queries meet the weight of the keys, not words: there are fewer of them.
+        key = self.verb_key
+        side, there = to_dense_batch(query @ key.weight, pairs.row, batch_size=len(x))
+        verb = torch.einsum("bpc,blc->bpl", side, x)[there] + (query @ key.bias).unsqueeze(1)
         return verb.masked_fill(~mask[pairs.row], -1e9)
