@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from pyg_sgm._deprecated import moved
 from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.retrieval.calibration import Calibration
+from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts
 from pyg_sgm.retrieval.encoded_query import (
     EncodedQuery,
     encode_queries,
@@ -12,14 +13,7 @@ from pyg_sgm.retrieval.encoded_query import (
     score_query,
 )
 from pyg_sgm.retrieval.ensemble import evaluate_sum
-from pyg_sgm.retrieval.inputs import (
-    EncodedImages,
-    EncodedTexts,
-    ImageInput,
-    Images,
-    TextInput,
-    Texts,
-)
+from pyg_sgm.retrieval.inputs import ImageInput, Images, TextInput, Texts
 from pyg_sgm.retrieval.matcher import SceneGraphMatcher
 from pyg_sgm.retrieval.prepare import with_graphs, with_known_images, with_parses
 from pyg_sgm.retrieval.query import Exclusion, Query, QueryPart

@@ -16,7 +16,7 @@ from pyg_sgm.data import GraphCollection, TextRecord, node_spans
 from pyg_sgm.evaluation import score
 from pyg_sgm.models import Encoding, Matcher
 from pyg_sgm.ops import Packed
-from pyg_sgm.retrieval.inputs import EncodedImages, EncodedTexts, one_query
+from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts, one_query
 from pyg_sgm.retrieval.query import Query, QueryPart, word_forms
 from pyg_sgm.text import parse_texts
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from pyg_sgm.data import (
 )
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.io import counted
-from pyg_sgm.models import Encoding
+from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts
 from pyg_sgm.retrieval.in_memory import Pixels, outside_autocast
 from pyg_sgm.retrieval.prepare import (
     images_with_graphs,
@@ -40,46 +40,6 @@ from pyg_sgm.vision import Extractor
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-
-@dataclass(frozen=True)
-class EncodedImages:
-    """Images after :meth:`SceneGraphMatcher.encode_images`, in the order they were given.
-
-    Args:
-        ids (list of str): Name of each image.
-        encoding (Encoding): What the model makes of those whose graphs are known.
-        known (Tensor): Their positions among all, ``[num_known]``.
-        fingerprint (str): What tells the model apart from others.
-    """
-
-    ids: Sequence[str]
-    encoding: Encoding
-    known: Tensor
-    fingerprint: str
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-@dataclass(frozen=True)
-class EncodedTexts:
-    """Texts after :meth:`SceneGraphMatcher.encode_texts`, in the order they were given.
-
-    Args:
-        ids (list of str): Name of each text.
-        encoding (Encoding): What the model makes of them.
-        fingerprint (str): What tells the model apart from others.
-    """
-
-    ids: Sequence[str]
-    encoding: Encoding
-    fingerprint: str
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-Encoded = TypeVar("Encoded", EncodedImages, EncodedTexts)
 
 #: One image: a file (a string is a path), pixels, a record, or a graph.
 ImageInput: TypeAlias = "str | os.PathLike[str] | Image | np.ndarray | ImageRecord | HeteroData"
@@ -282,21 +242,3 @@ def _all_graphs(items: Sequence[object]) -> TypeGuard[Sequence[HeteroData]]:
 def _kinds(items: Sequence[object]) -> str:
     """The types of what was given, for messages."""
     return ", ".join(sorted({type(item).__name__ for item in items}))
-
-
-def check_same_model(encoded: EncodedImages | EncodedTexts, fingerprint: str) -> None:
-    """Raises a ValueError unless something was encoded by the model of a fingerprint."""
-    if encoded.fingerprint != fingerprint:
-        what = "images" if isinstance(encoded, EncodedImages) else "texts"
-        raise ValueError(f"these {what} were encoded by another model: encode them with this one")
-
-
-def one_query(encoded: Encoded, name: str) -> Encoded:
-    """The query itself, if it is one image or text.
-
-    Raises:
-        ValueError: If it is none or several.
-    """
-    if len(encoded) != 1:
-        raise ValueError(f"expected one {name} as the query, got {len(encoded)}")
-    return encoded

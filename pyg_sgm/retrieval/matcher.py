@@ -21,17 +21,9 @@ from pyg_sgm.models.serialization import (
     check_options,
     save_model,
 )
+from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts
 from pyg_sgm.retrieval.explain import explain_pair
-from pyg_sgm.retrieval.inputs import (
-    EncodedImages,
-    EncodedTexts,
-    ImageInput,
-    Images,
-    TextInput,
-    Texts,
-    image_graphs,
-    text_graphs,
-)
+from pyg_sgm.retrieval.inputs import ImageInput, Images, TextInput, Texts, image_graphs, text_graphs
 from pyg_sgm.retrieval.prepare import (
     extractor_of,
     needs_graph,

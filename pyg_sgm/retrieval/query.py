@@ -10,7 +10,8 @@ from reprlib import repr as short
 from typing import Any, TypeAlias
 
 from pyg_sgm.data import TextRecord
-from pyg_sgm.retrieval.inputs import EncodedImages, ImageInput, is_image
+from pyg_sgm.retrieval.encoded import EncodedImages
+from pyg_sgm.retrieval.inputs import ImageInput, is_image
 from pyg_sgm.retrieval.query_json import (
     fields_of,
     image_to_json,

@@ -25,16 +25,9 @@ from pyg_sgm.metrics.retrieval import RetrievalMetrics
 from pyg_sgm.models import Matcher, find_model, model_name
 from pyg_sgm.models.serialization import SavedModel, check_options
 from pyg_sgm.retrieval.calibration import Calibration, fit_calibration
+from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts, check_same_model
 from pyg_sgm.retrieval.fingerprint import Fingerprint
-from pyg_sgm.retrieval.inputs import (
-    EncodedImages,
-    EncodedTexts,
-    Images,
-    Texts,
-    check_same_model,
-    image_graphs,
-    text_graphs,
-)
+from pyg_sgm.retrieval.inputs import Images, Texts, image_graphs, text_graphs
 from pyg_sgm.retrieval.prepare import needs_graph, with_graphs, with_known_images, with_parses
 from pyg_sgm.text import TextEncoder, word_features
 from pyg_sgm.text.encoder import (

@@ -10,17 +10,10 @@ import torch
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import GraphCollection, TextRecord
+from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts, one_query
 from pyg_sgm.retrieval.encoded_query import EncodedQuery, encode_query, score_query
 from pyg_sgm.retrieval.hub import HubScorer
-from pyg_sgm.retrieval.inputs import (
-    EncodedImages,
-    EncodedTexts,
-    ImageInput,
-    Images,
-    TextInput,
-    Texts,
-    one_query,
-)
+from pyg_sgm.retrieval.inputs import ImageInput, Images, TextInput, Texts
 from pyg_sgm.retrieval.query import Query, QueryPart
 from pyg_sgm.retrieval.reranking import prior_part
 from pyg_sgm.retrieval.search import Candidate, best_of
