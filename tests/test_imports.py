@@ -19,6 +19,7 @@ LAYERS = [
     {"training"},
     {"retrieval"},
     {"index"},
+    {"serve"},
     {"serve", "viz"},
     {"cli"},
     {"__main__"},
@@ -40,6 +41,9 @@ OPTIONAL = (
     "transformers",
     "open_clip",
     "lancedb",
+    "fastapi",
+    "uvicorn",
+    "prometheus_client",
     "pyarrow",
 )
 FILES = sorted(ROOT.rglob("*.py"))

@@ -31,6 +31,7 @@ COMMANDS = {
     "explain": ("explain:explain", "Show which word matched which object."),
     "search": ("search:search", "Find images for a text, texts for an image, or like images."),
     "rerank": ("rerank:rerank", "Put images that something else has found in order."),
+    "serve": ("serve:serve", "Search an index in the browser, and by an API of JSON."),
     "probe": ("probe:probe", "Print how often a true caption scores higher than a false one."),
     "parse": ("parse:parse", "Turn captions into scene graphs."),
     "graphs": ("graphs:graphs", "Turn a folder of images into scene graphs."),

@@ -91,7 +91,7 @@ def coarse_rows(x: Tensor, directions: Tensor) -> tuple[Tensor, Frame]:
         directions (Tensor): Orthonormal, ``[dim, num_directions]``.
     """
     parts, outside, longest = [], [], 0.0
-    for block in x.split(ROWS):
+    for block in x.split(ROWS) if len(x) else ():  # none of photos without relations
         block = block.float()
         parts.append(block @ directions)
         outside.append((block - parts[-1] @ directions.t()).norm(dim=1))

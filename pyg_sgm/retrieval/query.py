@@ -19,7 +19,7 @@ from pyg_sgm.retrieval.query_json import (
     text_from_json,
     text_to_json,
 )
-from pyg_sgm.text import ParsedCaption, drop_denied_words, graph_record, parse
+from pyg_sgm.text import ParsedCaption, drop_denied_words, graph_record, parse, parse_batch
 from pyg_sgm.text.words import noun_lemma, verb_lemma
 
 Triplet: TypeAlias = "tuple[int | str, str, int | str]"
@@ -114,6 +114,19 @@ class Query:
             (*query.exclude, *_exclusions(exclude, "query: exclude")),
             {**query.weights, **_lower(weights or {})},
         )
+
+    @staticmethod
+    def of_sentences(sentences: Sequence[str]) -> list[Query]:
+        """A query of each sentence, as :meth:`of` makes it; all are parsed together.
+
+        Args:
+            sentences (list of str): The sentences.
+
+        Example:
+            >>> [len(query.exclude) for query in Query.of_sentences(["a man", "no dogs"])]
+            [0, 1]
+        """
+        return [_of_parse(parsed) for parsed in parse_batch(sentences)]
 
     @classmethod
     def graph(

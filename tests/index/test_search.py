@@ -54,6 +54,12 @@ def test_products_of_coarse_rows_are_upper_bounds(
     assert loose[-1] < 0.1 * float(whole.std())
 
 
+def test_no_nodes_have_coarse_rows_too() -> None:
+    coarse, frame = coarse_rows(torch.zeros(0, 40), torch.eye(40)[:, :14])
+    assert coarse.shape == (0, 16)
+    assert CoarseQuery.of(torch.randn(3, 40), frame).products(coarse).shape == (3, 0)
+
+
 def test_nodes_of_a_size_lie_side_by_side() -> None:
     sizes = torch.tensor([2, 0, 3, 2, 1, 2])
     ptr = torch.cat([torch.zeros(1, dtype=torch.long), sizes.cumsum(0)])

@@ -1,0 +1,60 @@
+"""``pyg-sgm serve``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pyg_sgm.cli._app import console, messages
+
+
+def serve(
+    index: Annotated[str, Parameter(help="Folder of an index, or where else it is.")],
+    *,
+    run: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+) -> None:
+    """Search an index in the browser, and by an API of JSON.
+
+    It answers to this machine alone, unless it is told to listen elsewhere.
+
+    Parameters
+    ----------
+    run
+        Folder of the matcher that made the index. [default: where it was then]
+    host
+        Name or address to listen at; 0.0.0.0 is the whole network.
+    port
+        Port to listen at; 0 takes a free one.
+    token
+        What requests must know; the page is opened once with it in its address.
+    """
+    from pyg_sgm.cli._app import open_run
+    from pyg_sgm.index import SceneGraphIndex
+    from pyg_sgm.serve import is_local, listen, make_server
+
+    if token == "":
+        raise ValueError("--token: is empty")
+    with listen(host, port) as sock:
+        found = SceneGraphIndex.open(index, None if run is None else open_run(run))
+        server = make_server(found, sock, token=token)
+        own = f"[{host}]" if ":" in host else host
+        address = f"http://{own}:{sock.getsockname()[1]}/"
+        if token is not None:
+            from urllib.parse import quote
+
+            address += f"?token={quote(token)}"
+        elif not is_local(host):
+            messages.print(
+                "Whoever reaches this machine can search these photos: --token keeps others out",
+                style="yellow",
+            )
+        console.print(
+            f"{len(found):,} photos at {address} (Ctrl-C stops)",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+        server.run(sockets=[sock])
