@@ -252,8 +252,6 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             raise ValueError(f"variant {variant!r}; known: {', '.join(get_args(Variant))}")
         if fusion not in get_args(Fusion):
             raise ValueError(f"fusion {fusion!r}; known: {', '.join(get_args(Fusion))}")
-        if fusion == "sum" and not sizes.features:
-            raise ValueError("fusion 'sum' needs region features")
         if fusion == "sum" and variant not in ("sgm", "oom"):
             raise ValueError(f"fusion 'sum' has the variants sgm and oom, not {variant!r}")
         self.variant = variant
@@ -264,12 +262,13 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         self.word_embedding = word_input(sizes.words, embed, sizes.word_features)
         self.object_embedding = nn.Embedding(sizes.objects, embed)
         self.nodes: SceneNodes | None = None
+        look = sizes.features or GEOMETRY_CHANNELS
         if fusion == "sum":
             self.nodes = SceneNodes(
-                sizes.features, embed, dim, self.image_relations, channel_dropout, dropout
+                look, embed, dim, self.image_relations, channel_dropout, dropout
             )
         else:
-            self.fusion = MultiModalFusion(sizes.features or GEOMETRY_CHANNELS, embed, hidden)
+            self.fusion = MultiModalFusion(look, embed, hidden)
             self.convs = nn.ModuleList(
                 MGCNConv(hidden if layer == 0 else dim, dim) for layer in range(num_layers)
             )
@@ -301,7 +300,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             self.text_summary = AttentionPooling(dim, global_dim, dropout)
         self.image_mean = self.text_mean = None
         if global_dim and fusion == "sum":
-            self.image_mean = nn.Linear(sizes.features, global_dim)
+            self.image_mean = nn.Linear(look, global_dim)
             self.text_mean = nn.Linear(embed, global_dim)
         self.null_temperature = null_temperature
         self.null = nn.Parameter(torch.zeros(())) if null_temperature else None

@@ -279,6 +279,21 @@ def test_region_features():
     assert torch.equal(model.encode_image(batch).relations.x, without.relations.x)
 
 
+def test_candidate_pairs_of_graphs_without_features_are_read_by_their_boxes():
+    options = {"fusion": "sum", "normalize": True, "null_temperature": 0.05, "global_dim": 4}
+    model, pairs = build(**options)
+    model.float().eval()
+    assert_batch_invariant(model, pairs.images, pairs.texts, tol=1e-5)
+    scores = scores_of(model, pairs.images, pairs.texts)
+    assert scores.isfinite().all()
+    batch = pairs.images.batch()
+    before = model.encode_image(batch)
+    batch["object"].box = batch["object"].box / 2
+    after = model.encode_image(batch)
+    assert not torch.allclose(before.objects.x, after.objects.x)
+    assert not torch.allclose(before.relations.x, after.relations.x)
+
+
 def test_images_without_features_need_boxes():
     model, pairs = build()
     batch = pairs.images.batch()
