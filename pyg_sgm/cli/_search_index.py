@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,24 +18,68 @@ if TYPE_CHECKING:
     from pyg_sgm.retrieval import Query
 
 
+@dataclass(frozen=True)
+class InIndex:
+    """Flags of searches in an index."""
+
+    where: Annotated[
+        str | None, Parameter(help='Condition on its metadata in SQL, such as "year > 2020".')
+    ] = None
+    threshold: Annotated[float | None, Parameter(help="Least score.")] = None
+    probability: Annotated[
+        float | None,
+        Parameter(help="Least chance that text and image belong together, of a calibrated run."),
+    ] = None
+    exclude: Annotated[
+        list[str] | None,
+        Parameter(
+            negative="",
+            help='What must not be there, such as "hat", for all texts; several times for more.',
+        ),
+    ] = None
+    weight: Annotated[
+        list[str] | None,
+        Parameter(
+            negative="",
+            help="How much a word counts, such as horse=2, in the texts that have it; several "
+            "times for more.",
+        ),
+    ] = None
+    query_file: Annotated[
+        Path | None, Parameter(help="JSON file of a query: texts, images, exclude, weights.")
+    ] = None
+
+
 def search_index(
     uri: str,
     sentences: list[str],
     photos: list[str],
     top: int,
-    where: str | None,
-    threshold: float | None,
+    flags: InIndex,
     json: Path | None,
 ) -> None:
-    """Shows the best images of an index for sentences, and for photos."""
+    """Shows the best images of an index for sentences, for photos, and for the query of a file."""
     from pyg_sgm.index import SceneGraphIndex
+    from pyg_sgm.io import read_json
     from pyg_sgm.retrieval import Query
 
+    file = flags.query_file
+    weights = _weights(flags.weight or [])
+    queries = [_sentence(sentence, flags.exclude or [], weights) for sentence in sentences]
+    unused = [w for w in weights if not any(w in query.weights for query in queries)]
+    if unused:
+        raise ValueError(f"--weight: {unused[0]!r} is no word of a text")
+    queries += [] if file is None else [Query.from_json(read_json(file))]
     index = SceneGraphIndex.open(uri)
-    queries = [Query.of(sentence) for sentence in sentences]
     queries += [Query.of(_photo(name, index)) for name in photos]
-    titles = [*sentences, *photos]
-    found = index.search_many(queries, top, where=where, threshold=threshold)
+    titles = [*sentences, *([] if file is None else [str(file)]), *photos]
+    found = index.search_many(
+        queries,
+        top,
+        where=flags.where,
+        threshold=flags.threshold,
+        probability=flags.probability,
+    )
     if not is_stdout(json):
         for title, query, result in zip(titles, queries, found, strict=True):
             print_title("\n".join([printable(title), *_graphs(query)]))
@@ -45,6 +91,27 @@ def search_index(
             for title, result in zip(titles, found, strict=True)
         ]
         write_json(json, {"index": uri, "queries": rows})
+
+
+def _sentence(sentence: str, exclude: list[str], weights: dict[str, float]) -> Query:
+    """A query of a sentence, with the weights of those words that it has."""
+    from pyg_sgm.retrieval import Query
+    from pyg_sgm.retrieval.query import word_forms
+
+    query = Query.of(sentence, exclude=exclude)
+    words = {form for text in query.texts for word in text.words for form in word_forms(word)}
+    return Query.of(query, weights={word: w for word, w in weights.items() if word in words})
+
+
+def _weights(pairs: list[str]) -> dict[str, float]:
+    weights = {}
+    for pair in pairs:
+        word, _, factor = pair.rpartition("=")
+        try:
+            weights[word.lower()] = float(factor)
+        except ValueError as error:
+            raise ValueError(f"--weight: expected WORD=FACTOR, got {pair!r}") from error
+    return weights
 
 
 def _photo(name: str, index: SceneGraphIndex) -> Any:

@@ -30,6 +30,7 @@ from pyg_sgm.cli._data import (
     open_data,
     trained_on,
 )
+from pyg_sgm.cli._search_index import InIndex, search_index
 from pyg_sgm.io import counted, printable
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ def search(
     top: int = 5,
     json: JsonFile = None,
     out: Path | None = None,
-    where: str | None = None,
-    threshold: float | None = None,
+    in_index: Annotated[InIndex | None, Parameter(name="*")] = None,
 ) -> None:
     """Show the best images for texts, the best captions for images, or images like an image; in an
     index, such as search photos.idx "a man on a horse", or in a dataset.
@@ -83,12 +83,7 @@ def search(
         File of the answers as JSON; "-" prints it instead of the tables.
     out
         File of a picture of the same, such as sheet.png.
-    where
-        Of an index: condition on its metadata in SQL, such as "year > 2020".
-    threshold
-        Of an index: least score.
     """
-    from pyg_sgm.cli._search_index import search_index
     from pyg_sgm.index.reading import is_index
 
     if top < 1:
@@ -100,11 +95,12 @@ def search(
         if wrong:
             raise ValueError(f"{wrong[0]}: not in an index")
         sentences, photos = [*query, *(text or ())], similar_to or []
-        if not sentences and not photos:
+        given = in_index or InIndex()
+        if not sentences and not photos and given.query_file is None:
             raise ValueError('give a query, such as "a man on a horse", or --similar-to')
-        search_index(run, sentences, photos, top, where, threshold, json)
+        search_index(run, sentences, photos, top, given, json)
         return
-    if query or where is not None or threshold is not None:
+    if query or in_index is not None:
         raise ValueError(f"{run} is no index; in a dataset, give queries with --text")
     _search_dataset(Path(run), data, text, image, similar_to, split, pixels, top, json, out)
 

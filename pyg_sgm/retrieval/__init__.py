@@ -13,10 +13,11 @@ from pyg_sgm.retrieval.encoded_query import (
     score_query,
 )
 from pyg_sgm.retrieval.ensemble import evaluate_sum
+from pyg_sgm.retrieval.exclusions import Exclusion
 from pyg_sgm.retrieval.inputs import ImageInput, Images, TextInput, Texts
 from pyg_sgm.retrieval.matcher import SceneGraphMatcher
 from pyg_sgm.retrieval.prepare import with_graphs, with_known_images, with_parses
-from pyg_sgm.retrieval.query import Exclusion, Query, QueryPart
+from pyg_sgm.retrieval.query import Query, QueryPart
 from pyg_sgm.retrieval.reranking import fit_weight, prior_part
 from pyg_sgm.retrieval.search import Candidate, search_images, search_similar, search_texts
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from pyg_sgm.data import TextRecord
 from pyg_sgm.retrieval.encoded import EncodedImages
+from pyg_sgm.retrieval.exclusions import Exclusion, exclusion_records, wanted_and_excluded
 from pyg_sgm.retrieval.inputs import ImageInput, is_image
 from pyg_sgm.retrieval.query_json import (
     fields_of,
@@ -19,13 +20,10 @@ from pyg_sgm.retrieval.query_json import (
     text_from_json,
     text_to_json,
 )
-from pyg_sgm.text import ParsedCaption, drop_denied_words, graph_record, parse, parse_batch
+from pyg_sgm.text import ParsedCaption, graph_record, parse, parse_batch
 from pyg_sgm.text.words import noun_lemma, verb_lemma
 
 Triplet: TypeAlias = "tuple[int | str, str, int | str]"
-#: What must not be there: a sentence such as ``"hat"``, a record, a pair (object, attribute), or a
-#: triplet.
-Exclusion: TypeAlias = "str | TextRecord | Sequence[str]"
 #: One thing that is searched for; a string is a sentence, a path is a photo.
 QueryPart: TypeAlias = (
     "str | TextRecord | Query | Mapping[str, Any] | tuple[str, str, str] | Path | ImageInput | "
@@ -111,7 +109,7 @@ class Query:
         return cls(
             query.texts,
             query.images,
-            (*query.exclude, *_exclusions(exclude, "query: exclude")),
+            (*query.exclude, *exclusion_records(exclude, "query: exclude")),
             {**query.weights, **_lower(weights or {})},
         )
 
@@ -126,7 +124,7 @@ class Query:
             >>> [len(query.exclude) for query in Query.of_sentences(["a man", "no dogs"])]
             [0, 1]
         """
-        return [_of_parse(parsed) for parsed in parse_batch(sentences)]
+        return [_of_sentence(parsed) for parsed in parse_batch(sentences)]
 
     @classmethod
     def graph(
@@ -153,7 +151,7 @@ class Query:
         texts: tuple[TextRecord, ...] = ()
         if triplets or attributes or objects:
             texts = (graph_record(triplets, attributes, objects, id="query"),)
-        return cls(texts, exclude=_exclusions(exclude, "query: exclude"))
+        return cls(texts, exclude=exclusion_records(exclude, "query: exclude"))
 
     def to_json(self) -> dict[str, Any]:
         """The query as plain values, which :meth:`from_json` reads.
@@ -210,7 +208,7 @@ class Query:
         return cls(
             parts["texts"],
             tuple(Path(image) for image in images),
-            (*parts["exclude"], *_exclusions(excluded, "query: exclude")),
+            (*parts["exclude"], *exclusion_records(excluded, "query: exclude")),
             _lower(weights),
         )
 
@@ -228,11 +226,16 @@ def word_forms(word: str) -> set[str]:
     return {word, noun_lemma(word), verb_lemma(word)}
 
 
+def _of_sentence(parsed: ParsedCaption) -> Query:
+    texts, exclude = wanted_and_excluded(parsed)
+    return Query(texts, exclude=exclude)
+
+
 def _query(value: QueryPart | Sequence[QueryPart], where: str) -> Query:
     if isinstance(value, Query):
         return value
     if isinstance(value, str):
-        return _of_parse(parse(value))
+        return _of_sentence(parse(value))
     if isinstance(value, TextRecord):
         return Query((value,))
     if isinstance(value, Mapping):
@@ -263,50 +266,6 @@ def _joined(queries: Iterable[Query]) -> dict[str, Any]:
         "exclude": tuple(text for query in parts for text in query.exclude),
         "weights": {word: factor for query in parts for word, factor in query.weights.items()},
     }
-
-
-def _of_parse(parsed: ParsedCaption) -> Query:
-    """A sentence without what it denies. Of "a man without a hat" the hat alone is excluded, or
-    photos of men would pay for the man."""
-    denied: list[Exclusion] = []
-    for names in parsed.exclusions:
-        new = [name for name in (names[0], names[-1]) if name not in parsed.objects]
-        denied.append(new[0] if len(names) == 3 and len(new) == 1 else names)
-    exclude = _exclusions(denied, "query: exclude")
-    wanted = drop_denied_words(parsed)
-    return Query((wanted.to_record(),) if wanted.objects or not exclude else (), exclude=exclude)
-
-
-def _exclusions(values: Exclusion | Sequence[Exclusion], where: str) -> tuple[TextRecord, ...]:
-    if isinstance(values, (str, TextRecord)):
-        values = [values]
-    if not isinstance(values, (list, tuple)):
-        raise ValueError(f"{where}: expected a list, got {short(values)}")
-    return tuple(
-        text
-        for number, value in enumerate(values)
-        for text in _excluded(value, f"{where}[{number}]")
-    )
-
-
-def _excluded(value: Exclusion | Mapping[str, Any], where: str) -> tuple[TextRecord, ...]:
-    """Records of one exclusion; "without a hat" excludes the hat."""
-    if isinstance(value, Mapping):
-        value = text_from_json(value, where)
-    if isinstance(value, TextRecord):
-        return (value,)
-    if isinstance(value, str):
-        query = _query(value, where)
-        return query.exclude or query.texts
-    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
-        raise ValueError(f"{where}: expected a sentence, or names, got {short(value)}")
-    if len(value) == 1:
-        return _excluded(value[0], where)
-    if len(value) == 2:
-        return (graph_record(attributes=[(value[0], value[1])], id=where),)
-    if len(value) == 3:
-        return (graph_record([(value[0], value[1], value[2])], id=where),)
-    raise ValueError(f"{where}: expected one to three names, got {len(value)}")
 
 
 def _is_triplet(value: object) -> bool:

@@ -64,6 +64,16 @@ def test_an_index_from_first_to_last(
     shown = said(capsys, "search", index, "a man without a hat", "--similar-to", ids[1])
     assert "without hat" in shown
     assert "proved to be the best" in shown
+    query = tmp_path / "query.json"
+    query.write_text(json.dumps({"texts": ["a dog"], "exclude": ["cat"]}))
+    search = ("search", index, "a dog", "--exclude", "a cat", "--query-file", query, "--json", "-")
+    excluded, filed = json.loads(said(capsys, *search))["queries"]
+    assert [hit["id"] for hit in excluded["hits"]] == [hit["id"] for hit in filed["hits"]]
+    assert all(hit["levels"]["excluded"] <= 0 for hit in filed["hits"])
+    (plain,) = json.loads(said(capsys, "search", index, "a dog", "--json", "-"))["queries"]
+    search = ("search", index, "a dog", "--weight", "dog=3", "--weight", "a=0", "--json", "-")
+    (weighed,) = json.loads(said(capsys, *search))["queries"]
+    assert weighed["hits"][0]["score"] != pytest.approx(plain["hits"][0]["score"])
     assert "23 photos written" in said(capsys, "index", "export", index, tmp_path / "a.npz")
     assert "23 photos in" in said(capsys, "index", "rebuild", index, "--run", run, "--data", DATA)
 
@@ -79,6 +89,13 @@ def test_mistakes_are_told(run: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "is no index" in failed(capsys, "search", run, "a dog")
     assert "no column 'path'" in failed(capsys, "search", index, "a", "--where", "path = ''")
     assert "is no file" in failed(capsys, "search", index, "--similar-to", "nobody")
+    assert "WORD=FACTOR" in failed(capsys, "search", index, "a dog", "--weight", "dog")
+    assert "'cat' is no word" in failed(capsys, "search", index, "a dog", "--weight", "cat=2")
+    assert "is no index" in failed(capsys, "search", run, "--text", "a", "--exclude", "hat")
+    assert "no calibration" in failed(capsys, "search", index, "a", "--probability", "0.5")
+    (tmp_path / "query.json").write_text('{"texts": [{"objects": [3]}]}')
+    query = ("--query-file", tmp_path / "query.json")
+    assert "query: texts[0]" in failed(capsys, "search", index, *query)
     assert "there is no such index" in failed(capsys, "index", "info", tmp_path / "other.idx")
     table = tmp_path / "a.csv"
     table.write_text("name,year\na,1\n")
