@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.markup import escape
@@ -88,7 +88,7 @@ def explain(
     texts = [_text(each, triplet or [], *known) for each in text]
     found = [matcher.explain(one, each) for each in texts]
     if json is not None:
-        write_json(json, [explanation.to_dict() for explanation in found])
+        write_json(json, [one.to_dict() | _worth(one, matcher) for one in found])
     if not is_stdout(json):
         if len(found) > 1:
             _print_scores(image, found)
@@ -97,6 +97,7 @@ def explain(
                 _print_attention(explanation)
             else:
                 _print_explanation(explanation, matcher.name)
+            _print_worth(_worth(explanation, matcher))
     if out is not None:
         if isinstance(explanation, Attention):
             from pyg_sgm.viz import draw_attention
@@ -144,6 +145,20 @@ def _text(text: str, triplets: Sequence[str], *known: SceneGraphDataset) -> Text
     from pyg_sgm.data import text_record
 
     return text_record(text, relations=relations)
+
+
+def _worth(one: Explanation | Attention, matcher: SceneGraphMatcher) -> dict[str, Any]:
+    """The chance of a score and the missing phrases, if the run is calibrated."""
+    known = matcher.calibration
+    if known is None:
+        return {}
+    return {"probability": known.probability(one.score), "missing": known.missing(one)}
+
+
+def _print_worth(worth: dict[str, Any]) -> None:
+    if worth:
+        missing = f"; missing: {', '.join(worth['missing'])}" if worth["missing"] else ""
+        console.print(f"chance {worth['probability']:.1%}{missing}", markup=False, highlight=False)
 
 
 def _print_scores(image: str, found: Sequence[Explanation | Attention]) -> None:

@@ -40,3 +40,18 @@ def test_tables(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["calibrate", str(run), "--data", "scene-world:num_images=8", "--split", "dev"])
     assert "needs 20 images or more that are not trained on, got 8" in capsys.readouterr().err
+
+
+def test_explanations_tell_it(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    calibration = Calibration.load(run / "calibration.json")
+    data = ("--data", "scene-world:num_images=8", "--split", "dev")
+    explain = ("explain", str(run), "--image", "dev-000003", "--text", "a dog chasing a cat", *data)
+    capsys.readouterr()
+    main([*explain, "--json", "-"])
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["probability"] == pytest.approx(calibration.probability(told["score"]))
+    assert set(told["missing"]) <= {"dog", "cat", "dog chase cat"}
+    main([*explain])
+    shown = capsys.readouterr().out
+    assert f"chance {told['probability']:.1%}" in shown
+    assert ("missing" in shown) == bool(told["missing"])
