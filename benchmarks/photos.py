@@ -14,13 +14,27 @@ import argparse
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
-from pyg_sgm.datasets import open_dataset
+from pyg_sgm.datasets import SceneGraphDataset, open_dataset
 from pyg_sgm.evaluation import probe_relations
 from pyg_sgm.io import read_json, write_json
 from pyg_sgm.models import QueryBank
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
 from pyg_sgm.text import reversible_pairs
+
+
+def measured(
+    matcher: SceneGraphMatcher,
+    dataset: SceneGraphDataset,
+    reversible: frozenset[tuple[str, str]] | None,
+) -> dict[str, Any]:
+    """Recalls, and the probe if there are reversible pairs."""
+    result: dict[str, Any] = {"unit": "fraction", **matcher.evaluate(dataset)}
+    if reversible is not None:
+        probes = probe_relations(matcher, dataset, reversible=reversible)
+        result["probe"] = {probe.kind: probe.to_dict() for probe in probes}
+    return result
 
 
 def main() -> None:
@@ -47,19 +61,16 @@ def main() -> None:
         asked = read_json(Path(folder) / "run.json", dict)
         with (Path(folder) / "logs/metrics.csv").open(encoding="utf-8") as file:
             epochs = list(csv.DictReader(file))
+        pairs = None if args.no_probe else reversible
         result = {
-            "unit": "fraction",
-            **matcher.evaluate(dataset),
+            **measured(matcher, dataset, pairs),
             "epochs": len(epochs),
             "seconds": sum(float(epoch["seconds"]) for epoch in epochs),
             "precision": asked["recipe"]["precision"],
         }
-        if not args.no_probe:
-            probes = probe_relations(matcher, dataset, reversible=reversible)
-            result["probe"] = {probe.kind: probe.to_dict() for probe in probes}
         if isinstance(matcher.model, QueryBank):
             matcher.model = matcher.model.model
-            result["without_bank"] = matcher.evaluate(dataset)
+            result["without_bank"] = measured(matcher, dataset, pairs)
         results = read_json(args.out, dict) if args.out.exists() else {}
         results.setdefault(name, {})[str(asked["seed"])] = result
         write_json(args.out, results)

@@ -94,6 +94,24 @@ def margin_cell(probes: Sequence[Mapping[str, Any]]) -> str:
     return f"{margin:.1f} ({own:.1f} less {control:.1f})"
 
 
+def margins(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """A row for every kind of false caption, a column for every model; means over the seeds that
+    have been probed."""
+    probes = {name: [r["probe"] for r in runs if "probe" in r] for name, runs in rows.items()}
+    return table(
+        ["false caption", *probes, "cases"],
+        [
+            [
+                kind.replace("_", " "),
+                *(margin_cell([probe[kind] for probe in seeds]) for seeds in probes.values()),
+                f"{first['cases']:,}",
+            ]
+            for kind, first in next(iter(probes.values()))[0].items()
+            if first["cases"]
+        ],
+    )
+
+
 def photos() -> dict[str, Any]:
     rows: list[tuple[str, int, list[dict[str, Any]]]] = [
         ("VSE++", 10, runs_of("flickr8k", "vse")),
@@ -121,7 +139,8 @@ def photos() -> dict[str, Any]:
         )
 
     recipe = {name: list(seeds.values()) for name, seeds in read("photos").items()}
-    probed = {name: [r for r in runs if "probe" in r] for name, runs in recipe.items()}
+    plain = {name: [run.get("without_bank", run) for run in runs] for name, runs in recipe.items()}
+    banked = {name: [r for r in runs if "without_bank" in r] for name, runs in recipe.items()}
     return {
         "recipe_recalls": table(
             ["", "seeds", *RECALL_HEADER, "rsum without bank", "seconds"],
@@ -136,21 +155,8 @@ def photos() -> dict[str, Any]:
                 for name, runs in recipe.items()
             ],
         ),
-        "recipe_probe": table(
-            ["false caption", *(f"{name}: margin" for name in recipe), "cases"],
-            [
-                [
-                    kind.replace("_", " "),
-                    *(
-                        margin_cell([run["probe"][kind] for run in runs])
-                        for runs in probed.values()
-                    ),
-                    f"{probe['cases']:,}",
-                ]
-                for kind, probe in next(iter(probed.values()))[0]["probe"].items()
-                if probe["cases"]
-            ],
-        ),
+        "recipe_probe": margins(plain),
+        "bank_probe": margins({name: runs for name, runs in banked.items() if runs}),
         "recalls": with_epochs(rows),
         "probe": table(
             ["true caption against one with", *KIND_HEADER],

@@ -21,5 +21,5 @@ found = index.search(sentence, k=5)
 print(f"{found.num_images} photos, {found.num_scored} scored; exact: {found.certified}")
 for hit in found.hits:
     print(f"{hit.rank}. {hit.id}: {hit.score:.2f}", *(f"no {name}" for name in hit.missing))
-for match in index.explain(sentence, found.hits[0].id).matches:
+for match in index.explain(sentence, found.hits[0].id).matches[:8]:
     print(f"   {match.text_name} -> {match.image_name}: {match.contribution:.3f}")
