@@ -44,8 +44,8 @@ def test_gradient_goes_through_the_scores_but_not_the_spread() -> None:
 
     given = [x.clone().requires_grad_() for x in (true, false)]
     wanted = [x.clone().requires_grad_() for x in (true, false)]
-    edit_loss(*given, index).backward()
-    fixed(*wanted).backward()
+    edit_loss(given[0], given[1], index).backward()
+    fixed(wanted[0], wanted[1]).backward()
     for one, other in zip(given, wanted, strict=True):
         torch.testing.assert_close(one.grad, other.grad)
 
