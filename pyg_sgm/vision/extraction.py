@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, permutations
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.data import image_record
 from pyg_sgm.data.vocabulary import UNKNOWN
-from pyg_sgm.io import locked
+from pyg_sgm.io import locked, remove_temporaries
 from pyg_sgm.vision._shards import Graph, Source, next_number, write_shard
 from pyg_sgm.vision._sources import is_same, source_of
 from pyg_sgm.vision._threads import in_threads
@@ -256,7 +257,9 @@ def extract(
     if not prune:
         made = sources(folder)
         if all(is_same(made.get(id, ()), path) for id, path in files.items()):
-            report(len(files), len(files))  # and another process may write meanwhile
+            report(len(files), len(files))
+            with suppress(ValueError), locked(folder):  # unless another process writes meanwhile
+                remove_temporaries(folder)
             return ExtractionResult(0, len(files), {}, len(made.keys() - files.keys()), 0)
     with locked(folder, wait=True):
         made = sources(folder)

@@ -87,5 +87,5 @@ def test_the_recipe_for_photos(tmp_path) -> None:
     texts = ["a dog chasing a cat"]
     assert torch.equal(opened.score(images, texts), matcher.score(world, texts))
     levels = opened.explain(world.select_images([0]), texts[0]).levels
-    assert set(levels) == {"object", "reverse", "relation", "global"}
+    assert set(levels) == {"object", "reverse", "relation", "global", "hubness"}
     assert sum(levels.values()) == pytest.approx(float(matcher.score(world, texts)[0, 0]), abs=1e-5)
