@@ -401,6 +401,51 @@ def robustness() -> dict[str, Any]:
     }
 
 
+def queries() -> dict[str, Any]:
+    found = read("queries")
+    rerank, exclusions, missing = found["rerank"], found["exclusions"], found["missing"]
+
+    def cells(recalls: Mapping[str, float]) -> list[str]:
+        return [f"{100 * value:.1f}" for value in recalls.values()]
+
+    header = ["R@1", "R@5", "R@10"]
+    orders = [
+        ("VSE++", "before"),
+        ("SGM's order of these", "by_scores"),
+        ("by both scores", "by_both"),
+        ("SGM, of all photos", "scores_of_all"),
+    ]
+    ways = [
+        ('"a dog"', "wanted_alone"),
+        ("the sentence as a caption", "sentence_as_caption"),
+        ("the ball excluded", "excluded"),
+    ]
+    return {
+        "candidates": rerank["candidates"],
+        "epochs": found["prior"]["epochs"],
+        "among": f"{100 * rerank['among_candidates']:.1f}",
+        "rerank": table(["", *header], [[name, *cells(rerank[key])] for name, key in orders]),
+        "weights": " and ".join(f"{weight:.2g}" for weight in rerank["weights"]),
+        "error": found["calibration"]["error"],
+        "ceiling": 100 * found["calibration"]["ceiling"],
+        "own_missing": 100 * missing["own_told_missing"],
+        "absent_missing": 100 * missing["absent_told_missing"],
+        "num_exclusions": exclusions["queries"],
+        "exclusions": table(
+            ["", "right", "with what is denied"],
+            [[name, *cells(exclusions[key])] for name, key in ways],
+        ),
+        "texts": found["graphs"]["texts"],
+        "graphs": table(
+            ["", *header],
+            [
+                ["captions", *cells(found["graphs"]["captions"])],
+                ["their graphs in words", *cells(found["graphs"]["graphs_in_words"])],
+            ],
+        ),
+    }
+
+
 def models() -> str:
     """The table of the README: one figure per model, rsum on the Flickr30k graphs."""
     rows = [
@@ -438,6 +483,7 @@ PAGES: tuple[Callable[[], dict[str, Any]], ...] = (
     vision,
     parser,
     speed,
+    queries,
     robustness,
 )
 NOTE = "<!-- Written by docs/write_results.py from benchmarks/results/*.json. -->\n\n"
