@@ -401,6 +401,35 @@ def robustness() -> dict[str, Any]:
     }
 
 
+def search() -> dict[str, Any]:
+    found = read("search")
+
+    def milliseconds(row: Mapping[str, Any], name: str) -> str:
+        return f"{1000 * row[name]:.0f}" if name in row else ""
+
+    chosen = [row for row in found["rows"] if row["width"] == "chosen"]
+    assert all(row["equal_to_the_full_ranking"] for row in chosen)
+    return {
+        "queries": chosen[0]["queries"],
+        "rows": table(
+            ["images", "bytes a node", "scored: median", "most", "ms", "full scan, ms", "ratio"],
+            [
+                [
+                    f"{row['images']:,}",
+                    f"{max(row['bytes_of_a_coarse_node'].values())}"
+                    + " (chosen)" * (row["width"] == "chosen"),
+                    f"{row['scored_median']:.0f}",
+                    str(row["scored_most"]),
+                    milliseconds(row, "query_seconds"),
+                    milliseconds(row, "full_scan_seconds"),
+                    f"{row['ratio']:.2f}" if "ratio" in row else "",
+                ]
+                for row in found["rows"]
+            ],
+        ),
+    }
+
+
 def queries() -> dict[str, Any]:
     found = read("queries")
     rerank, exclusions, missing = found["rerank"], found["exclusions"], found["missing"]
@@ -483,6 +512,7 @@ PAGES: tuple[Callable[[], dict[str, Any]], ...] = (
     vision,
     parser,
     speed,
+    search,
     queries,
     robustness,
 )
