@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 HEADER = "header"
 KEPT = timedelta(hours=1)  # that an old version stays, for those who are reading it
+FOREVER = timedelta(days=36500)
 
 
 class Store(Protocol):

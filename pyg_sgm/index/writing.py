@@ -24,7 +24,7 @@ from pyg_sgm.index.hits import Added
 from pyg_sgm.index.publish import publish, remove_others
 from pyg_sgm.index.reading import IndexReader, absolute, open_store
 from pyg_sgm.index.rows import check_metadata, to_text
-from pyg_sgm.index.store import KEPT, Store, Table
+from pyg_sgm.index.store import FOREVER, KEPT, Store, Table
 from pyg_sgm.io import locked
 from pyg_sgm.retrieval import SceneGraphMatcher
 
@@ -117,7 +117,12 @@ class IndexWriter(IndexReader):
             ValueError: If another process is writing.
         """
         with self._writing() as table:
-            table.optimize(kept)
+            table.optimize(FOREVER)
+        # Old versions go when the header names the joined one: no process that is killed in between
+        # leaves it at a version that is gone.
+        with self._writing() as table:
+            if table.version() == self._header.version:
+                table.optimize(kept)
         self._tidy(kept)
 
     @classmethod
