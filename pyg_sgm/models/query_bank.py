@@ -160,7 +160,7 @@ class QueryBank(Matcher[Any, Any]):
         sides = []
         for side, kind in zip(("images", "texts"), encoding_types(model), strict=True):
             found = {k.removeprefix(f"{side}."): v for k, v in bank.items() if k.startswith(side)}
-            sides.append(_encoding(kind, found))
+            sides.append(_checked(_encoding(kind, found)))
         images, texts = sides
         one = torch.tensor([0])
         try:
@@ -208,16 +208,21 @@ def _encoding(kind: type[Encoding], tensors: dict[str, Tensor]) -> Encoding:
         else tensors[name]
         for name in names
     }
-    for name, value in values.items():
-        x = value.x if isinstance(value, Packed) else value
-        if not x.isfinite().all():
-            raise ValueError(f"{name} holds NaN or infinity")
-        if isinstance(value, Packed) and not _fits(value.ptr, x):
-            raise ValueError(f"{name}_ptr does not fit {name}")
     try:
         return kind(**values)
     except TypeError as error:
         raise ValueError(f"this is no bank of {kind.__name__}: {error}") from error
+
+
+def _checked(encoding: Encoding) -> Encoding:
+    """The encoding, if its values are finite and its boundaries fit."""
+    for name, value in encoding.values().items():
+        x = value.x if isinstance(value, Packed) else value
+        if x is not None and not x.isfinite().all():
+            raise ValueError(f"{name} holds NaN or infinity")
+        if isinstance(value, Packed) and not _fits(value.ptr, value.x):
+            raise ValueError(f"{name}_ptr does not fit {name}")
+    return encoding
 
 
 def _fits(ptr: Tensor, x: Tensor) -> bool:
