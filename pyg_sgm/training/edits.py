@@ -8,9 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyg_sgm.data import EditedTexts, PairBatch, PairedGraphs, Ragged, TextRecord, Vocabulary
-from pyg_sgm.data import pack_texts as pack
+from pyg_sgm.data import (
+    EditedTexts,
+    PairBatch,
+    PairedGraphs,
+    Ragged,
+    TextRecord,
+    Vocabulary,
+    pack_texts,
+)
 from pyg_sgm.text import EDITS, WORDINGS, Edit, EditKind, make_edits, reversible_pairs
+from pyg_sgm.text.edits.edit import reworded
 
 PER_TEXT = 2  # edits of a text; more are read and never seen
 WORDING_SHARE = (0.5, 0.25, 0.25)  # of the true sides, in the order of WORDINGS
@@ -37,13 +45,11 @@ def training_edits(
     reversible = reversible_pairs(texts)
     made: dict[EditKind, dict[int, list[Edit]]] = {}
     for kind in cast(Sequence[EditKind], kinds or EDITS):
-        of_text: dict[int, list[Edit]] = {}
+        own = make_edits(texts, image_of_text, kind, reversible=reversible)
+        made[kind] = {edit.index: [] for edit in own}
         for wording in WORDINGS:
-            for edit in make_edits(
-                texts, image_of_text, kind, reversible=reversible, wording=wording
-            ):
-                of_text.setdefault(edit.index, []).append(edit)
-        made[kind] = of_text
+            for edit in reworded(own, texts, image_of_text, kind, wording):
+                made[kind][edit.index].append(edit)
     rarest = sorted(made, key=lambda kind: len(made[kind]))
     chosen = []
     random = np.random.default_rng(0)
@@ -73,7 +79,7 @@ def with_edits(
     features = {} if word_features is None else {"word": word_features(records)}
     text = torch.tensor([edit.index for _, edit in edits], dtype=torch.long)
     kind = torch.tensor([EDITS.index(kind) for kind, _ in edits], dtype=torch.long)
-    return replace(graphs, edits=EditedTexts(pack(records, words, features), text, kind))
+    return replace(graphs, edits=EditedTexts(pack_texts(records, words, features), text, kind))
 
 
 def edited_batch(graphs: PairedGraphs, text_index: Tensor, count: int, seed: int) -> PairBatch:

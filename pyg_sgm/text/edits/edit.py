@@ -112,12 +112,34 @@ def make_edits(
         made = make(it, image)
         if made is not None:
             edits.append(Edit(i, *made))
+    return reworded(edits, texts, image_of_text, kind, wording, seed)
+
+
+def reworded(
+    edits: list[Edit],
+    texts: Sequence[TextRecord],
+    image_of_text: Sequence[int],
+    kind: EditKind,
+    wording: Wording,
+    seed: int = 0,
+) -> list[Edit]:
+    """Edits of :func:`make_edits` with their true sides in other words.
+
+    Args:
+        edits (list of Edit): In their own words.
+        texts (list of TextRecord): The texts that were edited.
+        image_of_text (list of int): Image of every text.
+        kind (EditKind): What the false texts get wrong.
+        wording (Wording): See :func:`make_edits`.
+        seed (int, optional): Of the choice among words, or texts. (default: :obj:`0`)
+    """
     if wording == "own" or kind == "half_truth":
         return edits
     words = Random(f"{seed}/{kind}/{wording}")
     if wording == "paraphrase":
         return [
-            Edit(e.index, paraphrase(located[e.index], words) or e.true, e.false) for e in edits
+            Edit(e.index, paraphrase(locate(texts[e.index]), words) or e.true, e.false)
+            for e in edits
         ]
     of_image: dict[int, list[int]] = defaultdict(list)
     for i, image in enumerate(image_of_text):
