@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from collections import Counter
 from itertools import pairwise
 
@@ -128,3 +131,27 @@ def test_lists_of_other_lengths() -> None:
     graphs = data.encode(data.vocabularies())
     with pytest.raises(ValueError, match="true and false texts"):
         EditedTexts(graphs.texts, torch.arange(3), torch.arange(3))
+
+
+@pytest.mark.slow
+def test_every_process_makes_the_same_edits() -> None:
+    # A training that is resumed goes on with those that it was started with.
+    script = (
+        "from pyg_sgm.datasets import SceneWorld\n"
+        "from pyg_sgm.training.edits import training_edits\n"
+        "world = SceneWorld('train', num_images=60, captions_per_image=3)\n"
+        "for kind, edit in training_edits(world.texts, world.image_of_text.tolist()):\n"
+        "    print(kind, edit.index, edit.true.caption, edit.false.caption)\n"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1
+    assert "added_object" in said.pop()

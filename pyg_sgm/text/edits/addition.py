@@ -37,9 +37,9 @@ class Additions:
             self._said[image] |= {meaning(word) for word in it.text.words}
             for s, detail in details(it):
                 self._details[noun_lemma(it.text.objects[s])][detail] += 1
-            labels = set(it.text.objects)
+            labels = dict.fromkeys(it.text.objects)  # a set has another order in each process
             for label in labels:
-                self._together[label].update(labels - {label})
+                self._together[label].update(other for other in labels if other != label)
             for node, label in enumerate(it.text.objects):
                 phrase = noun_phrase(it, node)
                 if phrase is None or phrase[1] - phrase[0] != len(it.objects[node]) + 1:
@@ -73,7 +73,7 @@ class Additions:
         if not it.text.objects:
             return None
         counts: Counter[str] = Counter()
-        for label in set(it.text.objects):
+        for label in dict.fromkeys(it.text.objects):
             counts.update(self._together[label])
         absent = {
             label: count
