@@ -40,9 +40,8 @@ def probe(
     only where either could do it to the other, as the training captions tell), another predicate,
     attribute or number, a short true caption with one wrong detail, an object that is not there.
     Some sound odd; what that gives away, the column "other images" tells, which scores the same
-    captions with every image that is
-    not theirs. Chance is 50 %, a tie counts half, and a model that sees a bag of words ties on
-    every swap.
+    captions with every image that is not theirs. Chance is 50 %, a tie counts half, and a model
+    that sees a bag of words ties on every swap.
 
     Parameters
     ----------
