@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice, permutations
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.data import image_record
 from pyg_sgm.data.vocabulary import UNKNOWN
-from pyg_sgm.io import locked, remove_temporaries
+from pyg_sgm.io import locked
 from pyg_sgm.vision._shards import Graph, Source, next_number, write_shard
 from pyg_sgm.vision._sources import is_same, source_of
 from pyg_sgm.vision._threads import in_threads
@@ -254,14 +254,15 @@ def extract(
     header = make_folder(folder, lambda: _header(extractor))
     check_same(header.get("fingerprint"), extractor, f"{folder}")
     report = progress or (lambda done, total: None)
-    if not prune:
-        made = sources(folder)
-        if all(is_same(made.get(id, ()), path) for id, path in files.items()):
-            report(len(files), len(files))
-            with suppress(ValueError), locked(folder):  # unless another process writes meanwhile
-                remove_temporaries(folder)
-            return ExtractionResult(0, len(files), {}, len(made.keys() - files.keys()), 0)
-    with locked(folder, wait=True):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder))
+        except ValueError:  # another process writes, which who has nothing to write need not await
+            made = sources(folder)
+            if not prune and all(is_same(made.get(id, ()), path) for id, path in files.items()):
+                report(len(files), len(files))
+                return ExtractionResult(0, len(files), {}, len(made.keys() - files.keys()), 0)
+            stack.enter_context(locked(folder, wait=True))
         made = sources(folder)
         missing = {id: path for id, path in files.items() if not is_same(made.get(id, ()), path)}
         skipped: dict[str, str] = {}
