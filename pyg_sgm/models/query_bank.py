@@ -15,7 +15,7 @@ from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.models.base import Encoding, Matcher, encoding_types
 from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.explanation import Attention, Explanation
-from pyg_sgm.ops import Packed
+from pyg_sgm.ops import Packed, is_ptr
 
 BLOCK = 512  # graphs of the bank that are scored at a time
 
@@ -220,11 +220,6 @@ def _checked(encoding: Encoding) -> Encoding:
         x = value.x if isinstance(value, Packed) else value
         if x is not None and not x.isfinite().all():
             raise ValueError(f"{name} holds NaN or infinity")
-        if isinstance(value, Packed) and not _fits(value.ptr, value.x):
+        if isinstance(value, Packed) and not is_ptr(value.ptr, len(value.x)):
             raise ValueError(f"{name}_ptr does not fit {name}")
     return encoding
-
-
-def _fits(ptr: Tensor, x: Tensor) -> bool:
-    rising = bool((ptr.diff() >= 0).all())
-    return ptr.dim() == 1 and len(ptr) > 1 and rising and ptr[[0, -1]].tolist() == [0, len(x)]

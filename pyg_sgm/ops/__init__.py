@@ -11,7 +11,7 @@ from pyg_sgm.ops._gru import gru
 from pyg_sgm.ops._lsesim import lsesim, maxsim_or_null
 from pyg_sgm.ops._lstm import lstm
 from pyg_sgm.ops._maxsim import maxsim
-from pyg_sgm.ops._packed import Packed, select_rows
+from pyg_sgm.ops._packed import Packed, is_ptr, select_rows
 from pyg_sgm.ops._ranks import Ranking, ranks, stream_ranks
 from pyg_sgm.ops._segment import (
     segment_logsumexp,
@@ -32,6 +32,7 @@ __all__ = [
     "distraction_pairs",
     "distraction_vector",
     "gru",
+    "is_ptr",
     "l2_normalize",
     "lsesim",
     "lstm",

@@ -10,6 +10,24 @@ from torch import Tensor
 from torch_geometric.utils import cumsum
 
 
+def is_ptr(ptr: Tensor, num_rows: int) -> bool:
+    r"""Whether a tensor holds the boundaries of graphs in so many rows: whole numbers that rise
+    from 0 to the number of rows.
+
+    Args:
+        ptr (Tensor): Boundaries, from a file.
+        num_rows (int): Number of rows.
+
+    Example:
+        >>> import torch
+        >>> is_ptr(torch.tensor([0, 2, 2, 5]), 5), is_ptr(torch.tensor([0, 3, 2, 5]), 5)
+        (True, False)
+    """
+    if ptr.dim() != 1 or ptr.is_floating_point() or not len(ptr):
+        return False
+    return bool((ptr.diff() >= 0).all()) and (int(ptr[0]), int(ptr[-1])) == (0, num_rows)
+
+
 def select_rows(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     r"""Rows of the graphs ``index`` of a packed tensor, in the order of ``index``.
 

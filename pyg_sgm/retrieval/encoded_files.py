@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pyg_sgm.io import atomic_write, parse_json, write_tensors
 from pyg_sgm.models import Encoding
-from pyg_sgm.ops import Packed
+from pyg_sgm.ops import Packed, is_ptr
 
 FORMAT = "pyg_sgm encodings 1"
 PTR = ".ptr"
@@ -110,7 +110,7 @@ def encoding_of_arrays(arrays: Mapping[str, Tensor], kind: type[Encoding], where
             raise ValueError(f"{where}: {name}: expected rows of finite numbers")
         ptr = arrays.get(name + PTR)
         values[name] = x if ptr is None else Packed(x, ptr)
-        if ptr is not None and not _fits(ptr, x):
+        if ptr is not None and not is_ptr(ptr, len(x)):
             raise ValueError(f"{where}: {name + PTR}: not the boundaries of {len(x)} rows")
     if len({len(value) for value in values.values()}) != 1:
         raise ValueError(f"{where}: the fields are of different numbers of images")
@@ -118,12 +118,6 @@ def encoding_of_arrays(arrays: Mapping[str, Tensor], kind: type[Encoding], where
         return kind(**values)
     except TypeError as error:
         raise ValueError(f"{where}: this is no {kind.__name__}: {error}") from error
-
-
-def _fits(ptr: Tensor, x: Tensor) -> bool:
-    if ptr.dim() != 1 or ptr.is_floating_point() or not len(ptr):
-        return False
-    return bool((ptr.diff() >= 0).all()) and (int(ptr[0]), int(ptr[-1])) == (0, len(x))
 
 
 def _read_safetensors(path: Path) -> Arrays:
