@@ -210,7 +210,7 @@ class SceneGraphIndex(IndexWriter):
         told = text_graphs(asked.texts[0], saved.vocabularies, matcher._word_features())
         (wanted,) = self._encoded([asked], self._newest())
         record = self.record(id)
-        ((_, image),) = self._newest().parts(torch.tensor([self._place(id)]))
+        ((_, image),) = self._newest().parts(torch.tensor([self._place(id)]), self._device)
         text = wanted.encoded.parts[0][1]
         with torch.no_grad():
             return self._model.explain(
@@ -262,7 +262,7 @@ class SceneGraphIndex(IndexWriter):
         if not isinstance(image, ImageRecord) or image.id not in seen.place:
             return image
         place = torch.tensor([seen.place[image.id]])
-        ((_, encoding),) = seen.parts(place)
+        ((_, encoding),) = seen.parts(place, self._device)
         rows.append(int(place))
         return EncodedImages([image.id], encoding, torch.tensor([0]), seen.header.fingerprint)
 
@@ -290,7 +290,7 @@ class SceneGraphIndex(IndexWriter):
         found: list[list[str]] = [[] for _ in range(len(places))]
         records = seen.records(places)
         texts = list(zip(with_graph(asked.query.texts), asked.encoded.parts, strict=False))
-        for own, image in seen.parts(places):
+        for own, image in seen.parts(places, self._device):
             for number, i in enumerate(own.tolist()):
                 one = image.select(torch.tensor([number]))
                 for record, (_, part) in texts:

@@ -119,7 +119,7 @@ def remove_others(folder: Path, names: Sequence[str]) -> None:
 def _as_texts(records: Sequence[ImageRecord], matcher: SceneGraphMatcher) -> Encoding | None:
     """Graphs of images as texts, encoded: what somebody might search for."""
     texts = [text for text in map(_text, records) if text is not None]
-    return matcher.encode_texts(texts).encoding if texts else None
+    return matcher.encode_texts(texts).encoding.to("cpu") if texts else None
 
 
 def _text(record: ImageRecord) -> TextRecord | None:

@@ -231,6 +231,11 @@ class IndexReader:
             raise ValueError(f"there is no image {id!r} in the index")
         return place
 
+    @property
+    def _device(self) -> torch.device:
+        """Where the model is; what lies on the disk comes to it to be scored."""
+        return next(self._model.parameters()).device
+
     @cached_property
     def _model(self) -> Matcher:
         """The model in evaluation mode."""

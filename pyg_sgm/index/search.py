@@ -46,7 +46,8 @@ def upper_bounds(seen: Snapshot, model: Matcher, queries: Sequence[EncodedQuery]
     if not levels:
         return None
     wanted = [[(w, part) for w, part in query.parts if w > 0] for query in queries]
-    texts = [part.encoding for parts in wanted for _, part in parts]
+    # The scan is memory-mapped int8 on the CPU, wherever the model is.
+    texts = [part.encoding.to("cpu") for parts in wanted for _, part in parts]
     share = torch.block_diag(*(torch.tensor([[w for w, _ in parts]]) for parts in wanted))
     bounds = torch.zeros(len(queries), len(seen))
     for segment, places in seen.segments:
@@ -123,7 +124,8 @@ def query_scores(seen: Snapshot, model: Matcher, query: EncodedQuery, places: Te
         ValueError: If a score is NaN.
     """
     scores = torch.empty(len(places))
-    for own, image in seen.parts(places):
+    device = next(model.parameters()).device
+    for own, image in seen.parts(places, device):
         scores[own] = query.contributions(part_scores(model, image, query)).sum(1)
     return scores
 
@@ -141,7 +143,7 @@ def contributions(
         places (Tensor): Places of the images.
     """
     found: list[dict[str, float]] = [{} for _ in range(len(places))]
-    for own, image in seen.parts(places):
+    for own, image in seen.parts(places, next(model.parameters()).device):
         for weight, part in query.parts:
             with torch.no_grad():
                 levels = model.levels(image, part.encoding)

@@ -112,11 +112,12 @@ class Snapshot:
         keys = set(self.rows.read(["id"], where)["_rowid"].to_pylist())
         return torch.tensor([i for i, key in enumerate(self.keys) if key in keys], dtype=torch.long)
 
-    def parts(self, places: Tensor) -> list[tuple[Tensor, Encoding]]:
+    def parts(self, places: Tensor, device: torch.device) -> list[tuple[Tensor, Encoding]]:
         """Encodings of some images in float32, segment by segment.
 
         Args:
             places (Tensor): Their places, ``[num_images]``.
+            device (device): Where the encodings are wanted.
 
         Returns:
             For each segment that has any: which of ``places`` they are, and their encoding.
@@ -126,7 +127,8 @@ class Snapshot:
         for n, (segment, _) in enumerate(self.segments):
             own = (number == n).nonzero()[:, 0]
             if len(own):
-                found.append((own, segment.encoding.select(row[own]).to(torch.float32)))
+                encoding = segment.encoding.select(row[own])
+                found.append((own, encoding.to(device, torch.float32)))
         return found
 
     def records(self, places: Tensor) -> list[ImageRecord]:

@@ -162,7 +162,7 @@ def build_model(
         ValueError: If there is no such model, or it does not take the options.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # no card draws anything
         return _build(find_model(model), sizes, options)
 
 

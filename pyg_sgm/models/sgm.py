@@ -429,8 +429,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         """What a triplet adds whose best relation has this similarity; see
         :func:`~pyg_sgm.ops.maxsim_or_null`."""
         assert self.null is not None
-        scale = self.null_temperature
-        return scale * F.softplus((similarity - self.null) / scale)
+        scale, null = self.null_temperature, self.null.to(similarity.device)
+        return scale * F.softplus((similarity - null) / scale)
 
     def attention_nodes(self, encoding: SGMEncoding) -> Packed:
         return encoding.objects

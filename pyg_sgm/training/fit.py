@@ -151,7 +151,8 @@ def fit(
         training = MatcherTraining(saved.model, recipe, seed, gather_negatives)
         if last is not None:
             kept.load(last, training)
-        with _quiet(), torch.random.fork_rng(devices=[]):
+        cards = range(torch.cuda.device_count() if accelerator != "cpu" and devices == 1 else 0)
+        with _quiet(), torch.random.fork_rng(devices=cards):
             trainer = _trainer(
                 recipe,
                 devices,

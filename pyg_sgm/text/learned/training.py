@@ -70,7 +70,7 @@ def train_parser(
     classes = {name: at for at, name in enumerate(lexicon.predicates)}
     shuffle = random.Random(seed)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         network = CaptionNetwork(len(lexicon.words), num_trained, len(lexicon.predicates), channels)
         network.vector.weight.data.copy_(table)
         parameters = [p for p in network.parameters() if p.requires_grad]

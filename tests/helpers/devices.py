@@ -1,0 +1,109 @@
+"""Comparing a device and a precision with the CPU in float64."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_sgm.data import PairBatch
+from pyg_sgm.models import Matcher
+
+# Largest difference, as a share of the largest value (of at least one): float32 rounds sums of a
+# few hundred terms, bfloat16 has eight bits for each factor.
+TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 0.05}
+
+Function = Callable[..., Tensor | Sequence[Tensor]]
+
+
+def assert_near(out: Tensor, expected: Tensor, tolerance: float) -> None:
+    """Equal within a share of the largest finite value; infinities are equal to themselves."""
+    expected = expected.detach()
+    finite = expected[expected.isfinite()].abs()
+    scale = max(1.0, float(finite.max())) if len(finite) else 1.0
+    torch.testing.assert_close(
+        out.detach().cpu().double(), expected.double(), atol=tolerance * scale, rtol=0
+    )
+
+
+def outputs_and_gradients(
+    function: Function, inputs: Sequence[Tensor], gradients: bool = True
+) -> list[Tensor]:
+    """What a function gives, and the gradients of a sum of it with fixed weights."""
+    leaves = [t.detach().clone().requires_grad_(gradients) for t in inputs]
+    found = function(*leaves)
+    out = [found] if isinstance(found, Tensor) else list(found)
+    if not gradients:
+        return out
+    total = torch.zeros((), dtype=torch.float64, device=out[0].device)
+    for value in out:
+        weight = torch.linspace(-1, 1, value.numel(), dtype=torch.float64, device=value.device)
+        finite = value.double().masked_fill(~value.isfinite(), 0)
+        total = total + (finite * weight.view_as(value)).sum()
+    if not total.requires_grad:  # of graphs without nodes nothing is learned
+        return [*out, *(torch.zeros_like(leaf) for leaf in leaves)]
+    return [*out, *torch.autograd.grad(total, leaves, materialize_grads=True)]
+
+
+def assert_as_on_cpu(
+    function: Callable[[torch.device], Function],
+    inputs: Sequence[Tensor],
+    device: torch.device,
+    dtype: torch.dtype,
+    tolerance: float | None = None,
+    gradients: bool = True,
+) -> None:
+    """A function of floating-point tensors gives on a device in a precision what it gives on the
+    CPU in float64 for the same rounded inputs, and so do its gradients.
+
+    ``function`` takes the device that it is to work on and gives the function.
+    """
+    rounded = [t.to(dtype) for t in inputs]
+    cpu = torch.device("cpu")
+    expected = outputs_and_gradients(function(cpu), [t.double() for t in rounded], gradients)
+    out = outputs_and_gradients(function(device), [t.to(device) for t in rounded], gradients)
+    assert len(out) == len(expected)
+    for a, b in zip(out, expected, strict=True):
+        assert a.device.type == device.type
+        assert_near(a, b, TOLERANCE[dtype] if tolerance is None else tolerance)
+
+
+def batch_to(batch: PairBatch, device: torch.device, dtype: torch.dtype) -> PairBatch:
+    """A batch on a device, its floating-point values in a precision."""
+
+    def moved(graphs: HeteroData) -> HeteroData:
+        return graphs.clone().apply(
+            lambda t: t.to(device, dtype if t.is_floating_point() else t.dtype)
+        )
+
+    return PairBatch(
+        moved(batch.image),
+        moved(batch.text),
+        batch.image_of_text.to(device),
+        batch.image_index.to(device),
+    )
+
+
+def step_of(
+    model: Matcher, batch: PairBatch, loss: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Scores, loss and gradients of one training step."""
+    model.zero_grad()
+    scores = model.score(model.encode_image(batch.image), model.encode_text(batch.text))
+    value = loss(scores.to(torch.promote_types(scores.dtype, torch.float32)), batch.image_of_text)
+    value.backward()
+    grads = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    return scores.detach(), value.detach(), grads
+
+
+def sizes_to_ptr(sizes: Sequence[int], device: torch.device) -> Tensor:
+    """Boundaries of groups of the given sizes."""
+    return torch.tensor([0, *sizes], device=device).cumsum(0)
+
+
+def batch_sizes(lengths: Sequence[int]) -> list[int]:
+    """Sequences that have a first step, a second, and so on."""
+    steps = [sum(length > i for length in lengths) for i in range(max(lengths, default=0))]
+    assert all(a >= b for a, b in pairwise(steps))
+    return steps
