@@ -402,7 +402,7 @@ def robustness() -> dict[str, Any]:
 
 
 def search() -> dict[str, Any]:
-    found = read("search")
+    found, captions = read("search")["growth"], read("search")["caption"]
 
     def milliseconds(row: Mapping[str, Any], name: str) -> str:
         return f"{1000 * row[name]:.0f}" if name in row else ""
@@ -411,6 +411,18 @@ def search() -> dict[str, Any]:
     assert all(row["equal_to_the_full_ranking"] for row in chosen)
     return {
         "queries": chosen[0]["queries"],
+        "caption": captions,
+        "captions": table(
+            ["words", "plain product and maximum, ms", "`ops.maxsim`, ms", "ratio"],
+            [
+                [
+                    str(row["words"]),
+                    *(f"{1000 * row['seconds'][name]:.1f}" for name in ("plain", "maxsim")),
+                    f"{row['ratio']:.2f}",
+                ]
+                for row in captions["rows"]
+            ],
+        ),
         "rows": table(
             ["images", "bytes a node", "scored: median", "most", "ms", "full scan, ms", "ratio"],
             [

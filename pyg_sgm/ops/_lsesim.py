@@ -7,6 +7,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.ops._blocks import (
+    MAX_MEMORY,
     Block,
     SortedGraphs,
     by_size,
@@ -15,6 +16,7 @@ from pyg_sgm.ops._blocks import (
     product_dtype,
     sum_dtype,
 )
+from pyg_sgm.ops._few import are_few, best_matches, column_sums
 from pyg_sgm.ops._packed import Packed
 from pyg_sgm.ops._products import row_products
 
@@ -50,6 +52,7 @@ def lsesim(query: Packed, reference: Packed, inverse_temperature: float = 6.0) -
         >>> lsesim(text, image)
         tensor([[1., 0.]])
     """
+    check_sides(query, reference)
     return _all_pairs(query, reference, inverse_temperature, None, None)
 
 
@@ -92,7 +95,15 @@ def maxsim_or_null(
         >>> maxsim_or_null(text, image, null=torch.tensor(0.5)).round(decimals=3)
         tensor([[0.5000, 0.0000]])
     """
-    return _all_pairs(query, reference, 1 / temperature, weight, null)
+    check_sides(query, reference)
+    x, y, dtype = reference.x, query.x, product_dtype(query.x, reference.x)
+    shares = query.sizes.reciprocal().repeat_interleave(query.sizes) if weight is None else weight
+    if not are_few(x, y, dtype, MAX_MEMORY, shares, null):
+        return _all_pairs(query, reference, 1 / temperature, weight, null)
+    with torch.autocast(x.device.type, enabled=False):
+        best = best_matches(x.to(dtype), reference.ptr, y.to(dtype)).to(sum_dtype(dtype))
+        added = temperature * F.softplus((best - null.to(best.dtype)) / temperature)
+        return column_sums(added * shares.to(best.dtype), query.ptr).t()
 
 
 def _all_pairs(
@@ -102,7 +113,6 @@ def _all_pairs(
     weight: Tensor | None,
     null: Tensor | None,
 ) -> Tensor:
-    check_sides(query, reference)
     y, y_ptr, x, x_ptr = query.x, query.ptr, reference.x, reference.ptr
     keep_freed_memory(x)
     dtype = product_dtype(x, y)

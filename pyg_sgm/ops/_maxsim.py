@@ -20,6 +20,7 @@ from pyg_sgm.ops._blocks import (
     product_dtype,
     sum_dtype,
 )
+from pyg_sgm.ops._few import are_few, best_matches, column_sums
 from pyg_sgm.ops._packed import Packed
 from pyg_sgm.ops._products import row_products
 
@@ -84,6 +85,10 @@ def maxsim(
 
             kernel: Callable[..., Tensor] = MaxSim.apply
             return kernel(x.to(dtype), x_ptr, y.to(dtype), y_ptr, weight).t()
+        if are_few(x, y, dtype, max_memory, weight):
+            best = best_matches(x.to(dtype), x_ptr, y.to(dtype))
+            best = best.masked_fill((x_ptr.diff() == 0)[:, None], 0)
+            return column_sums(best * weight, y_ptr).t()
         blocks: Callable[..., Tensor] = _MaxSim.apply
         return blocks(x, x_ptr, y, y_ptr, weight, dtype, max_memory).t()
 

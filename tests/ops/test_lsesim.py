@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from pyg_sgm.ops import Packed, lsesim, maxsim_or_null
@@ -27,7 +28,9 @@ def test_equals_reference() -> None:
     )
 
 
-def test_weights_and_null_match_equal_reference() -> None:
+@pytest.mark.parametrize("sorts", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_weights_and_null_match_equal_reference(weighted: bool, sorts: bool) -> None:
     x, x_ptr = ragged(X_SIZES, 8, 0)
     y, y_ptr = ragged(Y_SIZES, 8, 1)
     weight = torch.rand(len(y), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -39,10 +42,13 @@ def test_weights_and_null_match_equal_reference() -> None:
                 nodes = x[x_ptr[i] : x_ptr[i + 1]]
                 best = max((float(node @ y[w]) for node in nodes), default=-math.inf)
                 total = math.exp(null / t) + math.exp(best / t)
-                expected[i, j] += float(weight[w]) * (t * math.log(total) - null)
+                share = float(weight[w]) if weighted else 1 / int(y_ptr[j + 1] - y_ptr[j])
+                expected[i, j] += share * (t * math.log(total) - null)
+    x.requires_grad_(sorts)  # few nodes are reduced as they lie, unless there are gradients
     sides = Packed(y, y_ptr), Packed(x, x_ptr)
-    found = maxsim_or_null(*sides, torch.tensor(null).double(), t, weight)
-    torch.testing.assert_close(found.t(), expected)
+    given = weight if weighted else None
+    found = maxsim_or_null(*sides, torch.tensor(null).double(), t, given)
+    torch.testing.assert_close(found.detach().t(), expected)
     # Far above every match, the null match is what all nodes choose.
     off = maxsim_or_null(*sides, torch.tensor(99.0).double(), t, weight)
     assert off.abs().max() < 1e-9

@@ -39,11 +39,19 @@ Y_SIZES = [2, 4, 0, 1, 9, 4]
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_equals_reference(weighted: bool) -> None:
-    x, x_ptr = ragged(X_SIZES, 16, 0, torch.float32)
-    y, y_ptr = ragged(Y_SIZES, 16, 1, torch.float32)
+@pytest.mark.parametrize("sorts", [False, True])
+@pytest.mark.parametrize(
+    ("x_sizes", "y_sizes"),
+    [(X_SIZES, Y_SIZES), (X_SIZES * 9, [2, 0, 1]), (X_SIZES * 9, Y_SIZES), ([3, 0], Y_SIZES * 9)],
+)
+def test_equals_reference(
+    x_sizes: list[int], y_sizes: list[int], sorts: bool, weighted: bool
+) -> None:
+    x, x_ptr = ragged(x_sizes, 16, 0, torch.float32)
+    y, y_ptr = ragged(y_sizes, 16, 1, torch.float32)
+    x.requires_grad_(sorts)  # few nodes are reduced as they lie, unless there are gradients
     weight = torch.randn(len(y)) if weighted else None
-    out = scores_of(x, x_ptr, y, y_ptr, weight)
+    out = scores_of(x, x_ptr, y, y_ptr, weight).detach()
     expected = reference(x, x_ptr, y, y_ptr, weight)
     torch.testing.assert_close(out.double(), expected, atol=1e-5, rtol=1e-5)
 
@@ -56,7 +64,21 @@ def test_gradcheck() -> None:
     assert torch.autograd.gradcheck(lambda x, y, w: scores_of(x, x_ptr, y, y_ptr, w), inputs)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.1), (torch.float16, 0.02)])
+HALF = pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.bfloat16, 0.1), (torch.float16, 0.02)]
+)
+
+
+@HALF
+def test_half_precision_without_gradients(dtype: torch.dtype, tolerance: float) -> None:
+    x, x_ptr = ragged(X_SIZES, 16, 0, dtype)
+    y, y_ptr = ragged(Y_SIZES, 16, 1, dtype)
+    out = scores_of(x, x_ptr, y, y_ptr)
+    assert out.dtype == torch.float32
+    torch.testing.assert_close(out.double(), reference(x, x_ptr, y, y_ptr), atol=tolerance, rtol=0)
+
+
+@HALF
 def test_half_precision_sums_in_float32(dtype: torch.dtype, tolerance: float) -> None:
     x, x_ptr = ragged(X_SIZES, 16, 0, dtype)
     y, y_ptr = ragged(Y_SIZES, 16, 1, dtype)
@@ -127,6 +149,7 @@ def test_negative_similarities_win_over_nothing() -> None:
 def test_empty_collections(x_sizes: list[int], y_sizes: list[int]) -> None:
     x, x_ptr = ragged(x_sizes, 4, 0)
     y, y_ptr = ragged(y_sizes, 4, 1)
+    assert not scores_of(x, x_ptr.long(), y, y_ptr.long()).any()
     x.requires_grad_()
     scores = scores_of(x, x_ptr.long(), y, y_ptr.long())
     assert scores.tolist() == torch.zeros(len(x_sizes), len(y_sizes)).tolist()
@@ -135,11 +158,18 @@ def test_empty_collections(x_sizes: list[int], y_sizes: list[int]) -> None:
     assert x.grad.abs().sum() == 0
 
 
-def test_nan_stays_with_its_graphs() -> None:
+@pytest.mark.parametrize("sorts", [False, True])
+def test_nan_stays_with_its_graphs(sorts: bool) -> None:
     x, x_ptr = ragged([2, 3], 4, 0)
     y, y_ptr = ragged([2, 1], 4, 1)
     y[0] = torch.nan
+    x.requires_grad_(sorts)
     assert scores_of(x, x_ptr, y, y_ptr).isnan().tolist() == [[True, False], [True, False]]
+    x, y = ragged([3, 2], 4, 0)[0], ragged([2, 1], 4, 1)[0]
+    x[2] = torch.nan
+    x.requires_grad_(sorts)
+    found = scores_of(x, torch.tensor([0, 3, 5]), y, y_ptr)
+    assert found.isnan().tolist() == [[True, True], [False, False]]
 
 
 def test_inputs_that_do_not_fit() -> None:
