@@ -38,13 +38,16 @@ class PairBatch:
         Args:
             device (device or str): The device.
         """
+        # Nothing waits for the copies but what is computed from them.
         return PairBatch(
-            self.image.to(device),
-            self.text.to(device),
-            self.image_of_text.to(device),
-            self.image_index.to(device),
-            None if self.edited is None else self.edited.to(device),
-            None if self.image_of_edit is None else self.image_of_edit.to(device),
+            self.image.to(device, non_blocking=True),
+            self.text.to(device, non_blocking=True),
+            self.image_of_text.to(device, non_blocking=True),
+            self.image_index.to(device, non_blocking=True),
+            None if self.edited is None else self.edited.to(device, non_blocking=True),
+            None
+            if self.image_of_edit is None
+            else self.image_of_edit.to(device, non_blocking=True),
         )
 
 

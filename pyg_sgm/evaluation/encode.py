@@ -79,7 +79,8 @@ def _encode(
     like = next(model.parameters())
 
     def move(value: Tensor) -> Tensor:
-        return value.to(like if value.is_floating_point() else like.device)
+        dtype = like.dtype if value.is_floating_point() else value.dtype
+        return value.to(like.device, dtype, non_blocking=True)
 
     parts = [
         encode(graphs.batch(index).apply(move)) for index in torch.arange(len(graphs)).split(block)

@@ -32,7 +32,7 @@ def contrastive_loss(scores: Tensor, image_of_text: Tensor, temperature: float |
         >>> contrastive_loss(torch.eye(2), torch.tensor([0, 1]), temperature=1.0)
         tensor(0.3133)
     """
-    num_images, num_texts = scores.shape
+    num_texts = scores.size(1)
     if num_texts == 0:
         return scores.sum()
     logits = scores / temperature
@@ -42,7 +42,7 @@ def contrastive_loss(scores: Tensor, image_of_text: Tensor, temperature: float |
     own[image_of_text, texts] = True
     negatives = logits.masked_fill(own, -torch.inf).logsumexp(dim=1)  # [num_images]
     of_pair = F.softplus(negatives[image_of_text] - positive)  # [num_texts]
-    count = torch.bincount(image_of_text, minlength=num_images)
+    count = own.sum(dim=1)  # texts of every image
     of_images = (of_pair / count[image_of_text]).sum() / (count > 0).sum()
     of_texts = F.cross_entropy(logits.t(), image_of_text)
     return (of_images + of_texts) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
@@ -106,11 +107,13 @@ class RegionReasoning(nn.Module):
 
     def forward(self, regions: Packed) -> Packed:
         sides = (self.query(regions.x), self.key(regions.x), self.value(regions.x))
+        largest = int(regions.sizes.max()) if len(regions) else 0
         # Padding is zero, so it takes part in nothing.
-        query, key, value = (Packed(side, regions.ptr).padded()[0] for side in sides)
-        _, mask = regions.padded()
+        query, key, value = (Packed(side, regions.ptr).padded(size=largest)[0] for side in sides)
         gathered = (query @ key.mT) @ value  # [num_graphs, largest, channels]
-        gathered = gathered[mask] / regions.sizes[regions.batch][:, None]
+        graph = regions.batch
+        place = torch.arange(len(graph), device=graph.device) - regions.ptr[graph]  # in its graph
+        gathered = gathered[graph, place] / regions.sizes[graph][:, None]
         return Packed(regions.x + self.out(gathered), regions.ptr)
 
     def extra_repr(self) -> str:

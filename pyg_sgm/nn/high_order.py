@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
-from torch_geometric.utils import cumsum, scatter
+from torch_geometric.utils import scatter
 
 from pyg_sgm.nn.conv.hoad_conv import AttributeConv, ObjectConv, RelationConv
 from pyg_sgm.ops import Packed
@@ -60,12 +60,13 @@ class HighOrderEncoder(nn.Module):
                 self.relation((x_object, x_relation), subject_of, has_object),
             ]
             graphs.append(Packed(x_relation, batch["relation"].ptr).batch)
+        owners = describes[1][:0]
         if "a" in self.node_types:
-            owners = describes[1].unique()  # objects that have attributes
+            owners = describes[1].unique()  # objects that have attributes; waits for their number
             outputs.append(self.attribute((x_attribute, x_object), describes)[owners])
             graphs.append(graph[owners])
         if names is not None:
-            shifts = self._shifts(names, subject_of, has_object, describes)
+            shifts = self._shifts(names, subject_of, has_object, describes, owners)
             outputs = [out + shift for out, shift in zip(outputs, shifts, strict=True)]
         return pack_by_graph(outputs, graphs, ptr.numel() - 1)
 
@@ -75,6 +76,7 @@ class HighOrderEncoder(nn.Module):
         subject_of: Tensor,
         has_object: Tensor,
         describes: Tensor,
+        owners: Tensor,
     ) -> list[Tensor]:
         """What every output node is called: the mean of the names that it is made of."""
         object, relation, attribute = names
@@ -82,7 +84,6 @@ class HighOrderEncoder(nn.Module):
         if "r" in self.node_types:
             shifts.append((object[subject_of[0]] + relation + object[has_object[1]]) / 3)
         if "a" in self.node_types:
-            owners = describes[1].unique()
             mean = scatter(attribute[describes[0]], describes[1], 0, object.size(0), "mean")
             shifts.append((object[owners] + mean[owners]) / 2)
         return shifts
@@ -100,5 +101,5 @@ def pack_by_graph(parts: list[Tensor], graphs: list[Tensor], num_graphs: int) ->
         num_graphs (int): Number of graphs.
     """
     graph, order = torch.cat(graphs).sort(stable=True)
-    count = torch.bincount(graph, minlength=num_graphs)
-    return Packed(torch.cat(parts)[order], cumsum(count))
+    ptr = torch.searchsorted(graph, torch.arange(num_graphs + 1, device=graph.device))
+    return Packed(torch.cat(parts)[order], ptr)

@@ -25,5 +25,6 @@ def triplet_paths(batch: HeteroData) -> tuple[Tensor, Tensor]:
     ptr = cumsum(length.sum(dim=1))
     flat = length.flatten()  # [num_relations * 3], of the parts of the paths
     shift = start.flatten() - (flat.cumsum(0) - flat)
-    rows = torch.arange(int(ptr[-1]), device=ptr.device) + shift.repeat_interleave(flat)
+    total = int(ptr[-1])  # the number of steps is known on the host from here on
+    rows = torch.arange(total, device=ptr.device) + shift.repeat_interleave(flat, output_size=total)
     return words[rows], ptr

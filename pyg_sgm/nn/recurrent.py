@@ -42,7 +42,9 @@ class _PackedRNN(nn.Module):
             length.numel(), device=x.device
         )
         order = (step * length.numel() + place[sequence]).argsort()  # [num_steps]
-        batch_sizes = torch.bincount(step).tolist()  # the loop over steps runs on the host
+        # The loop over steps runs on the host: sequences that have a first step, a second ...
+        ended = torch.bincount(length.cpu()).cumsum(0)  # of at most 0 steps, 1 step ...
+        batch_sizes = (length.numel() - ended)[:-1].tolist()
         # The backward direction is the forward one over each sequence read from its end.
         orders = torch.stack([order, mirrored[order]])  # [2, num_steps]
 
@@ -57,11 +59,11 @@ class _PackedRNN(nn.Module):
         )
         forward = states[0].index_select(0, back[0])  # [num_steps, out_channels]
         backward = states[1].index_select(0, back[1])
-        last = forward.new_zeros(length.numel(), self.out_channels)
-        filled = length > 0
-        ends = forward[(ptr[1:] - 1)[filled]] + backward[ptr[:-1][filled]]
-        last = last.index_copy(0, filled.nonzero().squeeze(1), ends / 2)
-        return (forward + backward) / 2, last
+        if x.size(0) == 0:
+            return (forward + backward) / 2, forward.new_zeros(length.numel(), self.out_channels)
+        end, first = (ptr[1:] - 1).clamp(min=0), ptr[:-1].clamp(max=x.size(0) - 1)
+        last = (forward.index_select(0, end) + backward.index_select(0, first)) / 2
+        return (forward + backward) / 2, last.masked_fill((length == 0)[:, None], 0)
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.in_channels}, {self.out_channels})"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pyg_sgm.ops._packed import Packed, select_rows
+from pyg_sgm.ops._packed import Packed, rows_of
 
 Runs = list[tuple[int, int]]  # (nodes per graph, number of graphs)
 MAX_MEMORY = 512 * 2**20  # bytes that a scorer may use beside its inputs and its result
@@ -33,7 +33,9 @@ def product_dtype(x: Tensor, y: Tensor) -> torch.dtype:
 
 
 def check_sides(a: Packed, b: Packed) -> None:
-    """Raises ValueError unless both sides are whole, of one width and on one device."""
+    """Raises ValueError unless both sides are of one width and on one device, and on the CPU whole:
+    on a card a look at the boundaries would wait for it, and they were checked where they entered.
+    """
     devices = {str(t.device) for t in (a.x, a.ptr, b.x, b.ptr)}
     if len(devices) > 1:
         raise ValueError(f"both sides must be on one device, found {sorted(devices)}")
@@ -42,7 +44,7 @@ def check_sides(a: Packed, b: Packed) -> None:
             f"nodes must be matrices of one width, found {tuple(a.x.shape)} and {tuple(b.x.shape)}"
         )
     for side in (a, b):
-        if int(side.ptr[-1]) != side.x.size(0):
+        if side.ptr.device.type == "cpu" and int(side.ptr[-1]) != side.x.size(0):
             raise ValueError(f"ptr ends at {int(side.ptr[-1])}, there are {side.x.size(0)} nodes")
 
 
@@ -70,26 +72,31 @@ class Block:
 
     def sizes(self, device: torch.device) -> Tensor:
         """Nodes of every graph, ``[num_graphs]``."""
-        size, count = torch.tensor(self.runs, device=device).unbind(1)
-        return size.repeat_interleave(count)
+        size, count = torch.tensor(self.runs).to(device, non_blocking=True).unbind(1)
+        return size.repeat_interleave(count, output_size=self.graphs.stop - self.graphs.start)
 
 
 class SortedGraphs:
     """The graphs of a packed tensor that have nodes, from small to large.
 
     Graphs of one size lie side by side, so a run of them is a regular tensor: ragged input takes
-    neither padding nor a loop over graphs, only one over its distinct sizes.
+    neither padding nor a loop over graphs, only one over its distinct sizes. These are known on
+    the host, for which the sizes of all graphs are copied to it, once.
     """
 
     def __init__(self, ptr: Tensor) -> None:
         size = ptr[1:] - ptr[:-1]
-        order = size.argsort(stable=True)
-        self.order = order[int((size == 0).sum()) :]  # [num_graphs]
-        self.rows: Tensor | None = None
-        if not torch.equal(self.order, torch.arange(len(size), device=ptr.device)):
-            self.rows, _ = select_rows(ptr, self.order)
+        host = size.cpu()
+        in_order = host.sort().values
+        empty = int((in_order == 0).sum())
+        self.host_sizes = in_order[empty:]  # [num_graphs], on the CPU
+        self.order = size.argsort(stable=True)[empty:]  # [num_graphs]
         self.sizes = size[self.order]
-        sizes, counts = self.sizes.unique_consecutive(return_counts=True)
+        self.rows: Tensor | None = None
+        if not torch.equal(host, in_order):  # graphs without nodes move no rows
+            total = int(host.sum())
+            self.rows = rows_of(ptr[:-1][self.order], self.sizes, total)
+        sizes, counts = self.host_sizes.unique_consecutive(return_counts=True)
         self.runs = list(zip(sizes.tolist(), counts.tolist(), strict=True))
 
     @property

@@ -144,7 +144,7 @@ def _blocks(side: SortedGraphs, max_nodes: int, max_graphs: int) -> list[tuple[T
     Sizes are rounded up by an eighth at most, and the number of graphs depends on the size alone:
     libraries that make a kernel for each shape meet few of them.
     """
-    size = side.sizes.flip(0).tolist()
+    size = side.host_sizes.flip(0).tolist()
     order = side.order.flip(0)
     blocks = []
     start = 0

@@ -72,7 +72,8 @@ def maxsim(
     keep_freed_memory(x)
     dtype = product_dtype(x, y)
     if weight is None:
-        weight = query.sizes.to(sum_dtype(dtype)).reciprocal().repeat_interleave(query.sizes)
+        share = query.sizes.to(sum_dtype(dtype)).reciprocal()
+        weight = share.repeat_interleave(query.sizes, output_size=y.size(0))
     elif weight.shape != y.shape[:1] or weight.device != y.device:
         raise ValueError(
             f"weight has shape {tuple(weight.shape)} on {weight.device}, expected one weight for "
@@ -158,7 +159,9 @@ class _MaxSim(torch.autograd.Function):
         for c in plan.y_blocks:
             y_c = plan.take_y(y, c)
             w_c = plan.y.take(weight, c)
-            text = plan.y.graphs(c).repeat_interleave(c.sizes(y.device))  # [c_nodes]
+            text = plan.y.graphs(c).repeat_interleave(  # [c_nodes]
+                c.sizes(y.device), output_size=c.nodes.stop - c.nodes.start
+            )
             pull = torch.zeros_like(y_c, dtype=weight.dtype)  # [c_nodes, dim]
             for b in plan.x_blocks:
                 x_b = plan.take_x(x, b)

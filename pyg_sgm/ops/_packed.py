@@ -48,8 +48,20 @@ def select_rows(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     start = ptr[:-1][index]  # [num_selected]
     size = ptr[1:][index] - start
     new_ptr = cumsum(size)
-    rows = torch.arange(int(new_ptr[-1]), device=ptr.device)
-    return rows + (start - new_ptr[:-1]).repeat_interleave(size), new_ptr
+    return rows_of(start, size, int(new_ptr[-1])), new_ptr
+
+
+def rows_of(start: Tensor, size: Tensor, total: int) -> Tensor:
+    """The rows from ``start`` on, ``size`` of them, of one graph after another.
+
+    Args:
+        start (LongTensor): First row of every graph, ``[num_graphs]``.
+        size (LongTensor): Number of its rows, ``[num_graphs]``.
+        total (int): Their sum, which a card would be waited for.
+    """
+    shift = start - (size.cumsum(0) - size)
+    rows = torch.arange(total, device=size.device)
+    return rows + shift.repeat_interleave(size, output_size=total)
 
 
 @dataclass(frozen=True)
@@ -100,10 +112,11 @@ class Packed:
         Args:
             index (Tensor): Positions of the graphs, ``[num_selected]``.
         """
+        if index.numel() and bool((index.diff() == 1).all()) and int(index[0]) >= 0:
+            ptr = self.ptr[int(index[0]) : int(index[-1]) + 2]
+            first, last = torch.stack([ptr[0], ptr[-1]]).tolist()
+            return Packed(self.x[first:last], ptr - first)
         rows, ptr = select_rows(self.ptr, index)
-        if index.numel() and bool((index.diff() == 1).all()):
-            first = int(self.ptr[index[0]])
-            return Packed(self.x[first : first + rows.numel()], ptr)
         return Packed(self.x[rows], ptr)
 
     def join(self, other: Packed) -> Packed:

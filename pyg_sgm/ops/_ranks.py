@@ -127,7 +127,9 @@ def _ground_truth_scores(score: ScoreBlock, num_images: int, image_of_text: Tens
         texts = mine.nonzero().squeeze(1)
         block = score(images, texts)
         truth = truth.to(block.dtype)
-        truth[texts] = block[image_of_text[texts] - images[0], torch.arange(len(texts))]
+        truth[texts] = block[
+            image_of_text[texts] - images[0], torch.arange(len(texts), device=device)
+        ]
     return truth
 
 

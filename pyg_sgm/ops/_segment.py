@@ -71,7 +71,7 @@ def segment_logsumexp(x: Tensor, ptr: Tensor) -> Tensor:
     empty = _is_empty(x, ptr)
     # The maximum only keeps exp in range, so no gradient flows through it.
     top = segment_max(x.detach(), ptr).nan_to_num(nan=torch.nan, posinf=0.0, neginf=0.0)
-    total = segment_sum((x - top.repeat_interleave(size, dim=0)).exp(), ptr)
+    total = segment_sum((x - top.repeat_interleave(size, dim=0, output_size=len(x))).exp(), ptr)
     return (total.masked_fill(empty, 1.0).log() + top).masked_fill(empty, -torch.inf)
 
 

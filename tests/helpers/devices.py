@@ -1,7 +1,12 @@
 """Comparing a device and a precision with the CPU in float64."""
 
-from collections.abc import Callable, Sequence
+import ast
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -107,3 +112,32 @@ def batch_sizes(lengths: Sequence[int]) -> list[int]:
     steps = [sum(length > i for length in lengths) for i in range(max(lengths, default=0))]
     assert all(a >= b for a, b in pairwise(steps))
     return steps
+
+
+@contextmanager
+def host_waits(device: torch.device) -> Iterator[Counter[str]]:
+    """Counts the places, ``file:function``, at which the host waits for a CUDA device."""
+    found: Counter[str] = Counter()
+    torch.cuda.synchronize(device)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            yield found
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    for warning in caught:
+        if "synchronizing CUDA operation" in str(warning.message):
+            found[f"{Path(warning.filename).name}:{_function_at(warning)}"] += 1
+
+
+def _function_at(warning: warnings.WarningMessage) -> str:
+    """Name of the function that a warning comes from."""
+    tree = ast.parse(Path(warning.filename).read_text(encoding="utf-8"))
+    around = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and node.lineno <= warning.lineno <= (node.end_lineno or node.lineno)
+    ]
+    return max(around, key=lambda node: node.lineno).name if around else "<module>"
