@@ -32,6 +32,7 @@ from pyg_sgm.ops import (
     Packed,
     l2_normalize,
     maxsim,
+    maxsim_both,
     maxsim_or_null,
     segment_mean,
     segment_softmax,
@@ -388,9 +389,12 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             image (SGMEncoding): Encoded images.
             text (SGMEncoding): Encoded texts.
         """
-        out = {"object": maxsim(text.objects, image.objects, _x(text.object_weights)).t()}
         if self.bidirectional:
-            out["reverse"] = maxsim(image.objects, text.objects, _x(image.object_weights))
+            weights = _x(text.object_weights), _x(image.object_weights)
+            of_words, of_objects = maxsim_both(text.objects, image.objects, *weights)
+            out = {"object": of_words.t(), "reverse": of_objects}
+        else:
+            out = {"object": maxsim(text.objects, image.objects, _x(text.object_weights)).t()}
         if image.relations is not None and text.relations is not None:
             weight = _x(text.relation_weights)
             if self.null is None:

@@ -10,7 +10,7 @@ from pyg_sgm.ops._distraction import distraction, distraction_pairs, distraction
 from pyg_sgm.ops._gru import gru
 from pyg_sgm.ops._lsesim import lsesim, maxsim_or_null
 from pyg_sgm.ops._lstm import lstm
-from pyg_sgm.ops._maxsim import maxsim
+from pyg_sgm.ops._maxsim import maxsim, maxsim_both
 from pyg_sgm.ops._packed import Packed, is_ptr, select_rows
 from pyg_sgm.ops._ranks import Ranking, ranks, stream_ranks
 from pyg_sgm.ops._segment import (
@@ -37,6 +37,7 @@ __all__ = [
     "lsesim",
     "lstm",
     "maxsim",
+    "maxsim_both",
     "maxsim_or_null",
     "multi_perspective_cosine",
     "ranks",

@@ -16,7 +16,7 @@ from pyg_sgm.ops._blocks import (
     product_dtype,
     sum_dtype,
 )
-from pyg_sgm.ops._few import are_few, best_matches, column_sums
+from pyg_sgm.ops._few import all_products, are_few, column_sums, row_maxima
 from pyg_sgm.ops._packed import Packed
 from pyg_sgm.ops._products import row_products
 
@@ -97,11 +97,12 @@ def maxsim_or_null(
     """
     check_sides(query, reference)
     x, y, dtype = reference.x, query.x, product_dtype(query.x, reference.x)
-    shares = query.sizes.reciprocal().repeat_interleave(query.sizes) if weight is None else weight
-    if not are_few(x, y, dtype, MAX_MEMORY, shares, null):
+    if not are_few(x, y, dtype, MAX_MEMORY, weight, null):
         return _all_pairs(query, reference, 1 / temperature, weight, null)
+    shares = query.sizes.reciprocal().repeat_interleave(query.sizes) if weight is None else weight
     with torch.autocast(x.device.type, enabled=False):
-        best = best_matches(x.to(dtype), reference.ptr, y.to(dtype)).to(sum_dtype(dtype))
+        best = row_maxima(all_products(x.to(dtype), y.to(dtype)), reference.ptr)
+        best = best.to(sum_dtype(dtype))
         added = temperature * F.softplus((best - null.to(best.dtype)) / temperature)
         return column_sums(added * shares.to(best.dtype), query.ptr).t()
 

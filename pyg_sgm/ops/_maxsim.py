@@ -20,7 +20,7 @@ from pyg_sgm.ops._blocks import (
     product_dtype,
     sum_dtype,
 )
-from pyg_sgm.ops._few import are_few, best_matches, column_sums
+from pyg_sgm.ops._few import all_products, are_few, column_sums, row_maxima
 from pyg_sgm.ops._packed import Packed
 from pyg_sgm.ops._products import row_products
 
@@ -71,15 +71,7 @@ def maxsim(
     y, y_ptr, x, x_ptr = query.x, query.ptr, reference.x, reference.ptr
     keep_freed_memory(x)
     dtype = product_dtype(x, y)
-    if weight is None:
-        share = query.sizes.to(sum_dtype(dtype)).reciprocal()
-        weight = share.repeat_interleave(query.sizes, output_size=y.size(0))
-    elif weight.shape != y.shape[:1] or weight.device != y.device:
-        raise ValueError(
-            f"weight has shape {tuple(weight.shape)} on {weight.device}, expected one weight for "
-            f"each of the {y.size(0)} nodes of the query on {y.device}"
-        )
-    weight = weight.to(sum_dtype(dtype))
+    weight = _weights(query, weight, dtype)
     with torch.autocast(x.device.type, enabled=False):
         if kernels.available(x, dtype):
             from pyg_sgm.ops.kernels.maxsim import MaxSim
@@ -87,11 +79,74 @@ def maxsim(
             kernel: Callable[..., Tensor] = MaxSim.apply
             return kernel(x.to(dtype), x_ptr, y.to(dtype), y_ptr, weight).t()
         if are_few(x, y, dtype, max_memory, weight):
-            best = best_matches(x.to(dtype), x_ptr, y.to(dtype))
-            best = best.masked_fill((x_ptr.diff() == 0)[:, None], 0)
-            return column_sums(best * weight, y_ptr).t()
+            return _of_products(all_products(x.to(dtype), y.to(dtype)), reference, query, weight)
         blocks: Callable[..., Tensor] = _MaxSim.apply
         return blocks(x, x_ptr, y, y_ptr, weight, dtype, max_memory).t()
+
+
+def maxsim_both(
+    a: Packed,
+    b: Packed,
+    a_weight: Tensor | None = None,
+    b_weight: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    r"""Both :func:`maxsim` of two sides, ``maxsim(a, b, a_weight)`` and ``maxsim(b, a, b_weight)``,
+    which share their inner products where one side has few nodes.
+
+    Args:
+        a (Packed): Nodes of one side.
+        b (Packed): Nodes of the other.
+        a_weight (Tensor, optional): Weight of every node of ``a``. (default: :obj:`None`)
+        b_weight (Tensor, optional): Weight of every node of ``b``. (default: :obj:`None`)
+
+    Shapes:
+        - **input:** a of :math:`(N_a, F)`, b of :math:`(N_b, F)`, weights :math:`(N_a)` and
+          :math:`(N_b)`
+        - **output:** :math:`(|\mathcal{G}_a|, |\mathcal{G}_b|)` and
+          :math:`(|\mathcal{G}_b|, |\mathcal{G}_a|)`
+
+    Raises:
+        ValueError: As :func:`maxsim`.
+
+    Example:
+        >>> import torch
+        >>> image = Packed(torch.eye(3), torch.tensor([0, 2, 3]))
+        >>> text = Packed(torch.tensor([[1.0, 0.5, 0.0], [0.0, 0.0, -2.0]]), torch.tensor([0, 2]))
+        >>> of_words, of_objects = maxsim_both(text, image)
+        >>> of_objects
+        tensor([[0.7500],
+                [0.0000]])
+    """
+    dtype = product_dtype(a.x, b.x)
+    if not are_few(a.x, b.x, dtype, MAX_MEMORY, a_weight, b_weight):
+        return maxsim(a, b, a_weight), maxsim(b, a, b_weight)
+    check_sides(a, b)
+    weights = _weights(a, a_weight, dtype), _weights(b, b_weight, dtype)
+    with torch.autocast(a.x.device.type, enabled=False):
+        product = all_products(b.x.to(dtype), a.x.to(dtype))
+        return (
+            _of_products(product, b, a, weights[0]),
+            _of_products(product.t(), a, b, weights[1]),
+        )
+
+
+def _weights(query: Packed, weight: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """The weights of the nodes that search, those of the mean where none are given."""
+    if weight is None:
+        share = query.sizes.to(sum_dtype(dtype)).reciprocal()
+        weight = share.repeat_interleave(query.sizes, output_size=query.x.size(0))
+    elif weight.shape != query.x.shape[:1] or weight.device != query.x.device:
+        raise ValueError(
+            f"weight has shape {tuple(weight.shape)} on {weight.device}, expected one weight for "
+            f"each of the {query.x.size(0)} nodes of the query on {query.x.device}"
+        )
+    return weight.to(sum_dtype(dtype))
+
+
+def _of_products(product: Tensor, searched: Packed, query: Packed, weight: Tensor) -> Tensor:
+    """Scores ``[num_query, num_searched]`` of products ``[nodes of searched, of query]``."""
+    best = row_maxima(product, searched.ptr).masked_fill((searched.sizes == 0)[:, None], 0)
+    return column_sums(best * weight, query.ptr).t()
 
 
 class _Plan:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pyg_sgm.ops import Packed, maxsim
+from pyg_sgm.ops import Packed, maxsim, maxsim_both
 from tests.helpers.packed import ragged
 
 
@@ -54,6 +54,18 @@ def test_equals_reference(
     out = scores_of(x, x_ptr, y, y_ptr, weight).detach()
     expected = reference(x, x_ptr, y, y_ptr, weight)
     torch.testing.assert_close(out.double(), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("sorts", [False, True])
+@pytest.mark.parametrize("y_sizes", [[2, 0, 1], Y_SIZES * 3])
+def test_both_ways_at_once(y_sizes: list[int], sorts: bool) -> None:
+    x, x_ptr = ragged(X_SIZES * 9, 16, 0)
+    y, y_ptr = ragged(y_sizes, 16, 1)
+    x.requires_grad_(sorts)
+    weight = torch.rand(len(y), dtype=torch.float64)
+    of_y, of_x = maxsim_both(Packed(y, y_ptr), Packed(x, x_ptr), weight)
+    torch.testing.assert_close(of_y.detach().t(), reference(x, x_ptr, y, y_ptr, weight))
+    torch.testing.assert_close(of_x.detach().t(), reference(y, y_ptr, x, x_ptr))
 
 
 def test_gradcheck() -> None:
