@@ -16,12 +16,18 @@ from pyg_sgm.ops import Packed, cross_match, maxsim
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def random_nodes(sizes: tuple[int, int], count: int, dim: int, seed: int) -> Packed:
+def random_nodes(
+    sizes: tuple[int, int], count: int, dim: int, seed: int, device: str = "cpu"
+) -> Packed:
     """Gaussian nodes of ``count`` graphs, each with a random size in the closed range."""
-    generator = torch.Generator().manual_seed(seed)
-    size = torch.randint(sizes[0], sizes[1] + 1, (count,), generator=generator)
+    generator = torch.Generator(device).manual_seed(seed)
+    size = torch.randint(
+        sizes[0], sizes[1] + 1, (count,), generator=generator, device=generator.device
+    )
     ptr = torch.cat([size.new_zeros(1), size.cumsum(0)])
-    return Packed(torch.randn(int(ptr[-1]), dim, generator=generator), ptr)
+    return Packed(
+        torch.randn(int(ptr[-1]), dim, generator=generator, device=generator.device), ptr
+    )
 
 
 @dataclass
@@ -34,12 +40,14 @@ class SGM:
     triplets: Packed
 
     @classmethod
-    def random(cls, images: int, captions: int, dim: int = 1024) -> "SGM":
+    def random(
+        cls, images: int, captions: int, dim: int = 1024, device: str = "cpu"
+    ) -> "SGM":
         return cls(
-            random_nodes((36, 36), images, dim, 0),
-            random_nodes((25, 25), images, dim, 1),
-            random_nodes((5, 25), captions, dim, 2),
-            random_nodes((0, 6), captions, dim, 3),
+            random_nodes((36, 36), images, dim, 0, device),
+            random_nodes((25, 25), images, dim, 1, device),
+            random_nodes((5, 25), captions, dim, 2, device),
+            random_nodes((0, 6), captions, dim, 3, device),
         )
 
     def to(self, device: str, dtype: torch.dtype) -> "SGM":
@@ -113,13 +121,21 @@ class HOAD:
     mix: Tensor
 
     @classmethod
-    def random(cls, images: int, captions: int, dim: int = 256, perspectives: int = 64) -> "HOAD":
-        x = random_nodes((40, 80), images, dim, 0)
-        y = random_nodes((6, 20), captions, dim, 1)
+    def random(
+        cls,
+        images: int,
+        captions: int,
+        dim: int = 256,
+        perspectives: int = 64,
+        device: str = "cpu",
+    ) -> "HOAD":
+        x = random_nodes((40, 80), images, dim, 0, device)
+        y = random_nodes((6, 20), captions, dim, 1, device)
         generator = torch.Generator().manual_seed(2)
         shares = [torch.rand(len(side.x), generator=generator) for side in (x, y)]
         weights = torch.rand(2, perspectives, dim, generator=generator)
-        return cls(x, y, *shares, *weights, torch.randn(2 * perspectives, generator=generator))
+        mix = torch.randn(2 * perspectives, generator=generator)
+        return cls(x, y, *(t.to(device) for t in (*shares, *weights, mix)))
 
     def to(self, device: str, dtype: torch.dtype) -> "HOAD":
         parts = (part.to(device, dtype) for part in vars(self).values())

@@ -28,7 +28,8 @@ PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "_GRU", "_G
 def random_graphs(
     batch: int, objects: int, relations: int, features: int
 ) -> tuple[HeteroData, HeteroData]:
-    """Images of one size; captions of 5 to 21 words and 0 to 5 triplets of one word per node."""
+    """Images of one size; captions of 5 to 21 words and 0 to 5 triplets of one word per node. Every
+    object has an attribute."""
     image, text = HeteroData(), HeteroData()
     _add_nodes(image, torch.full((batch,), objects), torch.full((batch,), relations), 150, 50)
     corner = torch.rand(batch * objects, 2) / 2
@@ -40,7 +41,7 @@ def random_graphs(
     _add_nodes(text, triplets + 1, triplets, 8000, 8000)
     text["word"].token = torch.randint(8000, (int(words.sum()),))
     text["word"].ptr = pointer(words)
-    for node in ("object", "relation"):
+    for node in ("object", "relation", "attribute"):
         text[node].token = text[node].label
         text[node].length = torch.ones_like(text[node].label)
     return image, text
@@ -56,6 +57,11 @@ def _add_nodes(
         graph[node].num_nodes = int(size.sum())
         graph[node].label = torch.randint(labels, (graph[node].num_nodes,))
         graph[node].ptr = pointer(size)
+    graph["attribute"].num_nodes = graph["object"].num_nodes
+    graph["attribute"].label = torch.randint(predicates, (graph["attribute"].num_nodes,))
+    graph["attribute"].ptr = graph["object"].ptr
+    own = torch.arange(graph["object"].num_nodes)
+    graph["attribute", "describes", "object"].edge_index = torch.stack([own, own])
     graph["object", "subject_of", "relation"].edge_index = torch.stack([ends[0], order])
     graph["relation", "has_object", "object"].edge_index = torch.stack([order, ends[1]])
 

@@ -74,10 +74,12 @@ def maxsim(
     weight = _weights(query, weight, dtype)
     with torch.autocast(x.device.type, enabled=False):
         if kernels.available(x, dtype):
-            from pyg_sgm.ops.kernels.maxsim import MaxSim
+            from pyg_sgm.ops.kernels.maxsim import MaxSim, tiles
 
-            kernel: Callable[..., Tensor] = MaxSim.apply
-            return kernel(x.to(dtype), x_ptr, y.to(dtype), y_ptr, weight).t()
+            keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, y, weight))
+            if (plan := tiles(x_ptr, y_ptr, dtype.itemsize, keep)) is not None:
+                kernel: Callable[..., Tensor] = MaxSim.apply
+                return kernel(x.to(dtype), x_ptr, y.to(dtype), y_ptr, weight, plan).t()
         if are_few(x, y, dtype, max_memory, weight):
             return _of_products(all_products(x.to(dtype), y.to(dtype)), reference, query, weight)
         blocks: Callable[..., Tensor] = _MaxSim.apply

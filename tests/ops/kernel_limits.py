@@ -18,28 +18,41 @@ from pyg_sgm.ops.kernels import cross_match, maxsim
 
 CHIPS = {80: 163 * 1024, 90: 227 * 1024}  # compute capability -> bytes of shared memory of a block
 POINTERS = {"float32": "*fp32", "bfloat16": "*bf16"}
-MAXSIM = {
+GRADIENTS = {
     "BLOCK_X": maxsim.BLOCK_X,
     "BLOCK_Y": maxsim.BLOCK_Y,
     "BLOCK_D": maxsim.BLOCK_D,
-    "KEEP": True,
 }
 INTEGERS = maxsim.INTEGERS | cross_match.INTEGERS
 SUMS = maxsim.SUMS | cross_match.SUMS
 
 
-def blocks(kernel: triton.JITFunction, dtype: str) -> tuple[dict[str, object], int]:
-    """The largest blocks that a kernel is used with, and its warps."""
+def blocks(kernel: triton.JITFunction, dtype: str, keep: bool) -> tuple[dict[str, object], dict[str, int]]:
+    """The largest blocks that a kernel is used with, and its options."""
+    size = 4 if dtype == "float32" else 2
+    if kernel is maxsim.forward_kernel:
+        tile = maxsim.BLOCKS[size, keep]
+        return {
+            "BLOCK_Y": tile.y,
+            "BLOCK_X": tile.x,
+            "BLOCK_D": tile.d,
+            "GROUP": maxsim.GROUP,
+            "PANEL": maxsim.PANEL,
+            "SLOTS": 16,
+            "WHOLE_D": True,
+            "KEEP": keep,
+        }, {"num_warps": tile.num_warps, "num_stages": tile.num_stages}
     if kernel is not cross_match.match_kernel:
-        return MAXSIM, maxsim.NUM_WARPS
-    own, columns = cross_match.BLOCKS[4 if dtype == "float32" else 2]
+        return GRADIENTS, {"num_warps": maxsim.NUM_WARPS}
+    tile = cross_match.BLOCKS[size]
     return {
-        "BLOCK_OWN": own,
+        "BLOCK_OWN": tile.own,
         "BLOCK_OTHER": cross_match.MAX_OTHER,
-        "BLOCK_D": columns,
+        "BLOCK_D": tile.d,
         "BLOCK_L": cross_match.MAX_PERSPECTIVES,
         "ATTENTION": True,
-    }, cross_match.NUM_WARPS
+        "PANEL": cross_match.PANEL,
+    }, {"num_warps": tile.num_warps, "num_stages": tile.num_stages}
 
 
 def signature(
@@ -67,15 +80,22 @@ def signature(
 
 def compiled(kernel: triton.JITFunction, dtype: str, capability: int) -> tuple[int, int]:
     """Bytes of shared memory of a block, and bytes of registers that the assembler spilled."""
-    values, num_warps = blocks(kernel, dtype)
+    values, options = blocks(kernel, dtype)
     constants = {name: values[name] for name in kernel.arg_names if name in values}
-    source = ASTSource(kernel, signature(kernel, dtype, constants), constants)
+    types = signature(kernel, dtype, constants)
+    # Tensors begin at multiples of 16 bytes, and rows do in all but odd widths.
+    aligned = {
+        (k,): [["tt.divisibility", 16]]
+        for k, name in enumerate(kernel.arg_names)
+        if types[name].startswith("*") or name == "dim"
+    }
+    source = ASTSource(kernel, types, constants, aligned)
     log = io.StringIO()
     with contextlib.redirect_stdout(log):
         result = triton.compile(
             source,
             target=GPUTarget("cuda", capability, 32),
-            options={"num_warps": num_warps},
+            options=options,
         )
     assert result.asm["cubin"]
     assert "spill stores" in log.getvalue()
