@@ -82,7 +82,7 @@ def cross_match(
         if kernels.available(x.x, dtype) and not torch.is_grad_enabled():
             from pyg_sgm.ops.kernels.cross_match import fits, match
 
-            if fits(x, y, len(x_weight)):
+            if fits(x, y, len(x_weight), dtype):
                 x, y = x.to(dtype), y.to(dtype)
                 beta = Packed(x_beta[:, None], x.ptr)
                 vectors = 8 * max(1, len(y)) * len(x_weight)  # bytes, of an image with all texts

@@ -137,7 +137,10 @@ class MatcherTraining(pl.LightningModule):
             {"params": others, "weight_decay": 0.0},
         ]
         kind = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
-        optimizer = kind(groups, lr=self.recipe.lr)
+        # On a card in one kernel; Lightning does not clip what a gradient scaler unscales in it.
+        on_card = all(p.is_cuda for p in [*decayed, *others])
+        scaled = self.trainer.precision == "16-mixed"
+        optimizer = kind(groups, lr=self.recipe.lr, fused=(on_card and not scaled) or None)
         steps = int(self.trainer.estimated_stepping_batches) // self.recipe.epochs
         self._steps_per_epoch = steps
         scheduler = torch.optim.lr_scheduler.LambdaLR(

@@ -5,8 +5,6 @@ perspectives and the weighted sums of a pair never leave the chip.
 # Triton reads the annotations of a kernel as its own, so its arguments go without.
 # mypy: disable-error-code="no-untyped-def"
 
-from typing import NamedTuple
-
 import torch
 import triton
 import triton.language as tl
@@ -16,27 +14,21 @@ from pyg_sgm.ops._attention import TINY, inverse_root
 from pyg_sgm.ops._packed import Packed
 from pyg_sgm.ops.kernels._tiles import add_rows, in_panels
 
-
-
-class Blocks(NamedTuple):
-    """Own nodes and columns at a time, and how a tile is worked on."""
-
-    own: int
-    d: int
-    num_warps: int
-    num_stages: int
-
-
-# By the bytes of a number: as many as registers hold.
-BLOCKS = {2: Blocks(128, 32, 8, 3), 4: Blocks(128, 16, 8, 2)}
+# Own nodes and columns at a time, the most nodes of the other graph and perspectives: as many as
+# the registers of Ampere and Hopper hold.
+BLOCK_OWN, BLOCK_D, MAX_NODES, MAX_PERSPECTIVES = 128, 32, 128, 64
+NUM_WARPS, NUM_STAGES = 8, 3
 PANEL = 8  # other graphs that are worked on side by side
-MAX_OTHER, MAX_PERSPECTIVES = 128, 64  # what a block holds
 # The kernel's arguments that are not of the type of the nodes.
 INTEGERS = {"own_graph", "other_ptr"}
 SUMS = {"own_inverse", "other_inverse", "own_share", "out"}
 
 
-@triton.jit
+# Numbers that a kernel is not to be compiled anew for.
+COUNTS = ["num_rows", "num_tiles", "num_others", "num_pairs_to_next_own", "num_pairs_to_next_other"]
+
+
+@triton.jit(do_not_specialize=COUNTS)
 def match_kernel(
     own,
     own_graph,
@@ -131,11 +123,15 @@ def match_kernel(
     )
 
 
-def fits(x: Packed, y: Packed, num_perspectives: int) -> bool:
-    """Whether the kernel holds the largest graphs and all perspectives."""
+def fits(x: Packed, y: Packed, num_perspectives: int, dtype: torch.dtype) -> bool:
+    """Whether the kernel holds the largest graphs and all perspectives, of half precision: wider
+    numbers do not fit the registers."""
     sizes = torch.cat([x.sizes, y.sizes])
     return (
-        sizes.numel() > 0 and int(sizes.max()) <= MAX_OTHER and num_perspectives <= MAX_PERSPECTIVES
+        dtype.itemsize == 2
+        and sizes.numel() > 0
+        and int(sizes.max()) <= MAX_NODES
+        and num_perspectives <= MAX_PERSPECTIVES
     )
 
 
@@ -153,7 +149,6 @@ def match(
     Nodes and squared perspectives are of one type.
     """
     num_perspectives = len(x_square)
-    blocks = BLOCKS[x.x.itemsize]
     matches = x.x.new_zeros(2, len(x), len(y), num_perspectives, dtype=torch.float32)
     # Pairs lie in the order of the images, and of the texts within.
     for out, own, other, beta, square, to_next_own, to_next_other in (
@@ -166,7 +161,7 @@ def match(
         # Beta over the length under every perspective.
         lengths = own.x.float().square() @ square.float().t()
         share = beta.float()[:, None] * inverse_root(lengths)
-        num_tiles = triton.cdiv(own.x.size(0), blocks.own)
+        num_tiles = triton.cdiv(own.x.size(0), BLOCK_OWN)
         match_kernel[(num_tiles * len(other),)](
             *(own.x.contiguous(), own.batch, inverse, share, square.contiguous()),
             *(other.x.contiguous(), other.ptr, inverse_root(other.x.float().square().sum(1))),
@@ -174,12 +169,12 @@ def match(
             *(to_next_own, to_next_other, own.x.size(1), TINY**2),
             ATTENTION=attention,
             PANEL=PANEL,
-            BLOCK_OWN=blocks.own,
+            BLOCK_OWN=BLOCK_OWN,
             BLOCK_OTHER=_block(int(other.sizes.max())),
-            BLOCK_D=blocks.d,
+            BLOCK_D=BLOCK_D,
             BLOCK_L=_block(num_perspectives),
-            num_warps=blocks.num_warps,
-            num_stages=blocks.num_stages,
+            num_warps=NUM_WARPS,
+            num_stages=NUM_STAGES,
         )
     return matches[0], matches[1]
 

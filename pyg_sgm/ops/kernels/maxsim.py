@@ -44,7 +44,7 @@ BLOCKS = {
 }
 GROUP = 4  # images are filled up to a multiple of so many nodes, whose maximum is found first
 PANEL = 8  # tiles of texts that are worked on side by side
-BLOCK_X, BLOCK_Y, BLOCK_D, NUM_WARPS = 64, 64, 64, 8  # of the gradients
+BLOCK_X, BLOCK_Y, BLOCK_D, NUM_WARPS = 64, 64, 32, 8  # of the gradients
 # The kernels' arguments that are not of the type of the nodes.
 INTEGERS = {"x_ptr", "text_of_row", "slot_image", "slot_column", "tile_slot"}
 SUMS = {"weight", "scores", "grad", "pull"}
@@ -55,7 +55,7 @@ def larger(a, b):
     return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["num_texts", "num_rows", "num_x_tiles", "num_y_tiles"])
 def forward_kernel(
     x,
     x_ptr,
@@ -136,7 +136,7 @@ def forward_kernel(
     add_rows(values, text_of_row, row, num_rows, scores, 1, image * num_texts, slots < slot_end)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["num_texts", "num_rows"])
 def x_grad_kernel(
     x_ptr,
     y,
@@ -175,7 +175,7 @@ def x_grad_kernel(
     tl.store(x_grad + x_row[:, None] * dim + column[None, :], total, inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["num_images", "num_texts", "num_rows"])
 def y_grad_kernel(
     x,
     x_ptr,
