@@ -25,9 +25,7 @@ def random_nodes(
         sizes[0], sizes[1] + 1, (count,), generator=generator, device=generator.device
     )
     ptr = torch.cat([size.new_zeros(1), size.cumsum(0)])
-    return Packed(
-        torch.randn(int(ptr[-1]), dim, generator=generator, device=generator.device), ptr
-    )
+    return Packed(torch.randn(int(ptr[-1]), dim, generator=generator, device=generator.device), ptr)
 
 
 @dataclass
@@ -40,9 +38,7 @@ class SGM:
     triplets: Packed
 
     @classmethod
-    def random(
-        cls, images: int, captions: int, dim: int = 1024, device: str = "cpu"
-    ) -> "SGM":
+    def random(cls, images: int, captions: int, dim: int = 1024, device: str = "cpu") -> "SGM":
         return cls(
             random_nodes((36, 36), images, dim, 0, device),
             random_nodes((25, 25), images, dim, 1, device),

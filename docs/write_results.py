@@ -343,6 +343,70 @@ def speed() -> dict[str, Any]:
     }
 
 
+A100_TFLOPS = 312.0  # of its data sheet, bfloat16 with sums in float32
+
+
+def gpu() -> dict[str, Any]:
+    (path,) = RESULTS.glob("gpu_*.json")
+    report = read(path.stem)
+    ceilings = report["ceilings"]
+    work = {name: report[name]["tflops"] * report[name]["seconds"] for name in ("sgm", "hoad")}
+    rivals = {
+        "a padded einsum": "times_einsum",
+        "a loop over captions (SCAN, SGRAF and LGSGM evaluate so)": "times_caption_loop",
+    }
+    return {
+        "device": report["device"],
+        "torch": report["torch"],
+        **report["sizes"],
+        "ceilings": table(
+            ["plain product, TFLOP/s", *(d for d in ("bfloat16", "float16", "tf32", "float32"))],
+            [
+                [
+                    "8,192 squared",
+                    *(
+                        f"{ceilings[f'{d}_tflops']:.0f}"
+                        for d in ("bfloat16", "float16", "tf32", "float32")
+                    ),
+                ]
+            ],
+        )
+        + f"\nA copy moves {ceilings['copy_tbs']:.1f} TB/s, counting what is read and written.\n",
+        "scoring": table(
+            ["", "SGM", "HOAD"],
+            [
+                ["seconds", *(f"{report[m]['seconds']:.2f}" for m in work)],
+                ["TFLOP/s", *(f"{report[m]['tflops']:.0f}" for m in work)],
+                [
+                    "share of a plain product's rate",
+                    *(f"{report[m]['share_of_ceiling']:.0%}" for m in work),
+                ],
+                [
+                    "peak memory beside inputs, GiB",
+                    *(f"{report[m]['peak_memory_gib']:.1f}" for m in work),
+                ],
+                *(
+                    [f"{label}: a pair takes", *(f"{report[m][key]:.0f} x" for m in work)]
+                    for label, key in rivals.items()
+                ),
+            ],
+        ),
+        "pytorch": report["hoad"]["times_pytorch"],
+        "roofline": table(
+            ["COCO 5K, bfloat16", "operations", "this card, s", "an A100 (312 TFLOP/s), s"],
+            [
+                [
+                    name.upper(),
+                    f"{1e12 * tera:.2g}",
+                    f"{tera / ceilings['bfloat16_tflops']:.2f}",
+                    f"{tera / A100_TFLOPS:.2f}",
+                ]
+                for name, tera in work.items()
+            ],
+        ),
+    }
+
+
 def parser() -> dict[str, Any]:
     ours, other = read("parser_f1"), read("notes")["SceneGraphParser 0.1.0"]
     parts = ("objects", "attributes", "relations", "all")
@@ -524,6 +588,7 @@ PAGES: tuple[Callable[[], dict[str, Any]], ...] = (
     vision,
     parser,
     speed,
+    gpu,
     search,
     queries,
     robustness,

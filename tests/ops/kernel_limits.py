@@ -17,7 +17,12 @@ from triton.compiler import ASTSource
 
 from pyg_sgm.ops.kernels import cross_match, maxsim
 
-CHIPS = {80: 163 * 1024, 89: 99 * 1024, 90: 227 * 1024, 100: 227 * 1024}  # compute capability -> bytes of shared memory of a block
+CHIPS = {
+    80: 163 * 1024,
+    89: 99 * 1024,
+    90: 227 * 1024,
+    100: 227 * 1024,
+}  # compute capability -> bytes of shared memory of a block
 POINTERS = {"float32": "*fp32", "bfloat16": "*bf16"}
 KERNELS = {
     maxsim.forward_kernel: list(POINTERS),
@@ -36,7 +41,9 @@ INTEGERS = maxsim.INTEGERS | cross_match.INTEGERS
 SUMS = maxsim.SUMS | cross_match.SUMS
 
 
-def blocks(kernel: triton.JITFunction, dtype: str, keep: bool) -> tuple[dict[str, object], dict[str, int]]:
+def blocks(
+    kernel: triton.JITFunction, dtype: str, keep: bool
+) -> tuple[dict[str, object], dict[str, int]]:
     """The largest blocks that a kernel is used with, and its options."""
     size = 4 if dtype == "float32" else 2
     if kernel is maxsim.forward_kernel:
