@@ -1,4 +1,4 @@
-"""The benchmark for cards, which must not fail on a borrowed one: every part of it, at tiny sizes."""
+"""The benchmark for cards, which must not fail on a borrowed one: all parts, at tiny sizes."""
 
 import json
 import subprocess

@@ -99,7 +99,8 @@ def test_a_graph_that_no_tile_holds_whole() -> None:
     torch.testing.assert_close(scores.cpu(), expected, atol=0.05, rtol=0.01)
     x_index, y_index = torch.cartesian_prod(*[torch.arange(3, device=DEVICE)] * 2).unbind(1)
     root = square.float().sqrt()
-    pairs = cross_match_pairs(*exact, x_index, y_index, beta, weight, root, root)
+    sides = beta, weight, root, root
+    pairs = cross_match_pairs(*exact, x_index, y_index, *sides)  # type: ignore[call-arg]
     for a, b in zip(match(x, y, beta, weight, square, square, True), pairs, strict=True):
         torch.testing.assert_close(a.flatten(0, 1), b, atol=0.2, rtol=0.02)
 
