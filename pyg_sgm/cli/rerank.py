@@ -16,6 +16,8 @@ from pyg_sgm.cli._data import PixelFlags, known_split, open_data
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pyg_sgm.retrieval import SceneGraphMatcher
+
 Scores: TypeAlias = "dict[str, Tensor]"
 PLACES = (1, 5, 10)
 
@@ -27,7 +29,7 @@ def rerank(
     candidates: Path,
     *,
     out: Path | None = None,
-    weight: float = 1.0,
+    weight: float | None = None,
     fit: Annotated[bool, Parameter(negative="")] = False,
     data: KnownData = None,
     split: str | None = None,
@@ -45,12 +47,12 @@ def rerank(
         File of the new order, CSV, or JSON if it ends in .json; "-" prints it.
     weight
         Weight of the scores that the candidates come with, brought to the spread of those here: at
-        1 both say as much, at 0 they do not count.
+        1 both say as much, at 0 they do not count. [default: what --fit left in the run, else 1]
     fit
-        Find the weight that puts those that are relevant first, and print recalls before and
-        after, each half of them by a weight of the other half. Relevant is what the candidates
-        say, else the image that a query is a caption of in the data; use other data than trained
-        on.
+        Find the weight that puts those that are relevant first, keep it in the run, and print
+        recalls before and after, each half of them by a weight of the other half. Relevant is what
+        the candidates say, else the image that a query is a caption of in the data; use other data
+        than trained on.
     split
         Split of the data. [default: test, or the one of which the training held something out]
     """
@@ -64,11 +66,16 @@ def rerank(
     if is_index(run):
         if data is not None or split is not None:
             raise ValueError("--data, --split: not with an index")
-        scores = _by_index(run, found)
+        matcher, folder, scores = _by_index(run, found)
     else:
-        scores = _by_run(Path(run), found, data, split, pixels)
+        folder = Path(run)
+        matcher = open_run(folder)
+        scores = _by_run(matcher, folder, found, data, split, pixels)
     if fit:
         weight = _fitted(found, scores, out)
+        _keep(weight, matcher, folder, out)
+    elif weight is None:
+        weight = matcher.prior_weight
     rows = []
     for query, group in found.items():
         total = scores[query]
@@ -91,8 +98,21 @@ def rerank(
             console.print(f"The new order is in {out}", markup=False, highlight=False)
 
 
-def _by_index(uri: str, found: dict[str, Candidates]) -> Scores:
-    """Scores of the rows of an index."""
+def _keep(weight: float, matcher: SceneGraphMatcher, run: Path | None, out: Path | None) -> None:
+    """Leaves the weight in the run, if there is one here."""
+    from pyg_sgm.retrieval.reranking import PriorWeight
+    from pyg_sgm.training.run_dir import RERANK
+
+    if run is not None and run.is_dir():
+        PriorWeight(matcher.fingerprint, weight).save(run / RERANK)
+        if not is_stdout(out):
+            console.print(f"It is kept in {run / RERANK}", markup=False, highlight=False)
+
+
+def _by_index(
+    uri: str, found: dict[str, Candidates]
+) -> tuple[SceneGraphMatcher, Path | None, Scores]:
+    """The matcher of an index, its run, and scores of the rows."""
     import torch
 
     from pyg_sgm.index import SceneGraphIndex
@@ -102,10 +122,12 @@ def _by_index(uri: str, found: dict[str, Candidates]) -> Scores:
     for query, group in found.items():
         of_id = {hit.id: hit.score for hit in index.rerank(query, group.ids).hits}
         scores[query] = torch.tensor([of_id[id] for id in group.ids])
-    return scores
+    run = index.info()["run"]
+    return index.matcher, None if run is None else Path(run), scores
 
 
 def _by_run(
+    matcher: SceneGraphMatcher,
     run: Path,
     found: dict[str, Candidates],
     data: str | None,
@@ -118,7 +140,6 @@ def _by_run(
     from pyg_sgm.retrieval import EncodedImages, encode_queries
     from pyg_sgm.retrieval.encoded_query import score_query
 
-    matcher = open_run(run)
     dataset = open_data(data, known_split(data, split, run), run, pixels, matcher, captioned=False)
     place = {id: i for i, id in enumerate(dataset.image_ids)}
     for group in found.values():

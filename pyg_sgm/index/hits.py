@@ -46,7 +46,8 @@ class SearchResult:
     Args:
         hits (list of Hit): The best images, best first; equal scores in the order in which the
             images were added.
-        certified (bool): Whether these are proved to be the best by the full score.
+        certified (bool): Whether bounds prove these to be the best by the full score. Models
+            without bounds, such as HOAD, say no: all their images are scored, whatever they say.
         num_scored (int): Images whose full score was computed.
         num_images (int): Images that were searched, those that pass the filter.
     """

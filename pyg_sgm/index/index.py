@@ -126,8 +126,9 @@ class SceneGraphIndex(IndexWriter):
         places = seen.matching(where)
         asked = self._encoded(queries, seen)
         count = len(seen) if places is None else len(places)
+        proves = bool(self._model.bound_levels())
         if not count or not asked:
-            return [SearchResult([], True, 0, count) for _ in asked]
+            return [SearchResult([], proves, 0, count) for _ in asked]
         bounds = None
         if count > FEW:
             bounds = upper_bounds(seen, self._model, [one.encoded for one in asked])
@@ -141,7 +142,7 @@ class SceneGraphIndex(IndexWriter):
             found = best_images(seen, self._model, one.encoded, k, bound, chosen, threshold)
             hits = self._hits(seen, one, found)
             num_images = len(seen) if chosen is None else len(chosen)
-            results.append(SearchResult(hits, True, found.num_scored, num_images))
+            results.append(SearchResult(hits, proves, found.num_scored, num_images))
         return results
 
     def rerank(
@@ -149,7 +150,7 @@ class SceneGraphIndex(IndexWriter):
         query: Searched,
         ids: Sequence[str],
         prior: Sequence[float] | None = None,
-        weight: float = 1.0,
+        weight: float | None = None,
         k: int | None = None,
     ) -> SearchResult:
         """Candidates that something else has found, in the order of their scores here.
@@ -160,7 +161,8 @@ class SceneGraphIndex(IndexWriter):
             prior (list of float, optional): Scores that they come with; what they add, see
                 :func:`~pyg_sgm.retrieval.prior_part`, is the level ``"prior"`` of the answers.
                 (default: :obj:`None`, none)
-            weight (float, optional): Weight of these. (default: :obj:`1.0`)
+            weight (float, optional): Weight of these. (default: the ``prior_weight`` of the
+                matcher)
             k (int, optional): Number of answers. (default: :obj:`None`, all candidates)
 
         Raises:
@@ -179,7 +181,8 @@ class SceneGraphIndex(IndexWriter):
         scores = query_scores(seen, self._model, asked.encoded, places)
         added = torch.zeros(len(ids))
         if prior is not None:
-            added = prior_part(scores, torch.tensor(list(prior), dtype=torch.float64), weight)
+            own = self.matcher.prior_weight if weight is None else weight
+            added = prior_part(scores, torch.tensor(list(prior), dtype=torch.float64), own)
         order = (scores + added).argsort(descending=True, stable=True)[:k]
         found = Found(places[order], (scores + added)[order], len(ids))
         hits = self._hits(seen, asked, found)

@@ -29,8 +29,9 @@ from pyg_sgm.models.serialization import (
     save_model,
 )
 from pyg_sgm.retrieval.calibration import Calibration
+from pyg_sgm.retrieval.reranking import PriorWeight
 from pyg_sgm.retrieval.scoring import Scorer
-from pyg_sgm.training.run_dir import CALIBRATION
+from pyg_sgm.training.run_dir import CALIBRATION, RERANK
 
 CARD = """---
 {{ card_data }}
@@ -90,8 +91,9 @@ def saved_folder(name: str | os.PathLike[str], options: HubOptions) -> Path:
         paths = [hf_hub_download(repository, file, **options) for file in FILES]
         if read_config(Path(paths[0])).get("query_bank"):
             hf_hub_download(repository, BANK, **options)
-        with suppress(EntryNotFoundError):  # also if it is not among what was downloaded before
-            hf_hub_download(repository, CALIBRATION, **options)
+        for file in (CALIBRATION, RERANK):
+            with suppress(EntryNotFoundError):  # also if it was not among what was downloaded
+                hf_hub_download(repository, file, **options)
     except HFValidationError as error:
         raise ValueError(missing) from error
     except HfHubHTTPError as error:
@@ -105,10 +107,21 @@ def saved_folder(name: str | os.PathLike[str], options: HubOptions) -> Path:
 class HubScorer(Scorer, PyTorchModelHubMixin, library_name="pyg_sgm", model_card_template=CARD):
     """A scorer that is saved to and opened from folders and the Hub."""
 
+    _prior_weight: PriorWeight | None = None
+
+    @property
+    def prior_weight(self) -> float:
+        """Weight of the scores that candidates of others come with, see
+        :func:`~pyg_sgm.retrieval.prior_part`: what ``pyg-sgm rerank --fit`` found with these
+        weights of the model and left in the run, else 1."""
+        known = self._prior_weight
+        fits = known is not None and known.fingerprint == self.fingerprint
+        return known.weight if known is not None and fits else 1.0
+
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
         """Writes ``config.json``, ``model.safetensors``, ``vocabularies.json``, where it was
-        measured ``calibration.json``, and, where there is none, a ``README.md``; each to the side
-        first and then renamed.
+        measured ``calibration.json`` and ``rerank.json``, and, where there is none, a
+        ``README.md``; each to the side first and then renamed.
 
         Args:
             save_directory (str or Path): The folder, created if it is absent.
@@ -154,12 +167,16 @@ class HubScorer(Scorer, PyTorchModelHubMixin, library_name="pyg_sgm", model_card
         matcher = cls._of(load_model(folder))
         if (folder / CALIBRATION).exists():
             matcher._calibration = Calibration.load(folder / CALIBRATION)
+        if (folder / RERANK).exists():
+            matcher._prior_weight = PriorWeight.load(folder / RERANK)
         return matcher
 
     def _save_pretrained(self, save_directory: Path) -> None:
         save_model(save_directory, self._saved())
         if self.calibration is not None:
             self.calibration.save(save_directory / CALIBRATION)
+        if self._prior_weight is not None:
+            self._prior_weight.save(save_directory / RERANK)
 
     @classmethod
     def _of(cls, saved: SavedModel) -> Self:

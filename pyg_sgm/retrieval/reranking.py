@@ -2,13 +2,60 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from pyg_sgm.io import read_json, write_json
+
+FORMAT = "pyg_sgm rerank 1"
+
 #: Weights of a prior that :func:`fit_weight` tries.
 WEIGHTS = (0.0, *(2 ** (step / 2) for step in range(-8, 9)))
+
+
+@dataclass(frozen=True)
+class PriorWeight:
+    """A weight of :func:`prior_part` that :func:`fit_weight` found for a matcher.
+
+    Args:
+        fingerprint (str): That of the matcher.
+        weight (float): The weight.
+    """
+
+    fingerprint: str
+    weight: float
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a JSON file.
+
+        Args:
+            path (str or PathLike): The file, ``rerank.json`` in a run.
+        """
+        write_json(path, {"format": FORMAT, "fingerprint": self.fingerprint, "weight": self.weight})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> PriorWeight:
+        """Reads what :meth:`save` wrote.
+
+        Args:
+            path (str or PathLike): The file.
+
+        Raises:
+            ValueError: Naming file and field, if it is no weight.
+        """
+        found = read_json(path, dict)
+        if found.get("format") != FORMAT:
+            raise ValueError(f"{path}: format: expected {FORMAT!r}")
+        fingerprint, weight = found.get("fingerprint"), found.get("weight")
+        if not isinstance(fingerprint, str):
+            raise ValueError(f"{path}: fingerprint: expected a str, got {fingerprint!r}")
+        if type(weight) not in (int, float) or not 0 <= weight < float("inf"):
+            raise ValueError(f"{path}: weight: expected a number of at least 0, got {weight!r}")
+        return cls(fingerprint, float(weight))
 
 
 def prior_part(scores: Tensor, prior: Tensor, weight: float = 1.0) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch_geometric.data import HeteroData
 
+from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.data import GraphCollection, TextRecord
 from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts, one_query
 from pyg_sgm.retrieval.encoded_query import EncodedQuery, encode_query, score_query
@@ -22,6 +23,7 @@ from pyg_sgm.retrieval.search import Candidate, best_of
 class Searcher(HubScorer):
     """What :class:`~pyg_sgm.retrieval.SceneGraphMatcher` searches by."""
 
+    @renamed_arguments(text="query")
     def search_images(
         self,
         query: QueryPart | Sequence[QueryPart] | EncodedQuery | TextInput | EncodedTexts,
@@ -83,7 +85,7 @@ class Searcher(HubScorer):
         query: QueryPart | Sequence[QueryPart] | EncodedQuery,
         candidates: Images,
         prior: Sequence[float] | None = None,
-        weight: float = 1.0,
+        weight: float | None = None,
         k: int | None = None,
     ) -> list[Candidate]:
         """Images that something else has found for a query, in the order of their scores here and
@@ -96,7 +98,7 @@ class Searcher(HubScorer):
             prior (list of float, optional): The scores that they come with. (default: :obj:`None`,
                 none; their order says their places before)
             weight (float, optional): Weight of these; :func:`~pyg_sgm.retrieval.fit_weight` finds
-                a good one. (default: :obj:`1.0`)
+                a good one. (default: :attr:`prior_weight`)
             k (int, optional): Number of answers. (default: :obj:`None`, all)
 
         Raises:
@@ -118,7 +120,8 @@ class Searcher(HubScorer):
         places = torch.arange(1, len(scores) + 1)
         if prior is not None:
             before = torch.tensor(list(prior), dtype=torch.float64)
-            scores = scores + prior_part(scores, before, weight)
+            own = self.prior_weight if weight is None else weight
+            scores = scores + prior_part(scores, before, own)
             places = before.argsort(descending=True, stable=True).argsort() + 1
         return best_of(scores, found.ids, len(found) if k is None else k, previous=places)
 

@@ -200,6 +200,8 @@ def check_fit(
     except ImportError as error:
         raise ImportError("training needs more: pip install pyg_sgm[train]") from error
     recipe.make_loss()
+    if type(devices) is not int:
+        raise ValueError(f"devices: expected a whole number, how many, got {devices!r}")
     if devices < 1:
         raise ValueError(f"devices must be at least 1, got {devices}")
     if resume and out is None:

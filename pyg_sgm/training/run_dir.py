@@ -10,6 +10,7 @@
     parses.jsonl                        parses of captions that came without a graph
     graphs.sg/                          graphs of images that came as files
     calibration.json                    what its scores are worth
+    rerank.json                         what the scores of others are worth beside its own
     words.vec/                          vectors of words from a text encoder
     skipped_records.jsonl               records of the data that were left out, and why
 
@@ -53,6 +54,7 @@ SPLIT = "split"
 PARSES, GRAPHS, VECTORS = "parses.jsonl", "graphs.sg", "words.vec"
 SKIPPED = "skipped_records.jsonl"
 CALIBRATION = "calibration.json"
+RERANK = "rerank.json"
 LAST = "checkpoints/last.ckpt"
 METRICS = "logs/metrics.csv"
 TENSORBOARD = ("logs/events.out.tfevents.*", "logs/hparams.yaml")
@@ -65,11 +67,12 @@ WRITTEN = (
     BANK,
     VOCABULARIES,
     CALIBRATION,
+    RERANK,
     METRICS,
     *TENSORBOARD,
 )
 _FOLDERS = ("checkpoints", "logs")
-_MODEL = {CONFIG, WEIGHTS, BANK, VOCABULARIES, CALIBRATION}
+_MODEL = {CONFIG, WEIGHTS, BANK, VOCABULARIES, CALIBRATION, RERANK}
 _OWN = {RUN, *_MODEL, PARSES, GRAPHS, VECTORS, SKIPPED, *_FOLDERS}
 # Version 0.1 did not write these.
 _NEW = (HELD_OUT_IMAGES, f"{HELD_OUT}.num_images", SPLIT)

@@ -92,7 +92,20 @@ def test_fit(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], rele
     assert "24 queries" in told
     assert "as they came" in told
     assert "20.8" in told  # of 24 own images, 5 come first
-    assert "The best weight is" in told
+    weight = float(told.split("The best weight is")[1].split()[0])
+    # It is kept, and taken where none is given.
+    assert SceneGraphMatcher.from_pretrained(run).prior_weight == pytest.approx(weight, rel=0.01)
+    tokens = ["rerank", str(run), str(tmp_path / "in.csv"), "--data", DATA, "--split", "dev"]
+    kept = SceneGraphMatcher.from_pretrained(run).prior_weight
+    main([*tokens, "--out", str(tmp_path / "kept.json")])
+    main([*tokens, "--out", str(tmp_path / "given.json"), "--weight", str(kept)])
+    assert (tmp_path / "kept.json").read_text() == (tmp_path / "given.json").read_text()
+    (run / "rerank.json").write_text(
+        '{"format": "pyg_sgm rerank 1", "fingerprint": "", "weight": -1}'
+    )
+    with pytest.raises(ValueError, match=r"rerank\.json: weight: expected a number of at least 0"):
+        SceneGraphMatcher.from_pretrained(run)
+    (run / "rerank.json").unlink()
 
 
 def test_an_index(run: Path, tmp_path: Path) -> None:

@@ -56,11 +56,18 @@ def draw_photo(path: Path, ball: str, box: str) -> None:
     photo.save(path)
 
 
-def photo_index(folder: Path) -> SceneGraphIndex:
+SGM = {"dim": 16, "hidden": 16, "embed": 8, "global_dim": 16}
+
+
+def photo_index(
+    folder: Path, model: str = "sgm", options: dict[str, int] | None = None
+) -> SceneGraphIndex:
     """An index of twelve photos, two of them with unlikely names, of a matcher that takes more.
 
     Args:
         folder (Path): Where photos and index are written.
+        model (str, optional): Name of the model. (default: :obj:`"sgm"`)
+        options (dict, optional): Its options. (default: :obj:`None`, those of SGM)
     """
     photos = folder / "photos"
     photos.mkdir(parents=True)
@@ -74,7 +81,7 @@ def photo_index(folder: Path) -> SceneGraphIndex:
         csv.writer(file).writerows([("image", "caption"), *rows[:10]])
     torch.manual_seed(0)
     features = RegionFeatures(nn.Conv2d(3, 5, 8, stride=8), size=32)
-    matcher = SceneGraphMatcher("sgm", dim=16, hidden=16, embed=8, global_dim=16)
+    matcher = SceneGraphMatcher(model, **(SGM if options is None else options))
     matcher.extractor = Extractor(join(Grid(2), Finder()), features, RelationHead.load())
     with pytest.warns(UserWarning, match="without a caption"):
         known = ImageFolder(photos, folder / "captions.csv")

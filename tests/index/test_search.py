@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 
+from pyg_sgm.evaluation import with_query_bank
 from pyg_sgm.index import SceneGraphIndex
 from pyg_sgm.index import index as module
 from pyg_sgm.index.coarse import CoarseQuery, coarse_rows, exact_products, node_major, principal
 from pyg_sgm.index.search import upper_bounds
 from pyg_sgm.ops import Packed
-from pyg_sgm.retrieval import Query, encode_queries
+from pyg_sgm.retrieval import Query, SceneGraphMatcher, encode_queries
+from pyg_sgm.retrieval.reranking import PriorWeight
 from tests.helpers.indexes import SMALL, small_matcher
 from tests.helpers.training import world
 
@@ -91,10 +93,35 @@ def test_equals_the_full_ranking(name: str, tmp_path: Path) -> None:
             assert [hit.score for hit in result.hits] == pytest.approx(
                 [one.score for one in expected], abs=1e-5
             )
-            assert result.certified
+            assert result.certified == (name not in ("hoad", "scan"))
             assert (result.num_images, len(result.hits)) == (57, min(k, 57))
     if name not in ("hoad", "scan"):
         assert index.search(texts[0], 1).num_scored < 57
+
+
+@pytest.mark.parametrize("name", ["sgm", "sgm photos", "vse"])
+def test_a_query_bank_is_certified_too(name: str, tmp_path: Path) -> None:
+    """What it takes off differs from image to image, so that it changes the ranking."""
+    plain = small_matcher(name)
+    saved = plain.saved
+    graphs = world("dev", num_images=9).encode(saved.vocabularies)
+    model = with_query_bank(saved.model.eval(), graphs, num_images=9)
+    matcher = SceneGraphMatcher._of(replace(saved, model=model))
+    data, texts = world(num_images=60), world("test", num_images=6).texts
+    index = SceneGraphIndex.create(tmp_path / "a.idx", matcher, dtype="float32")
+    index.add(data)
+    scores = matcher.score(data, texts)
+    assert not torch.equal(scores.argsort(0), plain.score(data, texts).argsort(0))
+    bounds = upper_bounds(index._newest(), index._model, encode_queries(matcher, texts))
+    assert bounds is not None
+    assert (bounds >= scores.t()).all()
+    for result, own in zip(index.search_many(texts, 7), scores.t(), strict=True):
+        best = own.topk(7)
+        assert [hit.id for hit in result.hits] == [data.image_ids[i] for i in best.indices]
+        assert [hit.score for hit in result.hits] == pytest.approx(best.values.tolist(), abs=1e-5)
+        assert result.certified
+        assert result.num_scored < 60
+        assert all("hubness" in hit.levels for hit in result.hits)
 
 
 def test_bounds_are_above_scores_and_close(tmp_path: Path) -> None:
@@ -179,6 +206,23 @@ def test_reranks_candidates(tmp_path: Path) -> None:
         index.rerank(text, some[:1], [1.0, 2.0])
     with pytest.raises(ValueError, match="no image 'x'"):
         index.rerank(text, ["x"])
+
+
+def test_reranks_by_the_weight_that_was_fitted(tmp_path: Path) -> None:
+    matcher = small_matcher()
+    index = SceneGraphIndex.create(tmp_path / "a.idx", matcher)
+    index.add(world())
+    ids, prior = world().image_ids[:6], [0.3, 0.1, 0.9, 0.2, 0.8, 0.5]
+    asked = ("a dog chasing a cat", ids, prior)
+    assert matcher.prior_weight == 1
+    assert index.rerank(*asked) == index.rerank(*asked, weight=1.0)
+    matcher._prior_weight = PriorWeight(matcher.fingerprint, 4.0)
+    assert index.rerank(*asked) == index.rerank(*asked, weight=4.0)
+    assert index.rerank(*asked) != index.rerank(*asked, weight=1.0)
+    some = world().select_images(range(6))
+    assert matcher.rerank(asked[0], some, prior) == matcher.rerank(asked[0], some, prior, 4.0)
+    matcher._prior_weight = PriorWeight("of another model", 4.0)
+    assert matcher.prior_weight == 1
 
 
 def test_not_a_number_is_an_error(tmp_path: Path) -> None:

@@ -105,8 +105,11 @@ def test_an_image_is_most_like_itself() -> None:
         assert i in [c.index for c in found if c.score == pytest.approx(4, abs=1e-5)]
 
 
-def test_rank_is_deprecated(matcher: SceneGraphMatcher) -> None:
+def test_old_names_are_deprecated(matcher: SceneGraphMatcher) -> None:
     data = world("dev")
+    options: dict = {"text": "a dog", "images": data, "k": 2}
+    with pytest.warns(DeprecationWarning, match="text is now query"):
+        assert matcher.search_images(**options) == matcher.search_images("a dog", data, 2)
     with pytest.warns(DeprecationWarning, match="now search_images"):
         assert matcher.rank("a dog", data, 2) == matcher.search_images("a dog", data, 2)
     with pytest.warns(DeprecationWarning, match="search_texts"):

@@ -142,6 +142,20 @@ def test_an_explanation_by_keyboard(page: Page) -> None:
     expect(page.locator(".card").first).to_be_focused()
 
 
+def test_a_model_without_bounds(browser: Browser, tmp_path: Path) -> None:
+    index = photo_index(tmp_path, "hoad", {"dim": 8, "hidden": 8, "embed": 6})
+    with running(index) as address:
+        page = browser.new_page()
+        page.goto(address)
+        search(page)
+        expect(page.get_by_role("status")).to_contain_text("not proved to be the best: 12 of 12")
+        page.locator(".card").first.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("heading", name="Nodes of the text")).to_be_visible()
+        assert dialog.locator(".chips .chip").count() >= 2
+        page.close()
+
+
 def test_photos_like_one_that_was_found(page: Page) -> None:
     search(page)
     first = names(page)[0]

@@ -157,6 +157,21 @@ def test_an_explanation_has_both_graphs(client: httpx.Client) -> None:
     assert record == told["image"]
 
 
+def test_a_model_without_bounds_proves_nothing_and_explains_by_attention(tmp_path: Path) -> None:
+    index = photo_index(tmp_path, "hoad", {"dim": 8, "hidden": 8, "embed": 6})
+    with running(index) as address, httpx.Client(base_url=address, timeout=60) as client:
+        found = search(client, text=SENTENCE, k=3)
+        assert not found["certified"]
+        assert (found["num_scored"], found["num_images"], len(found["hits"])) == (12, 12, 3)
+        asked = {"id": found["hits"][0]["id"], "query": found["query"]}
+        told = client.post("/api/explain", json=asked).json()
+    assert told["kind"] == "attention"
+    assert told["score"] == pytest.approx(found["hits"][0]["score"], abs=1e-4)
+    assert [len(row) for row in told["weights"]] == [len(told["image_nodes"])] * len(
+        told["text_nodes"]
+    )
+
+
 def test_photos_are_written_anew(client: httpx.Client, index: SceneGraphIndex) -> None:
     answer = client.get("/api/photo", params={"id": "0.png"})
     assert answer.headers["content-type"] == "image/jpeg"

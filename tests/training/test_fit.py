@@ -388,6 +388,8 @@ def test_what_is_asked_for_is_checked_before_the_folder(tmp_path: Path) -> None:
     out = tmp_path / "run"
     with pytest.raises(ValueError, match="devices must be at least 1"):
         run(out, devices=0)
+    with pytest.raises(ValueError, match="devices: expected a whole number, how many, got '0'"):
+        run(out, devices="0")  # type: ignore[arg-type]  # as a card is named elsewhere
     with pytest.raises(ValueError, match="fp16"):
         run(out, recipe=RECIPE.replace(precision="fp16"))
     with pytest.raises(ValueError, match="margins"):

@@ -1,0 +1,68 @@
+"""Photos from files to answers: made graphs, encoded, written, found."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("PIL.Image")
+pytest.importorskip("lancedb")
+
+from pyg_sgm.index import SceneGraphIndex
+from pyg_sgm.index.writing import EXTRACTING
+from pyg_sgm.retrieval import Query
+from tests.helpers.service import draw_photo, photo_index
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> SceneGraphIndex:
+    return photo_index(tmp_path)
+
+
+def test_photos_that_are_new_changed_or_broken(index: SceneGraphIndex, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    draw_photo(photos / "new.png", "white", "black")
+    draw_photo(photos / "3.png", "black", "white")
+    (photos / "broken.png").write_bytes((photos / "4.png").read_bytes()[:50])
+    scored = {hit.id: hit.score for hit in index.search("a red ball", 12).hits}
+    with pytest.warns(UserWarning, match="1 of 3 images"):
+        done = index.add(photos)
+    assert (done.added, done.replaced, done.unchanged) == (1, 1, 11)
+    assert done.skipped == {"broken.png": "cannot be read"}
+    assert len(index) == 13
+    assert "broken.png" not in index
+    again = {hit.id: hit.score for hit in index.search("a red ball", 13).hits}
+    assert {id for id in scored if abs(again[id] - scored[id]) > 1e-5} == {"3.png"}
+    assert not (Path(index.uri) / EXTRACTING).exists()
+    assert index.verify() == []
+
+    # The row is what the extractor says of the file.
+    record = index.record("new.png")
+    assert record.file == photos / "new.png"
+    assert {"ball", "box"} <= set(record.objects)
+    matcher = index.matcher
+    scores = matcher.score([photos / "new.png"], ["a white ball on a black box"])
+    found = {hit.id: hit for hit in index.search("a white ball on a black box", 13).hits}
+    assert found["new.png"].score == pytest.approx(float(scores), abs=5e-3)
+
+    # A photo is most like itself, whether it is a file or a row.
+    best = index.search(Query(images=(photos / "new.png",)), 1).hits[0]
+    assert best.id == "new.png"
+
+
+def test_an_addition_that_broke_off_goes_on(
+    index: SceneGraphIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = tmp_path / "photos"
+    for number in range(5):
+        draw_photo(photos / f"new{number}.png", "red", "black")
+    monkeypatch.setattr("pyg_sgm.index.adding.CHUNK", 2)
+
+    def stop(done: int, total: int) -> None:
+        if done == 14:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index.add(photos, progress=stop)
+    assert len(index) == 12  # nothing of it is seen
+    done = index.add(photos)
+    assert (done.added, done.unchanged, len(index)) == (3, 14, 17)
