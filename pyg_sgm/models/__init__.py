@@ -3,6 +3,7 @@
 from pyg_sgm.models.base import Encoding, GraphSizes, Matcher, encoding_types
 from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.dvsa import DVSA
+from pyg_sgm.models.gsmn import GSMN, GSMNEncoding
 from pyg_sgm.models.hoad import HOAD, HOADEncoding
 from pyg_sgm.models.query_bank import QueryBank
 from pyg_sgm.models.recipe import Recipe
@@ -17,27 +18,34 @@ from pyg_sgm.models.registry import (
 from pyg_sgm.models.scan import SCAN
 from pyg_sgm.models.serialization import SavedModel, build_model, load_model, save_model
 from pyg_sgm.models.sgm import SGM, SGMEncoding
+from pyg_sgm.models.sgraf import SGRAF, SGRAFEncoding
 from pyg_sgm.models.vse import VSE
+from pyg_sgm.models.vse_infinity import VSEInfinity
 from pyg_sgm.models.vsrn import VSRN
 
 __all__ = [
     "DVSA",
+    "GSMN",
     "HOAD",
     "MODELS",
     "RECIPES",
     "SCAN",
     "SGM",
+    "SGRAF",
     "VSE",
     "VSRN",
     "BoundLevel",
     "Encoding",
+    "GSMNEncoding",
     "GraphSizes",
     "HOADEncoding",
     "Matcher",
     "QueryBank",
     "Recipe",
     "SGMEncoding",
+    "SGRAFEncoding",
     "SavedModel",
+    "VSEInfinity",
     "build_model",
     "encoding_types",
     "find_model",

@@ -2,24 +2,38 @@
 
 from pyg_sgm.nn.attention import CrossGraphMatch, NodeAttention
 from pyg_sgm.nn.fusion import MultiModalFusion
+from pyg_sgm.nn.graph_match import RegionNeighbors, WordNeighbors
 from pyg_sgm.nn.high_order import HighOrderEncoder
-from pyg_sgm.nn.pooling import AttentionPooling
+from pyg_sgm.nn.pooling import AttentionPooling, GeneralizedPooling
 from pyg_sgm.nn.recurrent import PackedGRU, PackedLSTM
 from pyg_sgm.nn.regions import RegionInput
 from pyg_sgm.nn.scene_nodes import SceneNodes
+from pyg_sgm.nn.similarity import (
+    ContextPooling,
+    SimilarityFiltration,
+    SimilarityReasoning,
+    SimilarityVector,
+)
 from pyg_sgm.nn.words import TokenEmbedding, WordFeatures, word_input
 
 __all__ = [
     "AttentionPooling",
+    "ContextPooling",
     "CrossGraphMatch",
+    "GeneralizedPooling",
     "HighOrderEncoder",
     "MultiModalFusion",
     "NodeAttention",
     "PackedGRU",
     "PackedLSTM",
     "RegionInput",
+    "RegionNeighbors",
     "SceneNodes",
+    "SimilarityFiltration",
+    "SimilarityReasoning",
+    "SimilarityVector",
     "TokenEmbedding",
     "WordFeatures",
+    "WordNeighbors",
     "word_input",
 ]

@@ -1,8 +1,11 @@
 """Pooling of nodes to graphs."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch_geometric.utils import cumsum
 
+from pyg_sgm.nn.recurrent import PackedGRU
 from pyg_sgm.ops import Packed, segment_softmax, segment_sum
 
 
@@ -46,3 +49,63 @@ class AttentionPooling(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}"
+
+
+class GeneralizedPooling(nn.Module):
+    r"""The generalized pooling operator of the `"Learning the Best Pooling Strategy for Visual
+    Semantic Embedding" <https://arxiv.org/abs/2011.04305>`_ paper
+
+    .. math::
+        \mathbf{g} = \sum_{k=1}^{N} \theta_k \operatorname{max}_k \{\mathbf{x}_n\}, \qquad
+        \theta = \operatorname{softmax}_k \big( \mathbf{w}^\top \operatorname{BiGRU}(\mathbf{p}_1,
+        \dots, \mathbf{p}_N)_k \big), \qquad
+        p_{k, 2j} = \sin \frac{k}{10^{8 j / d}}, \quad p_{k, 2j + 1} = \cos \frac{k}{10^{8 j / d}}
+
+    where :math:`\operatorname{max}_k` is the :math:`k`-th largest value of each channel. The
+    weights depend on the size of a set alone; a mean has equal ones, a maximum the first alone. An
+    empty graph gives 0.
+
+    Args:
+        channels (int, optional): Size :math:`d` of the encodings of positions and of the states of
+            the GRU. (default: :obj:`32`)
+
+    Shapes:
+        - **input:** nodes of :math:`(N, F)`
+        - **output:** :math:`(|\mathcal{G}|, F)`
+
+    Example:
+        >>> import torch
+        >>> GeneralizedPooling()(Packed(torch.ones(5, 8), torch.tensor([0, 2, 5]))).shape
+        torch.Size([2, 8])
+    """
+
+    def __init__(self, channels: int = 32) -> None:
+        super().__init__()
+        self.channels = channels
+        self.encoder = PackedGRU(channels, channels)
+        self.lin = nn.Linear(channels, 1, bias=False)
+
+    def forward(self, nodes: Packed) -> Tensor:
+        sizes, of_graph = nodes.sizes.unique(return_inverse=True)
+        # One sequence of positions for each size.
+        ptr = cumsum(sizes)
+        row = torch.arange(int(ptr[-1]), device=ptr.device)
+        place = row - ptr[:-1].repeat_interleave(sizes, output_size=len(row)) + 1
+        states, _ = self.encoder(self._positions(place, nodes.x.dtype), ptr)
+        share = segment_softmax(self.lin(states), ptr)  # [num_positions, 1]
+        weight = Packed(share, ptr).padded()[0][of_graph]  # [num_graphs, largest, 1]
+        x, mask = nodes.padded(size=weight.size(1))
+        ordered = x.masked_fill(~mask[..., None], -torch.inf).sort(dim=1, descending=True).values
+        return (weight * ordered.masked_fill(~mask[..., None], 0)).sum(dim=1)
+
+    def _positions(self, place: Tensor, dtype: torch.dtype) -> Tensor:
+        channel = torch.arange(self.channels, device=place.device)
+        rate = 1e4 ** (-2 * (channel // 2).double() / self.channels)
+        angle = place[:, None] * rate
+        return torch.where(channel % 2 == 0, angle.sin(), angle.cos()).to(dtype)
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}"
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}({self.extra_repr()})"

@@ -12,6 +12,7 @@ from pyg_sgm.ops._lsesim import lsesim, maxsim_or_null
 from pyg_sgm.ops._lstm import lstm
 from pyg_sgm.ops._maxsim import maxsim, maxsim_both
 from pyg_sgm.ops._packed import Packed, is_ptr, select_rows
+from pyg_sgm.ops._pair_blocks import PaddedGraphs, pair_block_scores
 from pyg_sgm.ops._ranks import Ranking, ranks, stream_ranks
 from pyg_sgm.ops._segment import (
     segment_logsumexp,
@@ -24,6 +25,7 @@ from pyg_sgm.ops._stacked import stacked_attention, stacked_weights
 
 __all__ = [
     "Packed",
+    "PaddedGraphs",
     "Ranking",
     "cross_attention",
     "cross_match",
@@ -40,6 +42,7 @@ __all__ = [
     "maxsim_both",
     "maxsim_or_null",
     "multi_perspective_cosine",
+    "pair_block_scores",
     "ranks",
     "segment_logsumexp",
     "segment_max",
