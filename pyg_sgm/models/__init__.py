@@ -5,6 +5,7 @@ from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.dvsa import DVSA
 from pyg_sgm.models.gsmn import GSMN, GSMNEncoding
 from pyg_sgm.models.hoad import HOAD, HOADEncoding
+from pyg_sgm.models.lgsgm import LGSGM
 from pyg_sgm.models.query_bank import QueryBank
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.registry import (
@@ -27,6 +28,7 @@ __all__ = [
     "DVSA",
     "GSMN",
     "HOAD",
+    "LGSGM",
     "MODELS",
     "RECIPES",
     "SCAN",

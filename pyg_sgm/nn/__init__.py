@@ -4,7 +4,7 @@ from pyg_sgm.nn.attention import CrossGraphMatch, NodeAttention
 from pyg_sgm.nn.fusion import MultiModalFusion
 from pyg_sgm.nn.graph_match import RegionNeighbors, WordNeighbors
 from pyg_sgm.nn.high_order import HighOrderEncoder
-from pyg_sgm.nn.pooling import AttentionPooling, GeneralizedPooling
+from pyg_sgm.nn.pooling import AttentionPooling, GatedPooling, GeneralizedPooling
 from pyg_sgm.nn.recurrent import PackedGRU, PackedLSTM
 from pyg_sgm.nn.regions import RegionInput
 from pyg_sgm.nn.scene_nodes import SceneNodes
@@ -20,6 +20,7 @@ __all__ = [
     "AttentionPooling",
     "ContextPooling",
     "CrossGraphMatch",
+    "GatedPooling",
     "GeneralizedPooling",
     "HighOrderEncoder",
     "MultiModalFusion",

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch_geometric.utils import cumsum
 
 from pyg_sgm.nn.recurrent import PackedGRU
-from pyg_sgm.ops import Packed, segment_softmax, segment_sum
+from pyg_sgm.ops import Packed, l2_normalize, segment_mean, segment_softmax, segment_sum
 
 
 class AttentionPooling(nn.Module):
@@ -49,6 +49,39 @@ class AttentionPooling(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}"
+
+
+class GatedPooling(nn.Module):
+    r"""Embedding of a whole graph, of length one: the mean of its nodes, each as far as it agrees
+    with the whole (`UGraphEmb <https://arxiv.org/abs/1904.01098>`_, `LGSGM
+    <https://arxiv.org/abs/2106.02400>`_)
+
+    .. math::
+        \mathbf{g} = \frac{\mathbf{z}}{\|\mathbf{z}\|}, \qquad
+        \mathbf{z} = \frac{1}{N} \sum_i \sigma(\mathbf{x}_i^\top \mathbf{c}) \, \mathbf{x}_i, \qquad
+        \mathbf{c} = \operatorname{ReLU}\Big( \Theta \frac{1}{N} \sum_i \mathbf{x}_i \Big)
+
+    Args:
+        channels (int): Size of each node.
+
+    Shapes:
+        - **input:** nodes of :math:`(N, F)`
+        - **output:** :math:`(|\mathcal{G}|, F)`, 0 for a graph without nodes
+
+    Example:
+        >>> import torch
+        >>> GatedPooling(8)(Packed(torch.rand(5, 8), torch.tensor([0, 2, 5]))).shape
+        torch.Size([2, 8])
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.lin = nn.Linear(channels, channels, bias=False)
+
+    def forward(self, nodes: Packed) -> Tensor:
+        context = self.lin(segment_mean(nodes.x, nodes.ptr)).relu()
+        gate = torch.sigmoid((nodes.x * context[nodes.batch]).sum(dim=1, keepdim=True))
+        return l2_normalize(segment_mean(gate * nodes.x, nodes.ptr))
 
 
 class GeneralizedPooling(nn.Module):

@@ -1,6 +1,7 @@
 """Vectors of similarity between regions and words, and what is made of them (SGRAF)."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pyg_sgm.ops import Packed, l2_normalize, segment_mean, segment_softmax, segment_sum
@@ -126,7 +127,10 @@ class SimilarityReasoning(nn.Module):
     def __init__(self, channels: int, num_steps: int) -> None:
         super().__init__()
         self.query = nn.ModuleList(nn.Linear(channels, channels) for _ in range(num_steps))
-        self.key = nn.ModuleList(nn.Linear(channels, channels) for _ in range(num_steps))
+        # A bias of the keys would add the same to all logits of a query.
+        self.key = nn.ModuleList(
+            nn.Linear(channels, channels, bias=False) for _ in range(num_steps)
+        )
         self.out = nn.ModuleList(nn.Linear(channels, channels) for _ in range(num_steps))
         self.lin = nn.Linear(channels, 1)
 
@@ -135,7 +139,9 @@ class SimilarityReasoning(nn.Module):
         lowest = torch.finfo(s.dtype).min
         for step, (query, key, out) in enumerate(zip(self.query, self.key, self.out, strict=True)):
             asking = s[..., :1, :] if step == len(self.query) - 1 else s
-            logits = query(asking) @ key(s).mT
+            # Both matrices are one, so that the keys are the similarities themselves.
+            turned = key.weight.t()
+            logits = F.linear(asking, turned @ query.weight, turned @ query.bias) @ s.mT
             weight = logits.masked_fill(~mask[..., None, :], lowest).softmax(-1)
             s = out(weight @ s).relu()
         score: Tensor = self.lin(s[..., 0, :]).squeeze(-1)
