@@ -11,7 +11,7 @@ import pyg_sgm
 
 ROOT = Path(pyg_sgm.__file__).parent
 LAYERS = [
-    {"typing", "io", "_deprecated"},
+    {"typing", "io", "distributed", "_deprecated"},
     {"ops"},
     {"nn", "losses", "metrics", "data"},
     {"models", "datasets", "text", "vision"},
@@ -45,6 +45,7 @@ OPTIONAL = (
     "uvicorn",
     "prometheus_client",
     "pyarrow",
+    "ray",
 )
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -21,6 +21,7 @@ except ImportError as error:
     raise ImportError("the command line needs more: pip install pyg_sgm[train]") from error
 
 if TYPE_CHECKING:
+    from pyg_sgm.distributed import Pool
     from pyg_sgm.retrieval import SceneGraphMatcher
 
 # Where each is, imported when it is called; what help says of it.
@@ -141,6 +142,13 @@ def open_run(run: Path) -> SceneGraphMatcher:
     if not run.is_dir():
         raise ValueError(f"{run}: there is no such folder of a training run")
     return SceneGraphMatcher.from_pretrained(run)
+
+
+def open_pool(ray: str | None) -> Pool | None:
+    """The workers of a Ray cluster, if its address is given."""
+    from pyg_sgm.distributed import RayPool
+
+    return None if ray is None else RayPool(ray)
 
 
 @contextmanager

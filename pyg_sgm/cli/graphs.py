@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pyg_sgm.cli._app import console, count_up
+from pyg_sgm.cli._app import console, count_up, open_pool
 from pyg_sgm.io import counted
 
 
@@ -20,6 +20,7 @@ def graphs(
     dtype: Literal["float32", "bfloat16"] = "float32",
     pairs: int = 0,
     batch_size: int = 8,
+    ray: str | None = None,
     prune: bool = False,
 ) -> None:
     """Turn a folder of images into scene graphs with region features.
@@ -57,6 +58,10 @@ def graphs(
         candidates. [default: those that the relation head finds]
     batch_size
         Images handled at once by a thread; the graphs do not depend on it.
+    ray
+        Address of a Ray cluster whose workers make the graphs, shard by shard; auto finds the
+        cluster of this machine, local starts one. They see the images and the folder by the same
+        names. [default: threads of this process]
     prune
         Remove graphs of images that are no longer in the folder, and old ones of changed images.
     """
@@ -81,10 +86,17 @@ def graphs(
         dtype=dtype,
         pairs=pairs,
     )
+    pool = open_pool(ray)
     try:
         with count_up("images to graphs") as progress:
             done = extract(
-                files, out, extractor, batch_size=batch_size, prune=prune, progress=progress
+                files,
+                out,
+                extractor,
+                batch_size=batch_size,
+                pool=pool,
+                prune=prune,
+                progress=progress,
             )
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(

@@ -16,7 +16,8 @@ from pyg_sgm.vision.detectors import (
     nms,
     open_detector,
 )
-from pyg_sgm.vision.extraction import ExtractionResult, Extractor, extract
+from pyg_sgm.vision.extracting import ExtractionResult, extract
+from pyg_sgm.vision.extraction import Extractor
 from pyg_sgm.vision.images import ImageError, Photo, read_image, read_photo, to_photo
 from pyg_sgm.vision.region_features import RegionFeatures, pool_boxes, union_boxes
 from pyg_sgm.vision.registry import open_extractor

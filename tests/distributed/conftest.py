@@ -1,0 +1,16 @@
+"""One cluster for all tests of this folder."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ray", reason="ray is not installed")
+
+from tests.helpers.cluster import cluster  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def nodes() -> Iterator[Any]:
+    with cluster(nodes=2) as made:
+        yield made

@@ -1,0 +1,107 @@
+"""Tasks on processes of this machine and on a cluster, of which parts are killed."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyg_sgm.distributed import LocalPool, Pool, RayPool
+from tests.helpers.cluster import killing
+
+ray = pytest.importorskip("ray", reason="ray is not installed")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(params=["local", "ray"])
+def pool(request: pytest.FixtureRequest, nodes: Any) -> Pool:
+    return LocalPool(workers=2) if request.param == "local" else RayPool(nodes.address)
+
+
+def root(x: float) -> float:
+    if x < 0:
+        raise ValueError(f"no root of {x}")
+    return x**0.5
+
+
+def dies_once(task: tuple[Path, int]) -> int:
+    """Kills its process when it is called for the first time."""
+    folder, number = task
+    try:
+        (folder / str(number)).touch(exist_ok=False)
+    except FileExistsError:
+        return number
+    os.kill(os.getpid(), signal.SIGKILL)
+    return -1
+
+
+def dies(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def slow_square(x: int) -> int:
+    time.sleep(0.2)
+    return x * x
+
+
+def test_results_of_all_tasks(pool: Pool) -> None:
+    assert sorted(pool.run(root, [1.0, 4.0, 9.0] * 10)) == [1.0] * 10 + [2.0] * 10 + [3.0] * 10
+    assert list(pool.run(root, [])) == []
+
+
+def test_few_tasks_are_taken_ahead(pool: Pool) -> None:
+    taken = []
+    tasks = (taken.append(i) or float(i) for i in range(1000))
+    results = pool.run(root, tasks)
+    next(results)
+    results.close()
+    assert len(taken) < 20
+
+
+def test_the_error_of_a_task_is_raised(pool: Pool) -> None:
+    with pytest.raises(ValueError, match=r"^no root of -4.0$"):
+        list(pool.run(root, [1.0, -4.0, 9.0]))
+
+
+def test_a_task_whose_worker_dies_is_run_again(nodes: Any, tmp_path: Path) -> None:
+    tasks = [(tmp_path, number) for number in range(6)]
+    assert sorted(RayPool(nodes.address).run(dies_once, tasks)) == list(range(6))
+
+
+def test_a_process_that_is_killed_ends_a_local_run(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="a process was killed"):
+        list(LocalPool(workers=1).run(dies_once, [(tmp_path, 0)]))
+
+
+def test_a_task_that_always_kills_its_worker_is_given_up(nodes: Any) -> None:
+    with pytest.raises(RuntimeError, match="given up after its workers died 11 times"):
+        list(RayPool(nodes.address).run(dies, [0]))
+
+
+def test_a_node_that_goes_takes_no_task_with_it(nodes: Any) -> None:
+    extra = nodes.add_node(num_cpus=1, object_store_memory=100 * 2**20)
+    nodes.wait_for_nodes()
+    results = RayPool(nodes.address).run(slow_square, range(30))
+    first = [next(results) for _ in range(4)]
+    nodes.remove_node(extra, allow_graceful=False)
+    assert sorted([*first, *results]) == [i * i for i in range(30)]
+
+
+def test_workers_killed_at_any_time(nodes: Any) -> None:
+    with killing(times=5, every=1.0) as killed:
+        results = sorted(RayPool(nodes.address).run(slow_square, range(40)))
+    assert results == [i * i for i in range(40)]
+    assert len(killed) > 1
+
+
+def test_no_cluster() -> None:
+    if not ray.is_initialized():
+        with pytest.raises(ConnectionError, match="no Ray cluster at '127.0.0.1:1'"):
+            RayPool("127.0.0.1:1")
+
+
+def test_number_of_processes() -> None:
+    with pytest.raises(ValueError, match="workers: at least 1, got 0"):
+        LocalPool(workers=0)
