@@ -1,6 +1,7 @@
 """``pyg-sgm graphs``"""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +93,12 @@ def test_mistakes_are_one_line(
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1
+
+
+def test_no_cluster(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    if ray.is_initialized() or "RAY_ADDRESS" in os.environ:
+        pytest.skip("a cluster is running")
+    with pytest.raises(SystemExit):
+        run(capsys, photos, "--out", tmp_path / "g.sg", "--ray", "auto")
+    assert "no Ray cluster at 'auto'; `ray start --head` starts one" in capsys.readouterr().err

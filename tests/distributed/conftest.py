@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("ray", reason="ray is not installed")
 
-from tests.helpers.cluster import cluster  # noqa: E402
+from tests.helpers.cluster import cluster
 
 
 @pytest.fixture(scope="session")
