@@ -67,8 +67,9 @@ bench: $(VENV)/.dev  ## Run the speed benchmarks on small sizes
 	$(BIN)/python benchmarks/segment.py --out $(BENCH)
 	$(BIN)/python benchmarks/training_throughput.py --steps 3 --out $(BENCH)
 
-kill: $(VENV)/.dev  ## Kill trainings and extractions before each change of the disk; all go on
+kill: $(VENV)/.dev  ## Kill trainings, extractions and changes of an index; all go on
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.kills
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.index.killed
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) $(BENCH) docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -15,10 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
 ROUND = 6  # images of an addition, written in parts of 2
+OF_AN_INDEX = 5  # processes that work on the same index
 
 
 def work(folder: Path) -> None:
@@ -28,6 +30,7 @@ def work(folder: Path) -> None:
     import torch
 
     from pyg_sgm.index import SceneGraphIndex, adding
+    from pyg_sgm.index.reading import is_index
     from tests.helpers.indexes import small_matcher
     from tests.helpers.training import world
 
@@ -35,30 +38,24 @@ def work(folder: Path) -> None:
     torch.set_num_threads(1)
     adding.CHUNK = 2
     matcher, data = small_matcher(), world(num_images=600)
-    journal = folder / "journal.jsonl"
-    if not journal.exists():
-        SceneGraphIndex.create(folder / "a.idx", matcher)
-    index = SceneGraphIndex.open(folder / "a.idx", matcher)
-    lines = journal.read_text().splitlines() if journal.exists() else []
+    uri, journal = folder / "a.idx", folder / "journal.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
     known: set[str] = set()
     begun: dict | None = None
-    for line in map(json.loads, lines):
-        if line["done"]:
-            known = changed(known, line)
-            begun = None
-        else:
-            begun = line
-    seen = set(index.ids)
+    for line in lines:
+        known, begun = (changed(known, line), None) if line["done"] else (known, line)
+    index = SceneGraphIndex.open(uri, matcher) if is_index(uri) else None
+    seen = set() if index is None else set(index.ids)
     allowed = [known] if begun is None else [known, changed(known, begun)]
     if seen not in allowed:
         raise SystemExit(f"{len(seen)} images are seen, {len(known)} were acknowledged: {begun}")
-    wrong = index.verify()
+    wrong = [] if index is None else index.verify()
     if wrong:
         raise SystemExit(wrong[0])
     print("ready", flush=True)
-    step = len(lines)
+    step = sum(line["done"] for line in lines)
     while True:
-        kind = ("add", "add", "remove", "optimize")[step % 4]
+        kind = ("add", "add", "remove", "optimize")[step % 4] if step else "build"
         start = ROUND * step % 600
         ids = data.image_ids[start : start + ROUND]
         if kind == "remove":
@@ -67,7 +64,10 @@ def work(folder: Path) -> None:
         begun = None
         write(journal, {**line, "done": False})
         print("begins", flush=True)
-        if line["kind"] == "add":
+        if line["kind"] == "build" and not is_index(uri):
+            index = SceneGraphIndex.create(uri, matcher)
+        assert index is not None
+        if line["kind"] in ("build", "add"):
             index.add(data.select_images([data.image_ids.index(id) for id in line["ids"]]))
         elif line["kind"] == "remove":
             index.remove(line["ids"])
@@ -82,7 +82,7 @@ def work(folder: Path) -> None:
 
 def changed(known: set[str], line: dict) -> set[str]:
     """The images after a change."""
-    if line["kind"] == "add":
+    if line["kind"] in ("build", "add"):
         return known | set(line["ids"])
     return known - set(line["ids"]) if line["kind"] == "remove" else known
 
@@ -94,41 +94,72 @@ def write(journal: Path, line: dict) -> None:
         os.fsync(file.fileno())
 
 
-def kill(folder: Path, kills: int, seed: int = 0) -> tuple[int, str]:
-    """Kills so many processes; gives how many changes were acknowledged, and what went wrong."""
+def kill(folder: Path, kills: int, seed: int = 0) -> tuple[Counter[str], int, str]:
+    """Kills so many processes, some of which build an index and the others change it.
+
+    Returns:
+        How many were killed in which change, how many changes were acknowledged, and what went
+        wrong.
+    """
     moments = random.Random(seed)
-    for _ in range(kills + 1):  # the last one looks at what the last kill left
-        with subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "tests.index.killed", "--work", str(folder)],
-            cwd=Path(__file__).parents[2],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as child:
-            assert child.stdout is not None
-            assert child.stderr is not None
-            # After some whole changes, so that it gets on however slow the machine is.
-            for _ in range(moments.randint(2, 5)):
-                if not child.stdout.readline():
-                    break
-            time.sleep(moments.uniform(0.0, 0.5))
-            child.send_signal(signal.SIGKILL)
-            if child.wait() != -signal.SIGKILL:
-                return 0, child.stderr.read().strip().splitlines()[-1]
-    done = sum('"done": true' in line for line in (folder / "journal.jsonl").open())
-    return done, ""
+    killed: Counter[str] = Counter()
+    done = 0
+    for first in range(0, kills, OF_AN_INDEX):
+        own = folder / str(first)
+        own.mkdir()
+        journal = own / "journal.jsonl"
+        journal.touch()
+        count = min(OF_AN_INDEX, kills - first)
+        for number in range(count + 1):  # the last one looks at what the last kill left
+            # After some whole changes, so that it gets on however slow the machine is; the first
+            # two while they build.
+            changes = 1 if number < 2 else moments.randint(2, 5)
+            wrong = kill_one(own, changes, moments.uniform(0.0, 0.5))
+            if wrong:
+                return killed, done, wrong
+            lines = [json.loads(line) for line in journal.read_text().splitlines()]
+            if number < count:
+                killed["between" if lines[-1]["done"] else lines[-1]["kind"]] += 1
+        done += sum(line["done"] for line in lines)
+    return killed, done, ""
+
+
+def kill_one(folder: Path, changes: int, seconds: float) -> str:
+    """Kills a process so many seconds after it has begun so many changes; says what was wrong."""
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "tests.index.killed", "--work", str(folder)],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        for _ in range(1 + changes):  # it says first that all is well
+            if not child.stdout.readline():
+                break
+        time.sleep(seconds)
+        child.send_signal(signal.SIGKILL)
+        if child.wait() != -signal.SIGKILL:
+            return child.stderr.read().strip().splitlines()[-1]
+    return ""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--work", type=Path)
+    parser.add_argument("--out", type=Path, help="JSON file of the counts")
     args = parser.parse_args()
     if args.work is not None:
         work(args.work)
     with tempfile.TemporaryDirectory() as folder:
-        done, wrong = kill(Path(folder), args.kills)
+        killed, done, wrong = kill(Path(folder), args.kills)
     print(f"{args.kills} kills, {done} changes acknowledged", wrong or "and all there")
+    print(", ".join(f"{kind}: {count}" for kind, count in killed.items()))
+    if args.out is not None:
+        report = {"kills": killed, "acknowledged": done, "went wrong": wrong}
+        args.out.write_text(json.dumps(report, indent=2) + "\n")
     sys.exit(bool(wrong))
 
 

@@ -11,6 +11,7 @@ from tests.index.killed import kill
 
 @pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
-    done, wrong = kill(tmp_path, kills=3)
+    killed, done, wrong = kill(tmp_path, kills=4)
     assert not wrong
+    assert killed.total() == 4
     assert done > 0
