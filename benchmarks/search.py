@@ -86,6 +86,7 @@ def main() -> None:
         if name == "exact":
             one.add_argument("--split", default="dev", help="whose captions")
             one.add_argument("--widths", type=int, nargs="*", default=[64, 96, 128])
+            one.add_argument("--sizes", type=int, nargs="*", default=[1000, 3000])
             one.add_argument("--k", type=int, default=10)
             one.add_argument("--step", type=int, default=1, help="every so manieth caption")
         else:

@@ -4,9 +4,11 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -32,19 +34,23 @@ def exact_answers(args: argparse.Namespace) -> dict:
     matcher = SceneGraphMatcher.from_pretrained(args.run)
     texts = with_parses(open_dataset(args.data, args.split)).texts[:: args.step]
     asked = encode_queries(matcher, texts)
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         index = SceneGraphIndex.create(Path(folder) / "photos.idx", matcher)
         for part in photos(args):
             index.add(part)
         scores = all_scores(index._newest(), index._model, asked)
-        rows = []
-        for width in (*args.widths, None):
+        sizes = [size for size in args.sizes if size < len(scores)] + [len(scores)]
+        for width in (None, *args.widths):
             forced = patch("pyg_sgm.index.segment.chosen_width", return_value=width)
             with nullcontext() if width is None else forced:
                 index = SceneGraphIndex.rebuild(index.uri, matcher)
-            row = {"width": width or "chosen", **answers(index, asked, scores, args.k)}
-            rows.append(row)
-            print(row, flush=True)
+            own = {"width": width or "chosen", "bytes_of_a_coarse_node": index.info()["bounds"]}
+            for size in sizes:
+                rows.append({**own, **num_scored(index, asked, scores, size, args.k)})
+                print(rows[-1], flush=True)
+            if width is None:
+                rows[-1] |= answers(index, asked, scores, args.k)
     return {
         "run": args.run.name,
         "splits": args.splits,
@@ -69,18 +75,52 @@ def all_scores(seen: Snapshot, model: Matcher, asked: Sequence[EncodedQuery]) ->
     texts = [part[0][1].encoding for part in parts]
     text = type(texts[0]).cat(texts)
     scores = torch.empty(len(seen), len(asked))
-    for own, image in seen.parts(torch.arange(len(seen))):
+    for own, image in seen.parts(torch.arange(len(seen)), torch.device("cpu")):
         scores[own] = score(model, image, text)
     return scores
 
 
-def answers(index: SceneGraphIndex, asked: Sequence[EncodedQuery], scores: Tensor, k: int) -> dict:
-    """How many images are scored for each query, and how many answers are those of the ranking."""
+def num_scored(
+    index: SceneGraphIndex, asked: Sequence[EncodedQuery], scores: Tensor, size: int, k: int
+) -> dict:
+    """How many of the first images are scored for each query, whose scores are looked up, and
+    whether any bound is too low, or any answer not the best."""
     seen, model = index._newest(), index._model
+    places = torch.arange(size)
     scored: list[int] = []
+    equal = low = 0
+    for first, some in batches(asked):
+        bounds = upper_bounds(seen, model, some)
+        assert bounds is not None
+        low += int((bounds[:, :size] < scores[:size, first : first + len(some)].t() - CLOSE).sum())
+        for number, query in enumerate(some):
+            column = scores[:, first + number]
+            known = partial(looked_up, column)
+            with patch("pyg_sgm.index.search.query_scores", known):
+                found = best_images(seen, model, query, k, bounds[number], places)
+            equal += torch.equal(found.scores, column[:size].topk(k).values)
+            scored.append(found.num_scored)
+    return {
+        "images": size,
+        "bounds_too_low": low,
+        "equal": equal,
+        "scored_median": statistics.median(scored),
+        "scored_p95": statistics.quantiles(scored, n=20)[-1],
+        "scored_most": max(scored),
+    }
+
+
+def looked_up(column: Tensor, *given: Any) -> Tensor:
+    """Scores of some images, in the place of :func:`pyg_sgm.index.search.query_scores`."""
+    found: Tensor = column[given[-1]]
+    return found
+
+
+def answers(index: SceneGraphIndex, asked: Sequence[EncodedQuery], scores: Tensor, k: int) -> dict:
+    """How many answers of the index are those of the full ranking, and how long one takes."""
+    seen, model = index._newest(), index._model
     equal = 0
-    for first in range(0, len(asked), TOGETHER):
-        some = asked[first : first + TOGETHER]
+    for first, some in batches(asked):
         bounds = upper_bounds(seen, model, some)
         assert bounds is not None
         for number, query in enumerate(some):
@@ -89,7 +129,6 @@ def answers(index: SceneGraphIndex, asked: Sequence[EncodedQuery], scores: Tenso
             best = column.topk(k).values
             same = (column[found.places] - best).abs().max(), (found.scores - best).abs().max()
             equal += max(map(float, same)) <= CLOSE
-            scored.append(found.num_scored)
     seconds = []
     for query in asked[:: max(1, len(asked) // TIMED)]:
         start = time.perf_counter()
@@ -97,15 +136,16 @@ def answers(index: SceneGraphIndex, asked: Sequence[EncodedQuery], scores: Tenso
         assert bounds is not None
         best_images(seen, model, query, k, bounds[0])
         seconds.append(time.perf_counter() - start)
-    widths = index.info()["bounds"]
     return {
-        "bytes_of_a_coarse_node": widths,
-        "equal_to_the_full_ranking": equal,
-        "scored_median": statistics.median(scored),
-        "scored_p95": statistics.quantiles(scored, n=20)[-1],
-        "scored_most": max(scored),
+        "answers_equal_to_the_full_ranking": equal,
         "query_seconds": statistics.median(seconds),
     }
+
+
+def batches(asked: Sequence[EncodedQuery]) -> Iterator[tuple[int, Sequence[EncodedQuery]]]:
+    """Queries that share a scan, and the number of the first."""
+    for first in range(0, len(asked), TOGETHER):
+        yield first, asked[first : first + TOGETHER]
 
 
 def build_index(args: argparse.Namespace) -> dict:

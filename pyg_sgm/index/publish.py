@@ -11,12 +11,14 @@ from pathlib import Path
 import torch
 
 from pyg_sgm.data import ImageRecord, TextRecord, text_record
+from pyg_sgm.evaluation import encode_texts
 from pyg_sgm.index.header import Header
 from pyg_sgm.index.rows import GRAPH, encoding_of, record_of
 from pyg_sgm.index.segment import MOST, Segment, open_segment, write_segment
 from pyg_sgm.index.store import Rows, Table
-from pyg_sgm.models import Encoding
+from pyg_sgm.models import Encoding, QueryBank
 from pyg_sgm.retrieval import SceneGraphMatcher
+from pyg_sgm.retrieval.inputs import text_graphs
 
 MOST_SEGMENTS = 8  # before they are joined
 ALIVE = 0.75  # share of a segment's images that are still there, below which it is written anew
@@ -117,9 +119,15 @@ def remove_others(folder: Path, names: Sequence[str]) -> None:
 
 
 def _as_texts(records: Sequence[ImageRecord], matcher: SceneGraphMatcher) -> Encoding | None:
-    """Graphs of images as texts, encoded: what somebody might search for."""
+    """Graphs of images as texts, encoded: what somebody might search for. What a bank takes off
+    them is left out, which takes long and says nothing of directions."""
     texts = [text for text in map(_text, records) if text is not None]
-    return matcher.encode_texts(texts).encoding.to("cpu") if texts else None
+    if not texts:
+        return None
+    saved = matcher.saved
+    model = saved.model.model if isinstance(saved.model, QueryBank) else saved.model
+    graphs = text_graphs(texts, saved.vocabularies, matcher._word_features()).graphs
+    return encode_texts(model, graphs).to("cpu")
 
 
 def _text(record: ImageRecord) -> TextRecord | None:
