@@ -3,7 +3,8 @@
 Trains every row with several seeds and evaluates the weights of the last epoch on dev, where
 nothing is chosen: every fifth image of the split, by sorted name, or another split. Tables:
 
-- `models`: every model with its recipe `default`;
+- `models`: the models of the SGM and HOAD papers with their recipes `default`;
+- `others`: the other models of their tables, and those that came after, likewise;
 - `hoad`: the ablations of table 3 of the paper (Li et al., CVPR 2020), and its own loss;
 - `relations`: models with and without relations, with the relation probe.
 
@@ -44,6 +45,13 @@ SCAN = {
     },
 }
 
+OTHERS = {
+    "VSE-infinity": "vse_infinity",
+    "LGSGM": "lgsgm",
+    "SGRAF": "sgraf",
+    "GSMN": "gsmn",
+}
+
 
 def tables() -> dict[str, dict[str, tuple[str, Recipe]]]:
     hoad, scan = find_recipe("hoad"), find_recipe("scan")
@@ -58,6 +66,7 @@ def tables() -> dict[str, dict[str, tuple[str, Recipe]]]:
             "SGM": ("sgm", find_recipe("sgm")),
             "HOAD": ("hoad", hoad),
         },
+        "others": {row: (name, find_recipe(name)) for row, name in OTHERS.items()},
         "hoad": {
             "o": ("hoad", hoad.with_model_options(node_types="o")),
             "or": ("hoad", hoad.with_model_options(node_types="or")),
@@ -123,7 +132,8 @@ def main() -> None:
                 seconds = time.perf_counter() - start
                 if args.save:
                     matcher.save_pretrained(args.save / f"{table}-{row}-{seed}".replace(" ", "_"))
-                run = {"seconds": seconds, **_evaluate(matcher, dev)}
+                count = sum(p.numel() for p in matcher.model.parameters())
+                run = {"seconds": seconds, "parameters": count, **_evaluate(matcher, dev)}
                 if table == "relations":
                     run["probe"] = {
                         p.kind: _probe_in_percent(p) for p in probe_relations(matcher, dev)

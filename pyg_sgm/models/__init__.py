@@ -2,10 +2,13 @@
 
 from pyg_sgm.models.base import Encoding, GraphSizes, Matcher, encoding_types
 from pyg_sgm.models.bounds import BoundLevel
+from pyg_sgm.models.dpc import DPC
+from pyg_sgm.models.dspe import DSPE
 from pyg_sgm.models.dvsa import DVSA
 from pyg_sgm.models.gsmn import GSMN, GSMNEncoding
 from pyg_sgm.models.hoad import HOAD, HOADEncoding
 from pyg_sgm.models.lgsgm import LGSGM
+from pyg_sgm.models.pvse import PVSE, PVSEEncoding
 from pyg_sgm.models.query_bank import QueryBank
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.registry import (
@@ -16,7 +19,9 @@ from pyg_sgm.models.registry import (
     model_name,
     register_model,
 )
+from pyg_sgm.models.saem import SAEM
 from pyg_sgm.models.scan import SCAN
+from pyg_sgm.models.sco import SCO, SCOEncoding
 from pyg_sgm.models.serialization import SavedModel, build_model, load_model, save_model
 from pyg_sgm.models.sgm import SGM, SGMEncoding
 from pyg_sgm.models.sgraf import SGRAF, SGRAFEncoding
@@ -25,13 +30,18 @@ from pyg_sgm.models.vse_infinity import VSEInfinity
 from pyg_sgm.models.vsrn import VSRN
 
 __all__ = [
+    "DPC",
+    "DSPE",
     "DVSA",
     "GSMN",
     "HOAD",
     "LGSGM",
     "MODELS",
+    "PVSE",
     "RECIPES",
+    "SAEM",
     "SCAN",
+    "SCO",
     "SGM",
     "SGRAF",
     "VSE",
@@ -42,8 +52,10 @@ __all__ = [
     "GraphSizes",
     "HOADEncoding",
     "Matcher",
+    "PVSEEncoding",
     "QueryBank",
     "Recipe",
+    "SCOEncoding",
     "SGMEncoding",
     "SGRAFEncoding",
     "SavedModel",

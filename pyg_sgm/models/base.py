@@ -16,7 +16,7 @@ from torch_geometric.utils import cumsum
 from typing_extensions import TypeVar  # typing has its default from Python 3.13 on
 
 from pyg_sgm._deprecated import renamed
-from pyg_sgm.data import ImageRecord, TextRecord, Vocabularies
+from pyg_sgm.data import ImageRecord, PairBatch, TextRecord, Vocabularies
 from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.ops import Packed
@@ -138,7 +138,8 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
 
     Training, evaluation, re-ranking and explanation know a model by :meth:`encode_image`,
     :meth:`encode_text` and :meth:`score`; :meth:`attention_nodes` and :meth:`explain` are there
-    for the models that have something to tell, :meth:`weigh` for those that weigh words.
+    for the models that have something to tell, :meth:`weigh` for those that weigh words,
+    :meth:`side_loss` for those that learn from more than their scores.
 
     The arguments of the constructor are kept in :attr:`config`, so that
     ``type(model)(model.sizes, **model.config)`` builds the same architecture. It is also called on
@@ -197,6 +198,19 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
             image (ImageEncoding): What :meth:`encode_image` gives.
             text (TextEncoding): What :meth:`encode_text` gives.
         """
+
+    def side_loss(
+        self, image: ImageEncoding, text: TextEncoding, batch: PairBatch
+    ) -> Tensor | None:
+        """What a model adds to the loss of a training batch besides that of its scores; nothing, as
+        here.
+
+        Args:
+            image (ImageEncoding): The encoded images of the batch.
+            text (TextEncoding): Its encoded texts.
+            batch (PairBatch): The graphs, and which image each text belongs to.
+        """
+        return None
 
     def forward(self, image_batch: HeteroData, text_batch: HeteroData) -> Tensor:
         """Scores a batch of image graphs against a batch of text graphs,

@@ -32,7 +32,7 @@ class GSMNEncoding(Encoding):
 @register_model(
     "gsmn",
     recipes={
-        "default": BASELINE.replace(epochs=10, images_per_batch=32),
+        "default": BASELINE.replace(epochs=8, images_per_batch=32),
         # On Flickr30k.
         "paper": hardest_negatives({"dim": 1024, "embed": 300}).replace(
             images_per_batch=64, loss_options={"margin": 0.2, "warmup_calls": 200}

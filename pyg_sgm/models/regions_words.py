@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -67,12 +67,15 @@ E = TypeVar("E", bound=Encoding)
 
 
 class RegionWordMatcher(Matcher[E, E]):
-    r"""Base class of the models without graphs: a linear layer on regions, a bi-GRU on words.
+    r"""Base class of the models without graphs: a linear layer on regions, an encoder of words.
 
     Args:
         sizes (GraphSizes): Sizes of the vocabularies and of the region features. Without region
             features, the geometry of its box and its label are what a region looks like.
         dim, embed, shared_label_projection, dropout: See :class:`~pyg_sgm.models.VSE`.
+        word_encoder (callable, optional): Makes of ``embed`` and ``dim`` a module that maps words
+            and the boundaries of their sentences to words in context and a vector of each sentence.
+            (default: :class:`~pyg_sgm.nn.PackedGRU`)
     """
 
     renamed_options: ClassVar = {"share_labels": "shared_label_projection"}
@@ -84,13 +87,14 @@ class RegionWordMatcher(Matcher[E, E]):
         embed: int = 300,
         shared_label_projection: bool = False,
         dropout: float = 0.0,
+        word_encoder: Callable[[int, int], nn.Module] = PackedGRU,
     ) -> None:
         super().__init__(sizes)
         check_positive(dim=dim, embed=embed)
         self.word_embedding = word_input(sizes.words, embed, sizes.word_features)
         self.object_embedding = nn.Embedding(sizes.objects, embed)
         self.region_input = RegionInput(sizes.features, 0 if sizes.features else embed, dim)
-        self.word_encoder = PackedGRU(embed, dim)
+        self.word_encoder = word_encoder(embed, dim)
         self.shared = nn.Linear(embed, dim, bias=False) if shared_label_projection else None
         self.dropout = nn.Dropout(dropout)
 

@@ -40,7 +40,7 @@ class SGRAFEncoding(Encoding):
 @register_model(
     "sgraf",
     recipes={
-        "default": BASELINE.replace(epochs=10, images_per_batch=32).with_model_options(
+        "default": BASELINE.replace(epochs=8, images_per_batch=32).with_model_options(
             similarity=64
         ),
         # On Flickr30k.

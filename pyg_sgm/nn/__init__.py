@@ -8,6 +8,7 @@ from pyg_sgm.nn.pooling import AttentionPooling, GatedPooling, GeneralizedPoolin
 from pyg_sgm.nn.recurrent import PackedGRU, PackedLSTM
 from pyg_sgm.nn.regions import RegionInput
 from pyg_sgm.nn.scene_nodes import SceneNodes
+from pyg_sgm.nn.sequence import PackedConv, PackedSelfAttention
 from pyg_sgm.nn.similarity import (
     ContextPooling,
     SimilarityFiltration,
@@ -25,8 +26,10 @@ __all__ = [
     "HighOrderEncoder",
     "MultiModalFusion",
     "NodeAttention",
+    "PackedConv",
     "PackedGRU",
     "PackedLSTM",
+    "PackedSelfAttention",
     "RegionInput",
     "RegionNeighbors",
     "SceneNodes",

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch_geometric.utils import cumsum
 
 from pyg_sgm.nn.recurrent import PackedGRU
+from pyg_sgm.nn.sequence import sinusoids
 from pyg_sgm.ops import Packed, l2_normalize, segment_mean, segment_softmax, segment_sum
 
 
@@ -124,18 +125,12 @@ class GeneralizedPooling(nn.Module):
         ptr = cumsum(sizes)
         row = torch.arange(int(ptr[-1]), device=ptr.device)
         place = row - ptr[:-1].repeat_interleave(sizes, output_size=len(row)) + 1
-        states, _ = self.encoder(self._positions(place, nodes.x.dtype), ptr)
+        states, _ = self.encoder(sinusoids(place, self.channels, nodes.x.dtype), ptr)
         share = segment_softmax(self.lin(states), ptr)  # [num_positions, 1]
         weight = Packed(share, ptr).padded()[0][of_graph]  # [num_graphs, largest, 1]
         x, mask = nodes.padded(size=weight.size(1))
         ordered = x.masked_fill(~mask[..., None], -torch.inf).sort(dim=1, descending=True).values
         return (weight * ordered.masked_fill(~mask[..., None], 0)).sum(dim=1)
-
-    def _positions(self, place: Tensor, dtype: torch.dtype) -> Tensor:
-        channel = torch.arange(self.channels, device=place.device)
-        rate = 1e4 ** (-2 * (channel // 2).double() / self.channels)
-        angle = place[:, None] * rate
-        return torch.where(channel % 2 == 0, angle.sin(), angle.cos()).to(dtype)
 
     def extra_repr(self) -> str:
         return f"{self.channels}"

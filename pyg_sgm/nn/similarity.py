@@ -140,6 +140,8 @@ class SimilarityReasoning(nn.Module):
         for step, (query, key, out) in enumerate(zip(self.query, self.key, self.out, strict=True)):
             asking = s[..., :1, :] if step == len(self.query) - 1 else s
             # Both matrices are one, so that the keys are the similarities themselves.
+            assert isinstance(query, nn.Linear)
+            assert isinstance(key, nn.Linear)
             turned = key.weight.t()
             logits = F.linear(asking, turned @ query.weight, turned @ query.bias) @ s.mT
             weight = logits.masked_fill(~mask[..., None, :], lowest).softmax(-1)

@@ -90,12 +90,16 @@ class MatcherTraining(pl.LightningModule):
         image = self.model.encode_image(batch.image)
         text = self.model.encode_text(batch.text)
         of_edits = self._edit_loss(image, batch)
+        side = self.model.side_loss(image, text, batch)
         image_of_text = batch.image_of_text
         if self.gather_negatives and self.trainer.world_size > 1:
             image, text, image_of_text = gather_pairs(image, text, image_of_text, batch.image_index)
         loss: Tensor = self.loss(self.model.score(image, text).float(), image_of_text)
         if of_edits is not None:
             loss = loss + self.recipe.edit_weight * of_edits
+        if side is not None:
+            self.log("side_loss", side.detach(), batch_size=len(image_of_text))
+            loss = loss + side.float()
         self.losses.append(loss.detach())
         self.log("loss", loss, batch_size=len(image_of_text))
         return loss

@@ -72,27 +72,34 @@ def regions_of(model: Any, graph: Any) -> Tensor:
     return linear(model, "region_input.lin", torch.cat([box, names], dim=1))
 
 
-def words_of(model: Any, graph: Any) -> tuple[Tensor, Tensor]:
-    """Words of one text in context and its last state, of a bi-GRU of PyTorch's."""
-    w = model.state_dict()
-    embedded = w["word_embedding.weight"][graph["word"].token]
-    states = bi_gru(model, "word_encoder", embedded)
+def embedded(model: Any, graph: Any) -> Tensor:
+    """Embeddings of the words of one text."""
+    table: Tensor = model.state_dict()["word_embedding.weight"]
+    return table[graph["word"].token]
+
+
+def words_of(
+    model: Any, graph: Any, kind: type[nn.GRU] | type[nn.LSTM] = nn.GRU
+) -> tuple[Tensor, Tensor]:
+    """Words of one text in context and its last state, of a bidirectional RNN of PyTorch's."""
+    states = bi_rnn(model, "word_encoder", embedded(model, graph), kind)
     half = states.size(1) // 2
     if not len(states):
         return states[:, :half], states.new_zeros(half)
     return (states[:, :half] + states[:, half:]) / 2, (states[-1, :half] + states[0, half:]) / 2
 
 
-def bi_gru(model: Any, name: str, x: Tensor) -> Tensor:
+def bi_rnn(model: Any, name: str, x: Tensor, kind: type[nn.GRU] | type[nn.LSTM] = nn.GRU) -> Tensor:
     """States of both directions side by side, ``[num_steps, 2 * dim]``."""
     prefix = f"{name}.rnn."
     w = {k.removeprefix(prefix): v for k, v in model.state_dict().items() if k.startswith(prefix)}
     size = w["weight_hh_l0"].size(1)
     if not len(x):
         return x.new_zeros(0, 2 * size)
-    gru = nn.GRU(x.size(1), size, bidirectional=True).double()
-    gru.load_state_dict(w)
-    out: Tensor = gru(x)[0]
+    rnn = kind(x.size(1), size, bidirectional=True).double()
+    rnn.load_state_dict(w)
+    with torch.no_grad():
+        out: Tensor = rnn(x)[0]
     return out
 
 

@@ -13,7 +13,7 @@ from pyg_sgm.ops import Packed
 from tests.helpers.matchers import (
     assert_matcher,
     assert_scores,
-    bi_gru,
+    bi_rnn,
     cosine,
     linear,
     regions_of,
@@ -33,7 +33,7 @@ def pooled(model: Any, name: str, nodes: Tensor, d: int = 4) -> Tensor:
             rate = 1 / 10000 ** (2 * j / d)
             codes[k - 1, 2 * j] = math.sin(rate * k)
             codes[k - 1, 2 * j + 1] = math.cos(rate * k)
-    states = bi_gru(model, f"{name}.encoder", codes)
+    states = bi_rnn(model, f"{name}.encoder", codes)
     states = (states[:, :d] + states[:, d:]) / 2
     logits = [float(linear(model, f"{name}.lin", state)) for state in states]
     total = sum(math.exp(logit) for logit in logits)

@@ -10,11 +10,20 @@ from pyg_sgm.models.serialization import build_model
 
 WIDTH = 12
 OPTIONS = {
+    "dpc": {"dim": 8},
+    "dspe": {"dim": 8},
     "dvsa": {"dim": 8},
+    "gsmn": {"dim": 8, "num_blocks": 4},
     "hoad": {"dim": 8, "hidden": 8, "num_perspectives": 4, "shared_label_projection": True},
+    "lgsgm": {"dim": 8, "hidden": 10},
+    "pvse": {"dim": 8},
+    "saem": {"dim": 8},
     "scan": {"dim": 8, "shared_label_projection": True},
+    "sco": {"dim": 8},
     "sgm": {"dim": 8, "hidden": 10, "shared_label_projection": True},
+    "sgraf": {"dim": 8, "similarity": 6},
     "vse": {"dim": 8},
+    "vse_infinity": {"dim": 8, "position": 4},
     "vsrn": {"dim": 8},
 }
 

@@ -1,7 +1,24 @@
 import pytest
+import torch
 
-from pyg_sgm.models import Recipe, find_recipe
-from pyg_sgm.training.module import lr_factor
+from pyg_sgm.losses import contrastive_loss
+from pyg_sgm.models import PVSE, Recipe, find_recipe
+from pyg_sgm.training.module import MatcherTraining, lr_factor
+from tests.helpers.worlds import edge_cases, sizes_of
+
+
+def test_what_a_model_adds_is_part_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs, vocabularies = edge_cases()
+    model = PVSE(sizes_of(vocabularies), dim=6, embed=4, discrepancy=0.5)
+    training = MatcherTraining(model, Recipe(loss_options={"temperature": 0.1}))
+    monkeypatch.setattr(training, "log", lambda *args, **options: None)
+    batch = pairs.batch()
+    image, text = model.encode_image(batch.image), model.encode_text(batch.text)
+    side = model.side_loss(image, text, batch)
+    assert side is not None
+    assert side > 0
+    expected = contrastive_loss(model.score(image, text), batch.image_of_text, 0.1) + side
+    torch.testing.assert_close(training.training_step(batch, 0), expected)
 
 
 def test_the_paper_divides_the_rate_once() -> None:
