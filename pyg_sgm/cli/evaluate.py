@@ -9,6 +9,7 @@ from pyg_sgm.cli._app import (
     check_out,
     console,
     is_stdout,
+    open_pool,
     open_run,
     write_json,
 )
@@ -26,6 +27,7 @@ def evaluate(
     rerank: Literal["distraction"] | None = None,
     gamma: float = 4e-3,
     top: int = 10,
+    ray: str | None = None,
     json: JsonFile = None,
 ) -> None:
     """Print recall and median rank of a trained model in both directions, or of the sum of the
@@ -48,6 +50,10 @@ def evaluate(
         Weight of the distraction score.
     top
         How many of every query are re-ranked.
+    ray
+        Address of a Ray cluster whose workers encode and score, for collections that are too large
+        for one machine; auto finds the cluster of this machine, local starts one. They see the run
+        by the same name. [default: this process]
     json
         File for the metrics, - for the standard output: i2t and t2i with r1, r5, r10, medr, and
         rsum; recalls are fractions, as "unit" says. Of a re-ranked result, with those of the first
@@ -63,6 +69,9 @@ def evaluate(
         raise ValueError("--folds and --rerank exclude each other")
     if others and rerank is not None:
         raise ValueError("--rerank takes one run")
+    if ray is not None and (others or folds > 1 or rerank is not None):
+        raise ValueError("--ray takes one run, without --folds and --rerank")
+    pool = open_pool(ray)
     matcher = open_run(run)
     dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
     metrics: dict[str, Any]
@@ -73,7 +82,7 @@ def evaluate(
         name += f", sum of {1 + len(others)} runs"
         metrics = {**first}
     elif rerank is None:
-        first = matcher.evaluate(dataset, folds)
+        first = matcher.evaluate(dataset, folds, pool, run)
         name += f", mean of {folds} folds" if folds > 1 else ""
         metrics = {**first}
     else:

@@ -2,6 +2,7 @@
 
 from pyg_sgm.evaluation._evaluate import evaluate, rank, score, score_pairs
 from pyg_sgm.evaluation.encode import encode_images, encode_texts
+from pyg_sgm.evaluation.in_parts import evaluate_in_parts
 from pyg_sgm.evaluation.probe import Probe, probe_relations
 from pyg_sgm.evaluation.query_bank import with_query_bank
 from pyg_sgm.evaluation.rerank import evaluate_reranked, rerank_by_distraction
@@ -11,6 +12,7 @@ __all__ = [
     "encode_images",
     "encode_texts",
     "evaluate",
+    "evaluate_in_parts",
     "evaluate_reranked",
     "probe_relations",
     "rank",

@@ -326,6 +326,8 @@ def encoding_types(model: Matcher) -> tuple[type[Encoding], type[Encoding]]:
         >>> [kind.__name__ for kind in encoding_types(model)]
         ['GlobalEncoding', 'GlobalEncoding']
     """
+    if isinstance(wrapped := getattr(model, "model", None), Matcher):  # with a query bank
+        return encoding_types(wrapped)
     found = []
     for method in (model.encode_image, model.encode_text):
         kind = get_type_hints(method).get("return")

@@ -13,7 +13,7 @@ from pyg_sgm.ops._lstm import lstm
 from pyg_sgm.ops._maxsim import maxsim, maxsim_both
 from pyg_sgm.ops._packed import Packed, is_ptr, select_rows
 from pyg_sgm.ops._pair_blocks import PaddedGraphs, pair_block_scores
-from pyg_sgm.ops._ranks import Ranking, ranks, stream_ranks
+from pyg_sgm.ops._ranks import RankCounter, Ranking, ranks, stream_ranks
 from pyg_sgm.ops._segment import (
     segment_logsumexp,
     segment_max,
@@ -26,6 +26,7 @@ from pyg_sgm.ops._stacked import stacked_attention, stacked_weights
 __all__ = [
     "Packed",
     "PaddedGraphs",
+    "RankCounter",
     "Ranking",
     "cross_attention",
     "cross_match",

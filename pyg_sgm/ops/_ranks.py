@@ -36,7 +36,7 @@ def ranks(scores: Tensor, image_of_text: Tensor) -> tuple[Tensor, Tensor]:
     num_images, num_texts = scores.shape
     _check_ground_truth(image_of_text, num_images, num_texts)
     truth = scores[image_of_text, torch.arange(num_texts, device=scores.device)]
-    counter = _Counter(truth, image_of_text, num_images)
+    counter = RankCounter(truth, image_of_text, num_images)
     rows = max(1, 2**22 // max(1, num_texts))
     for start in range(0, num_images, rows):
         counter.add(scores[start : start + rows], start, 0)
@@ -101,7 +101,7 @@ def stream_ranks(
     num_texts = image_of_text.numel()
     _check_ground_truth(image_of_text, num_images, num_texts)
     truth = _ground_truth_scores(score, num_images, image_of_text)
-    counter = _Counter(truth, image_of_text, num_images)
+    counter = RankCounter(truth, image_of_text, num_images)
     for_images = _Best(truth, num_images, min(k, num_texts))
     for_texts = _Best(truth, num_texts, min(k, num_images))
     for texts in _spans(num_texts, block[1], truth.device):
@@ -138,8 +138,23 @@ def _spans(length: int, size: int, device: torch.device) -> list[Tensor]:
     return list(torch.arange(length, device=device).split(size)) if length else []
 
 
-class _Counter:
-    """Counts, block by block, the wrong items scored at least as high as the ground truth."""
+class RankCounter:
+    """Counts, block by block, the wrong items scored at least as high as the ground truth.
+
+    Args:
+        truth (Tensor): Score of every text with its image, ``[num_texts]``.
+        image_of_text (LongTensor): Image of every text, ``[num_texts]``.
+        num_images (int): Number of images, each of which has a text.
+
+    Example:
+        >>> import torch
+        >>> scores = torch.tensor([[0.9, 0.2, 0.1], [0.3, 0.2, 0.0]])
+        >>> counter = RankCounter(torch.tensor([0.9, 0.2, 0.0]), torch.tensor([0, 0, 1]), 2)
+        >>> counter.add(scores[:, :1], 0, 0)
+        >>> counter.add(scores[:, 1:], 0, 1)
+        >>> counter.image_ranks, counter.text_ranks
+        (tensor([1, 3]), tensor([1, 2, 2]))
+    """
 
     def __init__(self, truth: Tensor, image_of_text: Tensor, num_images: int) -> None:
         self.truth, self.image_of_text = truth, image_of_text
@@ -149,6 +164,16 @@ class _Counter:
         self.text_ranks = torch.ones_like(truth, dtype=torch.long)
 
     def add(self, scores: Tensor, first_image: int, first_text: int) -> None:
+        """Counts a block of pairs, each once.
+
+        Args:
+            scores (Tensor): Scores of consecutive images with consecutive texts.
+            first_image (int): The first of these images.
+            first_text (int): The first of these texts.
+
+        Raises:
+            ValueError: If a score is NaN.
+        """
         num_images, num_texts = scores.shape
         # A sum shows NaN faster than a look at every score, and infinities are looked into.
         if scores.sum().isnan() and scores.isnan().any():

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.models import Encoding
+from pyg_sgm.models.arrays import encoding_of_arrays
 from pyg_sgm.models.base import encoding_types
-from pyg_sgm.retrieval.encoded_files import encoding_of_arrays, read_arrays, write_arrays
+from pyg_sgm.retrieval.encoded_files import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from pyg_sgm.retrieval.scoring import Scorer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from torch import Tensor
 
 from pyg_sgm.io import atomic_write, parse_json, write_tensors
 from pyg_sgm.models import Encoding
-from pyg_sgm.ops import Packed, is_ptr
+from pyg_sgm.models.arrays import PTR, arrays_of
+from pyg_sgm.ops import Packed
 
 FORMAT = "pyg_sgm encodings 1"
-PTR = ".ptr"
 ENDINGS = (".safetensors", ".npz", ".parquet")
 Arrays = tuple[list[str], dict[str, Tensor], str]  # names, arrays, fingerprint
 
@@ -51,12 +51,7 @@ def write_arrays(
         with atomic_write(path) as side:
             _write_parquet(side, [ids[i] for i in known.tolist()], encoding, fingerprint)
         return
-    arrays = {"known": known}
-    for name, value in encoding.values().items():
-        if isinstance(value, Packed):
-            arrays |= {name: value.x, name + PTR: value.ptr}
-        elif value is not None:
-            arrays[name] = value
+    arrays = {"known": known, **arrays_of(encoding)}
     if path.suffix == ".safetensors":
         metadata = {"format": FORMAT, "fingerprint": fingerprint, "ids": json.dumps(list(ids))}
         write_tensors(path, arrays, metadata)
@@ -85,39 +80,6 @@ def read_arrays(path: str | os.PathLike[str], kind: type[Encoding]) -> Arrays:
     if path.suffix == ".npz":
         return _read_npz(path)
     return _read_parquet(path, [field.name for field in fields(kind)])
-
-
-def encoding_of_arrays(arrays: Mapping[str, Tensor], kind: type[Encoding], where: str) -> Encoding:
-    """The encoding of arrays, checked.
-
-    Args:
-        arrays (dict): Arrays by name, boundaries as ``name.ptr``.
-        kind (type): Class of the encoding.
-        where (str): What they are of, for messages.
-
-    Raises:
-        ValueError: Naming the field, if it is none of the encoding, holds NaN or infinity, or does
-            not fit the others.
-    """
-    values: dict[str, Any] = {}
-    known = {field.name for field in fields(kind)}
-    for name, x in arrays.items():
-        if name.removesuffix(PTR) not in known or name.removesuffix(PTR) not in arrays:
-            raise ValueError(f"{where}: {name}: this is no field of {kind.__name__}")
-        if name.endswith(PTR):
-            continue
-        if not x.is_floating_point() or x.dim() not in (1, 2) or not x.isfinite().all():
-            raise ValueError(f"{where}: {name}: expected rows of finite numbers")
-        ptr = arrays.get(name + PTR)
-        values[name] = x if ptr is None else Packed(x, ptr)
-        if ptr is not None and not is_ptr(ptr, len(x)):
-            raise ValueError(f"{where}: {name + PTR}: not the boundaries of {len(x)} rows")
-    if len({len(value) for value in values.values()}) != 1:
-        raise ValueError(f"{where}: the fields are of different numbers of images")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ValueError(f"{where}: this is no {kind.__name__}: {error}") from error
 
 
 def _read_safetensors(path: Path) -> Arrays:

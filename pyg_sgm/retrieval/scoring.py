@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,12 @@ from torch import Tensor, nn
 from pyg_sgm._deprecated import renamed
 from pyg_sgm.data import Ragged, TextRecord, Vocabularies
 from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.distributed import Pool
 from pyg_sgm.evaluation import (
     encode_images,
     encode_texts,
     evaluate,
+    evaluate_in_parts,
     evaluate_reranked,
     score,
     score_pairs,
@@ -227,7 +230,13 @@ class Scorer(nn.Module):
         )
         return scores
 
-    def evaluate(self, dataset: SceneGraphDataset, folds: int = 1) -> RetrievalMetrics:
+    def evaluate(
+        self,
+        dataset: SceneGraphDataset,
+        folds: int = 1,
+        pool: Pool | None = None,
+        folder: str | os.PathLike[str] = ".",
+    ) -> RetrievalMetrics:
         """Recalls and median ranks in both directions; see :mod:`pyg_sgm.metrics.retrieval`.
         Images that cannot be read are left out with their texts.
 
@@ -235,10 +244,21 @@ class Scorer(nn.Module):
             dataset (SceneGraphDataset): Images with captions.
             folds (int, optional): Number of parts of consecutive images that are evaluated by
                 themselves and averaged; 5 for the 1K protocol of COCO. (default: :obj:`1`)
+            pool (Pool, optional): Workers that encode and score, see
+                :func:`~pyg_sgm.evaluation.evaluate_in_parts`. (default: :obj:`None`)
+            folder (str or PathLike, optional): Where encodings lie meanwhile, if there is a pool.
+                (default: :obj:`"."`)
+
+        Raises:
+            ValueError: If there is a pool and more than one fold.
         """
         saved = self._saved()
         graphs = self._prepared(dataset).encode(saved.vocabularies, self._word_features())
-        return evaluate(saved.model, graphs, folds)
+        if pool is None:
+            return evaluate(saved.model, graphs, folds)
+        if folds != 1:
+            raise ValueError(f"a pool evaluates all images together, not {folds} folds")
+        return evaluate_in_parts(saved, graphs, pool, Path(folder))
 
     def evaluate_reranked(
         self, dataset: SceneGraphDataset, k: int = 10, gamma: float = 4e-3

@@ -53,6 +53,14 @@ def test_what_is_written_is_read(model: str, ending: str, tmp_path: Path) -> Non
     assert torch.equal(matcher.score(again, data), matcher.score(images, data))
 
 
+def test_of_a_model_with_a_query_bank(tmp_path: Path) -> None:
+    matcher = SceneGraphMatcher("vse", **MODELS["vse"])
+    matcher.fit(world(), recipe=Recipe(epochs=1, query_bank=4), progress=False)
+    images = matcher.encode_images(world())
+    again = EncodedImages.load(written(tmp_path / "a.npz", images), matcher)
+    assert torch.equal(matcher.score(again, world()), matcher.score(images, world()))
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_half_precision_and_unread_images(
     matcher: SceneGraphMatcher, ending: str, tmp_path: Path
