@@ -8,6 +8,10 @@ nothing is chosen: every fifth image of the split, by sorted name, or another sp
 - `hoad`: the ablations of table 3 of the paper (Li et al., CVPR 2020), and its own loss;
 - `relations`: models with and without relations, with the relation probe.
 
+With `--rates FILE`, nothing is trained: every row is built with random weights, and the dev
+captions are scored with the dev images at once, one caption at a time (as the authors of SCAN,
+SGRAF, GSMN and LGSGM do), and one pair at a time. Seconds are those of one processor.
+
 HOAD also has a row with the ten best re-ranked by distraction. Rows that are already in the output
 are not trained again; with `--markdown` none is.
 
@@ -23,14 +27,17 @@ import json
 import os
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
-from pyg_sgm.evaluation import Probe, probe_relations
+from pyg_sgm.evaluation import Probe, encode_images, encode_texts, probe_relations
+from pyg_sgm.evaluation.encode import evaluating
 from pyg_sgm.metrics import in_percent
+from pyg_sgm.models import GraphSizes, build_model
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
 from pyg_sgm.training import Recipe, find_recipe
 
@@ -50,6 +57,11 @@ OTHERS = {
     "LGSGM": "lgsgm",
     "SGRAF": "sgraf",
     "GSMN": "gsmn",
+    "PVSE": "pvse",
+    "SAEM": "saem",
+    "DSPE": "dspe",
+    "DPC": "dpc",
+    "SCO": "sco",
 }
 
 
@@ -107,11 +119,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/compare_models.json"))
     parser.add_argument("--save", type=Path, help="folder for the trained models")
+    parser.add_argument("--rates", type=Path, help="file for the rates of scoring; no training")
     parser.add_argument("--markdown", action="store_true", help="print what there is")
     args = parser.parse_args()
 
     train = _open(args, args.split)
     train, dev = (train, _open(args, args.dev_split)) if args.dev_split else train.split_every(5)
+    if args.rates is not None:
+        rows = {k: v for name in args.tables for k, v in tables()[name].items()}
+        chosen = {k: v for k, v in rows.items() if not args.rows or k in args.rows}
+        write_rates(args.rates, chosen, train, dev)
+        return
     changes = {"epochs": args.epochs, "precision": args.precision}
     changes = {name: value for name, value in changes.items() if value is not None}
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -156,6 +174,54 @@ def main() -> None:
                 if "probe" in runs[0]:
                     _print_probe(table, row, [run["probe"] for run in runs])
     print(f"{torch.get_num_threads()} threads; {args.out}")
+
+
+@torch.no_grad()
+def write_rates(
+    path: Path,
+    rows: dict[str, tuple[str, Recipe]],
+    train: SceneGraphDataset,
+    dev: SceneGraphDataset,
+    loop: int = 32,
+) -> None:
+    """Pairs per second of each row, written to a JSON file; loops over the first ``loop`` captions,
+    of pairs with as many images."""
+    torch.set_num_threads(1)
+    vocabularies = train.vocabularies()
+    graphs = dev.encode(vocabularies)
+    report: dict = {"images": len(graphs.images), "captions": len(graphs.texts), "rows": {}}
+    for row, (name, recipe) in rows.items():
+        model = build_model(name, GraphSizes.of(vocabularies), recipe.options)
+        with evaluating(model):
+            image, text = encode_images(model, graphs.images), encode_texts(model, graphs.texts)
+            one = [torch.tensor([i]) for i in range(loop)]
+
+            def whole(model=model, image=image, text=text) -> int:
+                return model.score(image, text).numel()
+
+            def captions(model=model, image=image, text=text, one=one) -> int:
+                return sum(model.score(image, text.select(j)).numel() for j in one)
+
+            def pairs(model=model, image=image, text=text, one=one) -> int:
+                images, texts = ([side.select(i) for i in one] for side in (image, text))
+                return sum(model.score(x, y).numel() for x in images for y in texts)
+
+            rates = {f.__name__: _rate(f) for f in (whole, captions, pairs)}
+        report["rows"][row] = {"model": name, "pairs_per_second": rates}
+        print(row, {k: f"{v:,.0f}" for k, v in rates.items()}, flush=True)
+        path.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def _rate(score: Callable[[], int]) -> float:
+    """Pairs per second of one processor: the median of three."""
+    score()
+    rates = []
+    for _ in range(3):
+        start, count = time.process_time(), 0
+        while time.process_time() - start < 0.2:  # the clock is coarse
+            count += score()
+        rates.append(count / (time.process_time() - start))
+    return statistics.median(rates)
 
 
 def _read(path: Path) -> dict:

@@ -43,7 +43,8 @@ def evaluate(
         If not 0, only the images that training with the same value keeps for choosing weights.
     folds
         Number of parts of consecutive images that are evaluated by themselves and averaged, such as
-        5 for the 1K protocol of COCO.
+        5 for the 1K protocol of COCO. Of one run, also the first part alone is printed, which some
+        papers report.
     rerank
         Re-rank the first of every query by distraction, and print both results.
     gamma
@@ -57,9 +58,10 @@ def evaluate(
     json
         File for the metrics, - for the standard output: i2t and t2i with r1, r5, r10, medr, and
         rsum; recalls are fractions, as "unit" says. Of a re-ranked result, with those of the first
-        ranking under "first".
+        ranking under "first"; of folds, with the first one under "first_fold".
     """
     from pyg_sgm.cli._metrics import metrics_table
+    from pyg_sgm.metrics.retrieval import RetrievalMetrics, mean_metrics
     from pyg_sgm.retrieval.ensemble import evaluate_sum
 
     check_out(json)
@@ -75,15 +77,20 @@ def evaluate(
     matcher = open_run(run)
     dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
     metrics: dict[str, Any]
+    parts: list[RetrievalMetrics] = []
     if others:
         if {data, split, dev_every} == {None}:
             check_held_out([run, *others])
         first = evaluate_sum([matcher, *map(open_run, others)], dataset, folds)
         name += f", sum of {1 + len(others)} runs"
         metrics = {**first}
+    elif folds > 1:
+        parts = matcher.evaluate_folds(dataset, folds)
+        first = mean_metrics(parts)
+        name += f", mean of {folds} folds"
+        metrics = {**first, "first_fold": parts[0]}
     elif rerank is None:
-        first = matcher.evaluate(dataset, folds, pool, run)
-        name += f", mean of {folds} folds" if folds > 1 else ""
+        first = matcher.evaluate(dataset, pool=pool, folder=run)
         metrics = {**first}
     else:
         first, reranked = matcher.evaluate_reranked(dataset, top, gamma)
@@ -93,5 +100,7 @@ def evaluate(
     if is_stdout(json):
         return
     console.print(metrics_table(first, name))
+    if parts:
+        console.print(metrics_table(parts[0], "the first fold alone"))
     if rerank is not None:
         console.print(metrics_table(reranked, f"{name}, re-ranked by {rerank}"))

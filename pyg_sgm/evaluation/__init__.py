@@ -1,6 +1,6 @@
 """What a trained model is worth: encoding, scoring, recalls, re-ranking, the relation probe."""
 
-from pyg_sgm.evaluation._evaluate import evaluate, rank, score, score_pairs
+from pyg_sgm.evaluation._evaluate import evaluate, evaluate_folds, rank, score, score_pairs
 from pyg_sgm.evaluation.encode import encode_images, encode_texts
 from pyg_sgm.evaluation.in_parts import evaluate_in_parts
 from pyg_sgm.evaluation.probe import Probe, probe_relations
@@ -12,6 +12,7 @@ __all__ = [
     "encode_images",
     "encode_texts",
     "evaluate",
+    "evaluate_folds",
     "evaluate_in_parts",
     "evaluate_reranked",
     "probe_relations",

@@ -101,6 +101,21 @@ def evaluate(model: Matcher, graphs: PairedGraphs, folds: int = 1) -> RetrievalM
         ValueError: If the graphs do not fit the model, an image has no text, a score is NaN, or
             there are fewer images than folds.
     """
+    return mean_metrics(evaluate_folds(model, graphs, folds))
+
+
+def evaluate_folds(model: Matcher, graphs: PairedGraphs, folds: int = 5) -> list[RetrievalMetrics]:
+    """Recalls of each part of a collection by itself, from blocks of scores.
+
+    Args:
+        model (Matcher): Any matcher.
+        graphs (PairedGraphs): Images and texts; every image has a text.
+        folds (int, optional): Number of parts of consecutive images. The field reports their mean,
+            or the first one alone. (default: :obj:`5`)
+
+    Raises:
+        ValueError: As :func:`evaluate`.
+    """
     count = len(graphs.images)
     if not 1 <= folds <= count:
         raise ValueError(f"{count} images cannot make {folds} folds")
@@ -118,7 +133,7 @@ def evaluate(model: Matcher, graphs: PairedGraphs, folds: int = 1) -> RetrievalM
             k=1,
         )
         parts.append(metrics_of_ranks(ranking.image_ranks, ranking.text_ranks))
-    return mean_metrics(parts)
+    return parts
 
 
 def _checked(scores: Tensor) -> Tensor:

@@ -78,7 +78,13 @@ class HOADEncoding(Encoding):
             clip=0.0,
             loss="hoad",
             patience=10,
-            options={"dim": 256, "hidden": 1024, "embed": 300, "num_perspectives": 64},
+            options={
+                "dim": 256,
+                "hidden": 1024,
+                "embed": 300,
+                "num_perspectives": 64,
+                "shared_perspectives": True,
+            },
         ),
     },
 )
@@ -96,8 +102,14 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
     :math:`t` with the regions :math:`i`. A caption without a triplet has no nodes and
     :math:`\bar{\mathbf{m}} = 0`: only :math:`S^1` tells images apart for it.
 
-    With the defaults this is the paper's model. The recipe ``default`` of the training uses what
-    the options from ``region_labels`` on add, found to help on small data; ``paper`` does not.
+    The paper leaves some points open. With the defaults, they are: each side has perspectives
+    :math:`\mathbf{W}` of its own, where eq. 6 has one (``shared_perspectives``, which the recipe
+    ``paper`` sets); the vector :math:`\mathbf{h}_n` of a text, by which eq. 8 weighs its nodes, is
+    the mean of the last states of both directions of the bi-LSTM; the global feature of an image is
+    the mean of its encoded regions; a relation of an image is its label alone, without a feature of
+    the union of its boxes; and a text graph is that of one caption, never joined with those of the
+    other captions of its image. The recipe ``default`` of the training uses what the options from
+    ``region_labels`` on add, found to help on small data; ``paper`` does not.
 
     Args:
         sizes (GraphSizes): Sizes of the vocabularies and of the region features. Without region
@@ -127,6 +139,8 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
             the MLP, without the sigmoid, which a contrastive loss wants. (default: :obj:`False`)
         dropout (float, optional): Dropout of embeddings and of encoder outputs. (default:
             :obj:`0.0`)
+        shared_perspectives (bool, optional): One :math:`\mathbf{W}` for both sides (eq. 6).
+            (default: :obj:`False`)
 
     Shapes:
         - **input:** batches of image graphs and of text graphs
@@ -168,6 +182,7 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
         shared_label_projection: bool = False,
         logits: bool = False,
         dropout: float = 0.0,
+        shared_perspectives: bool = False,
     ) -> None:
         super().__init__(sizes)
         check_positive(dim=dim, hidden=hidden, embed=embed, num_perspectives=num_perspectives)
@@ -197,7 +212,7 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
         if node_attention:
             self.image_attention = NodeAttention(dim, dim)
             self.text_attention = NodeAttention(dim, hidden)
-        self.match = CrossGraphMatch(dim, num_perspectives, cross_attention)
+        self.match = CrossGraphMatch(dim, num_perspectives, cross_attention, shared_perspectives)
         self.mlp = nn.Sequential(
             nn.Linear(2 * num_perspectives, num_perspectives),
             nn.ReLU(),
@@ -305,7 +320,7 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
     def _high_order(self, image: Tensor, text: Tensor) -> Tensor:
         """Score of the matching vectors of both sides, ``[...]`` from ``[..., l]`` each."""
         both = torch.cat([text, image], dim=-1)  # float32 also where the weights are not
-        out: Tensor = self.mlp(both.to(self.match.weight_text.dtype)).squeeze(-1)
+        out: Tensor = self.mlp(both.to(self.match.weight_image.dtype)).squeeze(-1)
         return out + both.mean(-1) if self.logits else out.sigmoid()
 
     def _encoding(

@@ -151,7 +151,9 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
     of words :math:`w` with objects :math:`o`, and of triplets :math:`p` with relations :math:`r`
     (eq. 6, 7). An image without relations or a text without triplets has :math:`S^r = 0`.
 
-    With the defaults this is the paper's model. What the options from ``normalize`` on turn on
+    With the defaults this is the paper's model; a relation of an image without a feature of the
+    union of its boxes looks like the mean of its two objects, and a text graph is that of one
+    caption. What the options from ``normalize`` on turn on
     helps on small data: the recipe ``default`` of the training uses it, ``paper`` does not.
 
     Args:

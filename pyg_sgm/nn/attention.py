@@ -57,6 +57,8 @@ class CrossGraphMatch(nn.Module):
         num_perspectives (int): Rows :math:`l` of each of both matrices :math:`\mathbf{W}`.
         attention (bool, optional): If :obj:`False`, a node is compared with the plain mean of the
             other graph. (default: :obj:`True`)
+        shared (bool, optional): One :math:`\mathbf{W}` for both sides, as eq. 6 is written.
+            (default: :obj:`False`)
 
     Shapes:
         - **input:** images and texts of :math:`(N_x, F)` and :math:`(N_y, F)`, weights of their
@@ -72,19 +74,31 @@ class CrossGraphMatch(nn.Module):
         torch.Size([2, 2])
     """
 
-    def __init__(self, channels: int, num_perspectives: int, attention: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int,
+        num_perspectives: int,
+        attention: bool = True,
+        shared: bool = False,
+    ) -> None:
         super().__init__()
         self.channels = channels
         self.num_perspectives = num_perspectives
         self.attention = attention
         self.weight_image = nn.Parameter(torch.empty(num_perspectives, channels))
-        self.weight_text = nn.Parameter(torch.empty(num_perspectives, channels))
+        self.weight_text = None if shared else nn.Parameter(torch.empty(num_perspectives, channels))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         # Only squares of the weights enter, so all start positive: a cosine with random weights.
         nn.init.uniform_(self.weight_image)
-        nn.init.uniform_(self.weight_text)
+        if self.weight_text is not None:
+            nn.init.uniform_(self.weight_text)
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """The perspectives of both sides, of images and of texts."""
+        text = self.weight_image if self.weight_text is None else self.weight_text
+        return self.weight_image, text
 
     def forward(
         self,
@@ -94,7 +108,7 @@ class CrossGraphMatch(nn.Module):
         text_weights: Tensor,
         head: Callable[[Tensor, Tensor], Tensor],
     ) -> Tensor:
-        side = (image_weights, text_weights, self.weight_image, self.weight_text)
+        side = (image_weights, text_weights, *self.weights())
         return cross_match(image, text, *side, head, attention=self.attention)
 
     def pairs(
@@ -116,7 +130,7 @@ class CrossGraphMatch(nn.Module):
             image_weights (Tensor): Weight of each node of the images.
             text_weights (Tensor): Weight of each node of the texts.
         """
-        side = (image_weights, text_weights, self.weight_image, self.weight_text)
+        side = (image_weights, text_weights, *self.weights())
         return cross_match_pairs(
             image, text, image_index, text_index, *side, attention=self.attention
         )

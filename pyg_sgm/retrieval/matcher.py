@@ -148,6 +148,11 @@ class SceneGraphMatcher(Searcher):
                 vocabularies, vectors = add_word_vectors(vocabularies, word_vectors)
                 width = next(iter(vectors.values()))[0].size(1)
                 chosen = chosen.with_model_options(**{"embed": width, **chosen.options})
+                if chosen.options["embed"] != width:
+                    raise ValueError(
+                        f"{word_vectors}: vectors of {width} numbers, embed is "
+                        f"{chosen.options['embed']}: set embed={width} (--set embed={width})"
+                    )
             width = 0
             if encoder is not None:
                 vectors, width = encoder.labels(vocabularies), encoder.dim

@@ -19,6 +19,7 @@ from pyg_sgm.evaluation import (
     encode_images,
     encode_texts,
     evaluate,
+    evaluate_folds,
     evaluate_in_parts,
     evaluate_reranked,
     score,
@@ -259,6 +260,18 @@ class Scorer(nn.Module):
         if folds != 1:
             raise ValueError(f"a pool evaluates all images together, not {folds} folds")
         return evaluate_in_parts(saved, graphs, pool, Path(folder))
+
+    def evaluate_folds(self, dataset: SceneGraphDataset, folds: int = 5) -> list[RetrievalMetrics]:
+        """Recalls and median ranks of each part of a collection by itself, such as those that
+        :meth:`evaluate` takes the mean of; see :func:`pyg_sgm.evaluation.evaluate_folds`.
+
+        Args:
+            dataset (SceneGraphDataset): Images with captions.
+            folds (int, optional): Number of parts of consecutive images. (default: :obj:`5`)
+        """
+        saved = self._saved()
+        graphs = self._prepared(dataset).encode(saved.vocabularies, self._word_features())
+        return evaluate_folds(saved.model, graphs, folds)
 
     def evaluate_reranked(
         self, dataset: SceneGraphDataset, k: int = 10, gamma: float = 4e-3

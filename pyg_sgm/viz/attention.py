@@ -31,8 +31,9 @@ def draw_attention(
     """Draws what a text attends to in an image, as figures 4 and 5 of HOAD.
 
     One canvas each for objects, relations and attributes, if there are any: the box of a node (of
-    a relation the union of its two) is the warmer the more votes of the text's nodes it gets. Below
-    stands the distraction vector, the votes of all nodes, largest first.
+    a relation the union of its two) is the warmer the more votes of the text's nodes it gets, on a
+    scale of its kind, from 0 to the most that one of the kind gets. Below stands the distraction
+    vector, the votes of all nodes, largest first.
 
     Args:
         attention (Attention): Of :meth:`~pyg_sgm.retrieval.SceneGraphMatcher.explain`.
@@ -158,7 +159,8 @@ def _draw_canvas(
     boxes = grid(len(image.objects)) if image.boxes is None else np.asarray(image.boxes)
     boxes = boxes * np.array([width, height, width, height])
     chosen = [i for i, node in enumerate(nodes) if node.kind == kind]
-    top = max((float(votes[i]) for i in range(len(nodes))), default=0.0) or 1.0
+    # Each kind has its own scale, as the blocks of the figure: many objects share their votes.
+    top = max((float(votes[i]) for i in chosen), default=0.0) or 1.0
     order = sorted(chosen, key=lambda i: float(votes[i]))
     for rank, i in enumerate(order):
         own = boxes[list(nodes[i].objects)]

@@ -260,8 +260,12 @@ def test_folds(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     matcher = SceneGraphMatcher.from_pretrained(run)
     parts = [matcher.evaluate(dataset.select_images(range(i, i + 4))) for i in (0, 4, 8)]
     assert found["rsum"] == pytest.approx(sum(part["rsum"] for part in parts) / 3)
+    assert found["first_fold"] == parts[0]
     main(["evaluate", str(run), "--data", WORLD, "--folds", "3"])
-    assert "12 images, 24 texts, mean of 3 folds" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "12 images, 24 texts, mean of 3 folds" in printed
+    assert "the first fold alone" in printed
+    assert printed.count("rsum") == 2
     assert "--folds" in fails(capsys, "evaluate", str(run), "--folds", "0")
     assert "3 images cannot make 5" in fails(capsys, "evaluate", str(run), "--folds", "5")
 

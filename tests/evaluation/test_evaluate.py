@@ -6,7 +6,14 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.datasets import SceneWorld
-from pyg_sgm.evaluation import encode_images, encode_texts, evaluate, score, score_pairs
+from pyg_sgm.evaluation import (
+    encode_images,
+    encode_texts,
+    evaluate,
+    evaluate_folds,
+    score,
+    score_pairs,
+)
 from pyg_sgm.metrics.retrieval import fold_metrics, retrieval_metrics
 from pyg_sgm.models import GraphSizes, Matcher, build_model
 from tests.helpers.training import saved_model, world
@@ -131,6 +138,11 @@ def test_folds_are_evaluated_by_themselves() -> None:
     for side in ("i2t", "t2i"):
         assert found[side] == pytest.approx(expected[side])  # type: ignore[literal-required]
     assert found["rsum"] != evaluate(saved.model, graphs)["rsum"]
+    parts = evaluate_folds(saved.model, graphs, folds=3)
+    assert len(parts) == 3
+    first = graphs.image_of_text < 4  # 11 images: 4, 4 and 3
+    alone = retrieval_metrics(scores[:4][:, first], graphs.image_of_text[first])
+    assert parts[0]["rsum"] == pytest.approx(alone["rsum"])
     for folds in (0, 12):
         with pytest.raises(ValueError, match=f"11 images cannot make {folds} folds"):
             evaluate(saved.model, graphs, folds=folds)

@@ -23,6 +23,7 @@ ABLATIONS = {
     "-crossatt": {"cross_attention": False},
     "-nodeatt": {"node_attention": False},
     "no first order": {"first_order": 0.0},
+    "one W": {"shared_perspectives": True},
 }
 ADDITIONS = dict(shared_label_projection=True, logits=True, region_labels=True)
 
@@ -161,7 +162,9 @@ def reference(model: HOAD, image, text) -> float:
     (x, beta_x, regions), (y, beta_y, words) = image_of(model, image), text_of(model, text)
     attention = options["cross_attention"]
     m_image = matching_vector(x, beta_x, y, w["match.weight_image"], attention)
-    m_text = matching_vector(y, beta_y, x, w["match.weight_text"], attention)
+    shared = options["shared_perspectives"]
+    of_text = w["match.weight_image" if shared else "match.weight_text"]
+    m_text = matching_vector(y, beta_y, x, of_text, attention)
     score = perceptron(w, "mlp", m_text, m_image).sigmoid().item()
     if regions and words:
         sharp = options["inverse_temperature"]

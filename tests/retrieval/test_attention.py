@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from pyg_sgm.cli import main
+from pyg_sgm.data import image_record, text_record
 from pyg_sgm.datasets import SceneWorld
+from pyg_sgm.models.explanation import graph_nodes
 from pyg_sgm.retrieval import Attention, SceneGraphMatcher
 from pyg_sgm.training import Recipe
 
@@ -85,3 +87,24 @@ def test_pictures(run: Path, tmp_path: Path) -> None:
         draw_reranking("a query", before, [("c", 0.5), ("b", 0.4)], [])
     with pytest.raises(ValueError, match="unknown format"):
         draw_attention(attention, tmp_path / "a.xyz")
+
+
+def test_each_kind_is_colored_on_its_own_scale() -> None:
+    colormaps = pytest.importorskip("matplotlib").colormaps
+    from pyg_sgm.viz import draw_attention
+
+    image = image_record(
+        ["man", "horse"], [[0.1, 0.1, 0.3, 0.3], [0.4, 0.4, 0.6, 0.6]], [(0, "riding", 1)]
+    )
+    text = text_record("a man", objects=["man"])
+    votes = torch.tensor([[0.9, 0.3, 0.1]])  # of both objects and of the relation
+    even = torch.full((3,), 1 / 3)
+    nodes = graph_nodes(image), graph_nodes(text)
+    figure = draw_attention(Attention(image, text, *nodes, votes, even, torch.ones(1), 0.5))
+    filled = [
+        [patch.get_facecolor()[:3] for patch in axes.patches if patch.get_fill()]
+        for axes in figure.axes[:2]
+    ]
+    strongest = colormaps["YlOrRd"](1.0)[:3]
+    assert filled[0] == [colormaps["YlOrRd"](1 / 3)[:3], strongest]
+    assert filled[1] == [strongest]

@@ -324,7 +324,8 @@ def test_word_vectors(tmp_path: Path) -> None:
         torch.testing.assert_close(row, torch.tensor(vector), atol=1e-4, rtol=0)
     row = tables["predicates"].weight[matcher.vocabularies.predicates["left of"]]
     torch.testing.assert_close(row, torch.tensor([2.0, 2, 2]), atol=1e-4, rtol=0)
-    with pytest.raises(ValueError, match="word vectors of words"):
+    message = r"vectors of 3 numbers, embed is 5: set embed=3 \(--set embed=3\)"
+    with pytest.raises(ValueError, match=message):
         SceneGraphMatcher("sgm", embed=5).fit(world(), recipe=RECIPE, word_vectors=path)
 
 
