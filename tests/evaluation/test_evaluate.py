@@ -73,6 +73,15 @@ MODELS = {
     "dvsa": {"normalize": True},
     "scan": {},
     "vsrn": {},
+    "dpc": {},
+    "dspe": {},
+    "gsmn": {"num_blocks": 4},
+    "lgsgm": {"hidden": 8},
+    "pvse": {},
+    "saem": {},
+    "sco": {},
+    "sgraf": {"similarity": 6},
+    "vse_infinity": {"position": 4},
 }
 
 

@@ -96,9 +96,8 @@ def test_of_every_model(tmp_path: Path) -> None:
     vocabularies = data.vocabularies()
     graphs = data.encode(vocabularies)
     for name in MODELS:
-        model = build_model(
-            name, GraphSizes.of(vocabularies, features=64), {"dim": 8, "embed": 8}
-        ).eval()
+        options = {"dim": 8, "embed": 8} | ({"num_blocks": 4} if name == "gsmn" else {})
+        model = build_model(name, GraphSizes.of(vocabularies, features=64), options).eval()
         assert all(issubclass(kind, Encoding) for kind in encoding_types(model))
         bank = with_query_bank(model, graphs, num_images=4)
         again = QueryBank.of_bank(

@@ -177,7 +177,7 @@ def test_not_trained() -> None:
 
 
 def test_unknown_model_and_option() -> None:
-    with pytest.raises(ValueError, match="no model 'clip'; known: dvsa, hoad"):
+    with pytest.raises(ValueError, match="no model 'clip'; known: dpc, dspe, dvsa, gsmn, hoad"):
         SceneGraphMatcher("clip")
     with pytest.raises(ValueError, match="no option 'depth'; known: dim, hidden"):
         SceneGraphMatcher("sgm", depth=3)
