@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -86,6 +86,7 @@ def draw_reranking(
     after: Sequence[tuple[str, float]],
     truth: Sequence[str],
     path: str | os.PathLike[str] | None = None,
+    photos: Mapping[str, Any] | None = None,
 ) -> Figure:
     """Draws a ranking before and after re-ranking by distraction, as figure 6 of HOAD.
 
@@ -96,6 +97,8 @@ def draw_reranking(
         truth (list of str): Names of those that are right; they stand out.
         path (str or PathLike, optional): Where to write the picture; the suffix names the format.
             (default: :obj:`None`)
+        photos (dict, optional): Pixels of references by their names, files or arrays
+            ``[height, width, 3]``, that are drawn beside them. (default: none)
 
     Raises:
         ValueError: If the two rankings are not of the same references, or the format is unknown.
@@ -110,11 +113,13 @@ def draw_reranking(
     if sorted(name for name, _ in before) != sorted(name for name, _ in after):
         raise ValueError("the rankings before and after are of different references")
     rows = len(before)
-    figure = new_figure(10.0, 1.2 + 0.42 * rows)
+    of_row = 0.9 if photos else 0.42  # inches
+    figure = new_figure(10.0, 1.2 + of_row * rows)
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.96))
     axes.set_xlim(0, 10)
     axes.set_ylim(-rows - 0.2, 1.4)
     axes.axis("off")
+    pixels = {name: read_pixels((photos or {}).get(name)) for name, _ in before}
     axes.text(0.1, 1.1, short(query, 100), fontsize=12, color=INK, va="center")
     place = {name: row for row, (name, _) in enumerate(after)}
     columns = ((4.2, "right", "before", before), (5.8, "left", "after", after))
@@ -122,6 +127,7 @@ def draw_reranking(
         axes.text(x, 0.3, title, ha=side, color=GRAY, fontsize=10, va="center")
         for row, (name, score) in enumerate(ranking):
             right = name in truth
+            _draw_thumbnail(axes, pixels[name], 0.75 if side == "right" else 9.25, -0.5 - row)
             parts = [str(row + 1), short(name, 34), f"{score:.3f}"]
             axes.text(
                 x, -0.5 - row, "   ".join(parts), ha=side, va="center", fontsize=10,
@@ -133,6 +139,19 @@ def draw_reranking(
         ends = [-0.5 - row, -0.5 - place[name]]
         axes.plot([4.3, 5.7], ends, color=color, lw=2.2 if right else 1.0)
     return finish(figure, path)
+
+
+def _draw_thumbnail(axes: Axes, pixels: np.ndarray | None, x: float, y: float) -> None:
+    """A photo around a point of a row, which is 1 high, as large as there is room."""
+    if pixels is None:
+        return
+    height, width = pixels.shape[:2]
+    (x0, y0), (x1, y1) = axes.transData.transform([(0, 0), (1, 1)])
+    scale = min(1.3 * (x1 - x0) / width, 0.92 * (y1 - y0) / height)
+    w, h = scale * width / (x1 - x0) / 2, scale * height / (y1 - y0) / 2
+    limits = axes.get_xlim(), axes.get_ylim()
+    axes.imshow(pixels, extent=(x - w, x + w, y - h, y + h), aspect="auto")
+    axes.set(xlim=limits[0], ylim=limits[1])
 
 
 def _draw_canvas(

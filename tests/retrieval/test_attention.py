@@ -83,6 +83,15 @@ def test_pictures(run: Path, tmp_path: Path) -> None:
 
     before, after = [("a", 0.5), ("b", 0.4)], [("b", 0.6), ("a", 0.5)]
     draw_reranking("a query", before, after, ["b"], tmp_path / "rank.png")
+    photos = {"a": torch.rand(30, 60, 3).numpy(), "b": torch.rand(60, 30, 3).numpy()}
+    (axes,) = draw_reranking("a query", before, after, ["b"], photos=photos).axes
+    assert len(axes.images) == 4
+    for photo in axes.images:  # undistorted, within their row
+        height, width = photo.get_array().shape[:2]
+        left, right, bottom, top = photo.get_extent()
+        (x0, y0), (x1, y1) = axes.transData.transform([(left, bottom), (right, top)])
+        assert (x1 - x0) / (y1 - y0) == pytest.approx(width / height)
+        assert top - bottom < 1
     with pytest.raises(ValueError, match="different references"):
         draw_reranking("a query", before, [("c", 0.5), ("b", 0.4)], [])
     with pytest.raises(ValueError, match="unknown format"):
