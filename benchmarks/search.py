@@ -51,6 +51,30 @@ def caption(args: argparse.Namespace) -> dict:
     return {**nodes, "repeats": args.repeats, "rows": rows}
 
 
+def draw(report: dict, path: Path) -> None:
+    """How many images are scored in full against the size of the collection, by width."""
+    from matplotlib import pyplot
+
+    parts = {"growth": "synthetic world, with replicas", "exact": "Flickr8k"}
+    widths = dict.fromkeys(row["width"] for row in report["growth"]["rows"])
+    figure, axes = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained", sharey=True)
+    for axis, (part, title) in zip(axes, parts.items(), strict=True):
+        rows = report[part]["rows"]
+        for width in widths:
+            own = [row for row in rows if row["width"] == width]
+            sizes = [row["images"] for row in own]
+            (line,) = axis.plot(sizes, [row["scored_median"] for row in own], marker="o")
+            most = [row["scored_most"] for row in own]
+            axis.plot(sizes, most, marker="o", fillstyle="none", ls=":", color=line.get_color())
+            line.set_label(f"{width} bytes" if isinstance(width, int) else width)
+        axis.set(xscale="log", yscale="log", xlabel="images", title=title)
+        axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axis.minorticks_off()
+    axes[0].set_ylabel("scored: median, most (dotted)")
+    axes[0].legend(fontsize=8)
+    figure.savefig(path, dpi=150)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -100,7 +124,10 @@ def main() -> None:
         found = args.measured(args)
     found["device"] = device_name("cpu")
     found["peak_bytes"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    save_json(args.out, "search", {**report, args.part: found})
+    report[args.part] = found
+    save_json(args.out, "search", report)
+    if {"growth", "exact"} <= report.keys():
+        draw(report, args.out / "search.png")
     print(json.dumps(found, indent=2))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from bench import peak_memory
 
 from pyg_sgm import SceneGraphMatcher, open_dataset
 from pyg_sgm.evaluation.encode import evaluating
@@ -99,6 +100,12 @@ def full_scan(seen: Snapshot, model, text: Encoding, rows: list[Encoding]) -> to
 
 def measure(seen, model, asked, k, full) -> dict:
     """Medians over queries, interleaved; every answer is compared with the full ranking."""
+
+    def search(query) -> None:
+        bounds = upper_bounds(seen, model, [query])
+        best_images(seen, model, query, k, bounds[0])
+
+    mebibytes = peak_memory(lambda: search(asked[0]), "cpu")  # memory-mapped pages are in it
     rows = []
     if full:
         for segment, _ in seen.segments:
@@ -129,6 +136,7 @@ def measure(seen, model, asked, k, full) -> dict:
         "scored_median": statistics.median(scored),
         "scored_most": max(scored),
         "scan_seconds": statistics.median(scan),
+        "query_mebibytes": mebibytes,
         "query_seconds": statistics.median(whole),
     }
     if full:

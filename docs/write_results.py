@@ -442,6 +442,15 @@ TASKS = {
 }
 
 
+DOING = {
+    "build": "the index is built",
+    "add": "photos are added",
+    "remove": "photos are removed",
+    "optimize": "the index is optimized",
+    "between": "nothing: between two changes",
+}
+
+
 def robustness() -> dict[str, Any]:
     kinds = ("accepted", "refused", "other exception", "unnamed", "nonsense", "hang", "memory")
     readers = read("fuzz")["readers"]
@@ -458,6 +467,12 @@ def robustness() -> dict[str, Any]:
             ["what is killed", "kills", "went wrong"],
             [[TASKS[n], f"{r['kills']}", f"{r['went wrong']}"] for n, r in read("kills").items()],
         ),
+        "index_kills": read("index_kills"),
+        "index_wrong": read("index_kills")["went wrong"] or "nothing",
+        "index": table(
+            ["what was going on", "kills"],
+            [[DOING[name], str(count)] for name, count in read("index_kills")["kills"].items()],
+        ),
         "fuzz": table(
             ["reader", *kinds],
             [[name, *(f"{row[kind]:,}" for kind in kinds)] for name, row in rows.items()],
@@ -466,7 +481,12 @@ def robustness() -> dict[str, Any]:
 
 
 def search() -> dict[str, Any]:
-    found, captions = read("search")["growth"], read("search")["caption"]
+    parts, service = read("search"), read("serve")
+    found, captions, exact = parts["growth"], parts["caption"], parts["exact"]
+    whole = next(row for row in exact["rows"] if "query_seconds" in row)
+    assert all(row["bounds_too_low"] == 0 for row in exact["rows"])
+    assert all(row["equal"] == exact["captions"] for row in exact["rows"])
+    assert whole["answers_equal_to_the_full_ranking"] == exact["captions"]
 
     def milliseconds(row: Mapping[str, Any], name: str) -> str:
         return f"{1000 * row[name]:.0f}" if name in row else ""
@@ -475,6 +495,46 @@ def search() -> dict[str, Any]:
     assert all(row["equal_to_the_full_ranking"] for row in chosen)
     return {
         "queries": chosen[0]["queries"],
+        "mebibytes": chosen[-1]["query_mebibytes"],
+        "exact": exact,
+        "whole_ms": f"{1000 * whole['query_seconds']:.0f}",
+        "scored": table(
+            ["images", "bytes a node: objects", "relations", "scored: median", "95 %", "most"],
+            [
+                [
+                    f"{row['images']:,}",
+                    *(
+                        f"{row['bytes_of_a_coarse_node'][name]}"
+                        + " (chosen)" * (row["width"] == "chosen")
+                        for name in ("objects", "relations")
+                    ),
+                    *(
+                        f"{row[name]:,.0f}"
+                        for name in ("scored_median", "scored_p95", "scored_most")
+                    ),
+                ]
+                for row in exact["rows"]
+            ],
+        ),
+        "build": parts["build"],
+        "service": service,
+        "of_processor": f"{1000 * service['alone']['processor_seconds_of_an_answer']:.0f}",
+        "waits": table(
+            ["users", "answers", "a second", "median, ms", "95 %", "99 %", "most"],
+            [
+                [
+                    str(users),
+                    f"{row['answers']:,}",
+                    f"{row['answers_per_second']:.1f}",
+                    *(f"{1000 * value:,.0f}" for value in row["wait_in_seconds"].values()),
+                ]
+                for users, row in (
+                    (1, service["alone"]),
+                    (service["crowd"]["clients"], service["crowd"]),
+                )
+            ],
+        ),
+        "errors": sum(service["crowd"]["errors"].values()) or "none",
         "caption": captions,
         "captions": table(
             ["words", "plain product and maximum, ms", "`ops.maxsim`, ms", "ratio"],

@@ -20,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 
 ROUND = 6  # images of an addition, written in parts of 2
-OF_AN_INDEX = 5  # processes that work on the same index
+AIMS = ("build", "add", "remove", "optimize", "remove")  # of the processes that share an index
 
 
 def work(folder: Path) -> None:
@@ -63,7 +63,7 @@ def work(folder: Path) -> None:
         line = begun or {"kind": kind, "ids": ids}
         begun = None
         write(journal, {**line, "done": False})
-        print("begins", flush=True)
+        print(line["kind"], flush=True)
         if line["kind"] == "build" and not is_index(uri):
             index = SceneGraphIndex.create(uri, matcher)
         assert index is not None
@@ -95,7 +95,7 @@ def write(journal: Path, line: dict) -> None:
 
 
 def kill(folder: Path, kills: int, seed: int = 0) -> tuple[Counter[str], int, str]:
-    """Kills so many processes, some of which build an index and the others change it.
+    """Kills so many processes, each soon after it has begun a change of a certain kind.
 
     Returns:
         How many were killed in which change, how many changes were acknowledged, and what went
@@ -104,28 +104,26 @@ def kill(folder: Path, kills: int, seed: int = 0) -> tuple[Counter[str], int, st
     moments = random.Random(seed)
     killed: Counter[str] = Counter()
     done = 0
-    for first in range(0, kills, OF_AN_INDEX):
+    for first in range(0, kills, len(AIMS)):
         own = folder / str(first)
         own.mkdir()
         journal = own / "journal.jsonl"
         journal.touch()
-        count = min(OF_AN_INDEX, kills - first)
-        for number in range(count + 1):  # the last one looks at what the last kill left
-            # After some whole changes, so that it gets on however slow the machine is; the first
-            # two while they build.
-            changes = 1 if number < 2 else moments.randint(2, 5)
-            wrong = kill_one(own, changes, moments.uniform(0.0, 0.5))
+        aims = AIMS[: kills - first]
+        for aim in (*aims, ""):  # the last one looks at what the last kill left
+            wrong = kill_one(own, aim, moments.uniform(0.0, 0.3))
             if wrong:
                 return killed, done, wrong
             lines = [json.loads(line) for line in journal.read_text().splitlines()]
-            if number < count:
+            if aim:
                 killed["between" if lines[-1]["done"] else lines[-1]["kind"]] += 1
         done += sum(line["done"] for line in lines)
     return killed, done, ""
 
 
-def kill_one(folder: Path, changes: int, seconds: float) -> str:
-    """Kills a process so many seconds after it has begun so many changes; says what was wrong."""
+def kill_one(folder: Path, aim: str, seconds: float) -> str:
+    """Kills a process so many seconds after it has begun a change of a kind, or any; says what was
+    wrong."""
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "tests.index.killed", "--work", str(folder)],
         cwd=Path(__file__).parents[2],
@@ -135,8 +133,8 @@ def kill_one(folder: Path, changes: int, seconds: float) -> str:
     ) as child:
         assert child.stdout is not None
         assert child.stderr is not None
-        for _ in range(1 + changes):  # it says first that all is well
-            if not child.stdout.readline():
+        for said in child.stdout:
+            if said.strip() == aim or (not aim and said.strip() != "ready"):
                 break
         time.sleep(seconds)
         child.send_signal(signal.SIGKILL)

@@ -26,10 +26,11 @@ def always_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FEW", 0)
 
 
+@pytest.mark.parametrize("num_queries", [5, 30])
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
 def test_products_of_coarse_rows_are_upper_bounds(
-    exact: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    exact: bool, dtype: torch.dtype, num_queries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if exact and not exact_products():
         pytest.skip("no exact products of int8 here")
@@ -37,7 +38,7 @@ def test_products_of_coarse_rows_are_upper_bounds(
     torch.manual_seed(0)
     spread = torch.linspace(1, 0.01, 40)
     x = (torch.randn(500, 40) * spread * torch.rand(500, 1) * 9).to(dtype)
-    q = torch.randn(30, 40)
+    q = torch.randn(num_queries, 40)
     q[0] = 0
     whole = q.double() @ x.double().t()
     loose = []
