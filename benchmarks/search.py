@@ -12,7 +12,7 @@ of their length. With --nodes every image has exactly so many objects and relati
 image's. All queries of a size are timed in one run, interleaved: the full scan is the model's own
 score on the same rows in float32. "caption": one caption against many images. "exact": every answer
 compared with the full ranking. "build": time beyond the extraction of graphs, bytes on the disk,
-memory.
+memory; "build_without_bank" is the same of a run without a query bank.
 """
 
 import argparse
@@ -100,7 +100,8 @@ def main() -> None:
     one.add_argument("--dim", type=int, default=256)
     one.add_argument("--words", type=int, nargs="+", default=[1, 3, 5, 8])
     one.add_argument("--repeats", type=int, default=201)
-    for name, measured in (("exact", exact_answers), ("build", build_index)):
+    builds = dict.fromkeys(("build", "build_without_bank"), build_index)
+    for name, measured in {"exact": exact_answers, **builds}.items():
         one = parts.add_parser(name)
         one.set_defaults(measured=measured)
         one.add_argument("--run", type=Path, required=True)

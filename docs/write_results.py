@@ -517,6 +517,7 @@ def search() -> dict[str, Any]:
             ],
         ),
         "build": parts["build"],
+        "bare": parts["build_without_bank"],
         "service": service,
         "of_processor": f"{1000 * service['alone']['processor_seconds_of_an_answer']:.0f}",
         "waits": table(
