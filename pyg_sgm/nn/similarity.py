@@ -96,11 +96,12 @@ def attended(image: Tensor, text: Tensor, image_mask: Tensor, sharpness: float) 
         ``[num_images, num_texts, m, dim]``; 0 in an image without regions.
     """
     (g, n, dim), (c, m, _) = image.shape, text.shape
-    product = (text.reshape(c * m, dim) @ image.mT).view(g, c, m, n)  # [g, c, m, n]
-    positive = product.relu()
-    share = positive * (sharpness * inverse_root(positive.square().sum(2, keepdim=True)))
-    share = share.masked_fill(~image_mask[:, None, None], torch.finfo(share.dtype).min)
-    return (share.softmax(-1).view(g, c * m, n) @ image).view(g, c, m, dim)
+    product = text.reshape(c * m, dim) @ image.reshape(g * n, dim).t()
+    positive = product.relu().view(c, m, g, n)
+    share = positive * (sharpness * inverse_root(positive.square().sum(1, keepdim=True)))
+    share = share.masked_fill(~image_mask, torch.finfo(share.dtype).min)
+    weight = share.softmax(-1).view(c * m, g, n).transpose(0, 1)
+    return (weight @ image).view(g, c, m, dim)
 
 
 class SimilarityReasoning(nn.Module):
@@ -143,9 +144,10 @@ class SimilarityReasoning(nn.Module):
             assert isinstance(query, nn.Linear)
             assert isinstance(key, nn.Linear)
             turned = key.weight.t()
-            logits = F.linear(asking, turned @ query.weight, turned @ query.bias) @ s.mT
-            weight = logits.masked_fill(~mask[..., None, :], lowest).softmax(-1)
-            s = out(weight @ s).relu()
+            queries = F.linear(asking, turned @ query.weight, turned @ query.bias)
+            # Keys in the last dimension but one, over which a CPU has a far faster softmax.
+            logits = (s @ queries.mT).masked_fill(~mask[..., None], lowest)
+            s = out(logits.softmax(-2).mT @ s).relu()
         score: Tensor = self.lin(s[..., 0, :]).squeeze(-1)
         return score
 
