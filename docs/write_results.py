@@ -612,7 +612,79 @@ def queries() -> dict[str, Any]:
     }
 
 
-def models() -> str:
+NAMES = {
+    "vse": "VSE++",
+    "dvsa": "DVSA",
+    "dspe": "DSPE",
+    "dpc": "DPC",
+    "sco": "SCO",
+    "scan": "SCAN t-i LSE",
+    "pvse": "PVSE",
+    "vsrn": "VSRN",
+    "saem": "SAEM",
+    "sgm": "SGM",
+    "gsmn": "GSMN",
+    "sgraf": "SGRAF",
+    "vse_infinity": "VSE-infinity",
+    "lgsgm": "LGSGM",
+}
+SHORT = 3  # epochs
+
+
+def models() -> dict[str, Any]:
+    entries = list(read("models").values())
+    scoring = read("models_scoring")
+    short = {e["model"]: e for e in entries if e["recipe"]["epochs"] == SHORT}
+    full = {e["model"]: e for e in entries if e["recipe"]["epochs"] != SHORT}
+
+    def runs(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return list(entry["runs"].values())
+
+    def rounded(rate: float) -> str:
+        return f"{float(f'{rate:.2g}'):,.0f}"
+
+    def rate(rates: Mapping[str, float], name: str) -> str:
+        times = float(f"{rates['whole'] / rates[name]:.2g}")
+        return f"{rounded(rates[name])} ({times:,g} x)"
+
+    return {
+        "epochs": SHORT,
+        "images": scoring["images"],
+        "captions": scoring["captions"],
+        "recalls": table(
+            ["", "parameters", *RECALL_HEADER, "seconds"],
+            [
+                [
+                    name,
+                    f"{runs(short[model])[0]['parameters'] / 1e6:.2f} M",
+                    *recalls(runs(short[model])),
+                    f"{mean(run['seconds'] for run in runs(short[model])):.0f}",
+                ]
+                for model, name in NAMES.items()
+                if model in short
+            ],
+        ),
+        "full": "".join(
+            f"The whole default recipe of {NAMES[model]}, {entry['recipe']['epochs']} epochs: rsum "
+            f"{spread_of_rsum(runs(entry))}.\n"
+            for model, entry in full.items()
+        ),
+        "rates": table(
+            ["", "all at once", "one caption at a time", "one pair at a time"],
+            [
+                [
+                    name,
+                    rounded(row["pairs_per_second"]["whole"]),
+                    rate(row["pairs_per_second"], "captions"),
+                    rate(row["pairs_per_second"], "pairs"),
+                ]
+                for name, row in scoring["rows"].items()
+            ],
+        ),
+    }
+
+
+def front_page() -> str:
     """The table of the README: one figure per model, rsum on the Flickr30k graphs."""
     rows = [
         ("SGM", "Wang et al., WACV 2020", "SGM", "sgm", runs_of("compare_models", "sgm")),
@@ -644,6 +716,7 @@ def models() -> str:
 
 PAGES: tuple[Callable[[], dict[str, Any]], ...] = (
     photos,
+    models,
     scene_graphs,
     world,
     vision,
@@ -667,7 +740,7 @@ def files() -> dict[Path, str]:
     readme = (ROOT / "README.md").read_text()
     if BEGIN in readme:
         before, rest = readme.split(BEGIN)
-        wanted[ROOT / "README.md"] = before + BEGIN + models() + END + rest.split(END)[1]
+        wanted[ROOT / "README.md"] = before + BEGIN + front_page() + END + rest.split(END)[1]
     return wanted
 
 
