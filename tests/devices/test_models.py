@@ -34,7 +34,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "vsrn": {"dim": 8, "embed": 6, "num_layers": 2},
 }
-NAMES = pytest.mark.parametrize("name", list(OPTIONS))
+LATER: dict[str, dict[str, Any]] = {
+    "dpc": {"dim": 8, "embed": 6},
+    "dspe": {"dim": 8, "embed": 6},
+    "gsmn": {"dim": 8, "embed": 6, "num_blocks": 4},
+    "lgsgm": {"dim": 8, "hidden": 8, "embed": 6},
+    "pvse": {"dim": 8, "embed": 6},
+    "saem": {"dim": 8, "embed": 6},
+    "sco": {"dim": 8, "embed": 6},
+    "sgraf": {"dim": 8, "embed": 6, "similarity": 6},
+    "vse_infinity": {"dim": 8, "embed": 6, "position": 4, "node_dropout": 0.0},
+}
+NAMES = pytest.mark.parametrize("name", [*OPTIONS, *LATER])
 
 
 @cache
@@ -50,7 +61,7 @@ def model_of(name: str, kind: str = "world") -> Matcher:
     """In float64 on the CPU."""
     _, vocabularies = data(kind)
     sizes = sizes_of(vocabularies, 4 if kind == "world" else 0)
-    return build_model(name.split()[0], sizes, OPTIONS[name]).double()
+    return build_model(name.split()[0], sizes, (OPTIONS | LATER)[name]).double()
 
 
 def on(model: Matcher, device: torch.device, dtype: torch.dtype = torch.float32) -> Matcher:
