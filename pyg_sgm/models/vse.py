@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_sgm.models.base import GraphSizes
 from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.regions_words import (
     BASELINE,
@@ -50,6 +51,16 @@ class VSE(RegionWordMatcher[GlobalEncoding]):
         >>> VSE(GraphSizes(words=10, objects=5, predicates=1, attributes=1), dim=8).config["dim"]
         8
     """
+
+    def __init__(
+        self,
+        sizes: GraphSizes,
+        dim: int = 1024,
+        embed: int = 300,
+        shared_label_projection: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(sizes, dim, embed, shared_label_projection, dropout)
 
     def encode_image(self, batch: HeteroData) -> GlobalEncoding:
         regions = self.regions(batch)
