@@ -53,8 +53,9 @@ def evaluate(
         How many of every query are re-ranked.
     ray
         Address of a Ray cluster whose workers encode and score, for collections that are too large
-        for one machine; auto finds the cluster of this machine, local starts one. They see the run
-        by the same name. [default: this process]
+        for one machine; auto finds the cluster of this machine, local starts one. They see the
+        folder beside the run, where encodings lie meanwhile, by the same name. [default: this
+        process]
     json
         File for the metrics, - for the standard output: i2t and t2i with r1, r5, r10, medr, and
         rsum; recalls are fractions, as "unit" says. Of a re-ranked result, with those of the first
@@ -90,7 +91,7 @@ def evaluate(
         name += f", mean of {folds} folds"
         metrics = {**first, "first_fold": parts[0]}
     elif rerank is None:
-        first = matcher.evaluate(dataset, pool=pool, folder=run)
+        first = matcher.evaluate(dataset, pool=pool, folder=run.absolute().parent)
         metrics = {**first}
     else:
         first, reranked = matcher.evaluate_reranked(dataset, top, gamma)
