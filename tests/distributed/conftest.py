@@ -1,4 +1,4 @@
-"""One cluster for all tests of this folder."""
+"""One cluster for all tests of this folder, which ends with them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ pytest.importorskip("ray", reason="ray is not installed")
 from tests.helpers.cluster import cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def nodes() -> Iterator[Any]:
     with cluster(nodes=2) as made:
         yield made
