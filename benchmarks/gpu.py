@@ -205,7 +205,6 @@ def _shares(step: Callable[[int], None], device: str) -> dict[str, float]:
     activities = [ProfilerActivity.CPU]
     if device != "cpu":
         activities.append(ProfilerActivity.CUDA)
-    start = time.perf_counter()
     with profile(activities=activities) as profiler:
         start = time.perf_counter()
         step(0)

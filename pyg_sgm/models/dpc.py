@@ -10,11 +10,10 @@ from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import PairBatch
 from pyg_sgm.models.base import MAX_LAYERS, GraphSizes
-from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.regions_words import (
     BASELINE,
     GlobalEncoding,
-    RegionWordMatcher,
+    GlobalMatcher,
     hardest_negatives,
 )
 from pyg_sgm.models.registry import register_model
@@ -32,7 +31,7 @@ from pyg_sgm.ops import Packed, l2_normalize, segment_mean
         ),
     },
 )
-class DPC(RegionWordMatcher[GlobalEncoding]):
+class DPC(GlobalMatcher[GlobalEncoding]):
     r"""The dual-path network of the `"Dual-Path Convolutional Image-Text Embeddings with Instance
     Loss" <https://arxiv.org/abs/1711.05535>`_ paper
 
@@ -110,12 +109,6 @@ class DPC(RegionWordMatcher[GlobalEncoding]):
 
     def encode_text(self, batch: HeteroData) -> GlobalEncoding:
         return GlobalEncoding(l2_normalize(self.text_head(self.words(batch)[1])))
-
-    def score(self, image: GlobalEncoding, text: GlobalEncoding) -> Tensor:
-        return image.summary @ text.summary.t()
-
-    def bound_levels(self) -> list[BoundLevel]:
-        return [BoundLevel("global", "summary")]
 
     def side_loss(
         self, image: GlobalEncoding, text: GlobalEncoding, batch: PairBatch

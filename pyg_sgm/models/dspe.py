@@ -8,11 +8,10 @@ from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import PairBatch
 from pyg_sgm.models.base import GraphSizes
-from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.regions_words import (
     BASELINE,
     GlobalEncoding,
-    RegionWordMatcher,
+    GlobalMatcher,
     hardest_negatives,
 )
 from pyg_sgm.models.registry import register_model
@@ -31,7 +30,7 @@ from pyg_sgm.ops import l2_normalize, segment_mean
         ),
     },
 )
-class DSPE(RegionWordMatcher[GlobalEncoding]):
+class DSPE(GlobalMatcher[GlobalEncoding]):
     r"""The two-branch network of the `"Learning Deep Structure-Preserving Image-Text Embeddings"
     <https://arxiv.org/abs/1511.06078>`_ paper
 
@@ -95,12 +94,6 @@ class DSPE(RegionWordMatcher[GlobalEncoding]):
 
     def encode_text(self, batch: HeteroData) -> GlobalEncoding:
         return GlobalEncoding(l2_normalize(self.text_branch(self.words(batch)[1])))
-
-    def score(self, image: GlobalEncoding, text: GlobalEncoding) -> Tensor:
-        return image.summary @ text.summary.t()
-
-    def bound_levels(self) -> list[BoundLevel]:
-        return [BoundLevel("global", "summary")]
 
     def side_loss(
         self, image: GlobalEncoding, text: GlobalEncoding, batch: PairBatch

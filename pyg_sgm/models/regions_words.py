@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import Encoding, GraphSizes, Matcher, check_positive
+from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.nn import PackedGRU, RegionInput, word_input
 from pyg_sgm.ops import Packed, segment_mean
@@ -64,6 +65,7 @@ class NodeEncoding(Encoding):
 
 
 E = TypeVar("E", bound=Encoding)
+G = TypeVar("G", bound=GlobalEncoding)
 
 
 class RegionWordMatcher(Matcher[E, E]):
@@ -121,3 +123,15 @@ class RegionWordMatcher(Matcher[E, E]):
             names = self.shared(embedded)
             words, sentence = words + names, sentence + segment_mean(names, ptr)
         return Packed(words, ptr), sentence
+
+
+class GlobalMatcher(RegionWordMatcher[G]):
+    """Base class of the models that make one vector of a graph: their score is the cosine of two
+    vectors.
+    """
+
+    def score(self, image: G, text: G) -> Tensor:
+        return image.summary @ text.summary.t()
+
+    def bound_levels(self) -> list[BoundLevel]:
+        return [BoundLevel("global", "summary")]

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import MAX_LAYERS, GraphSizes
-from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.regions_words import (
     BASELINE,
     GlobalEncoding,
-    RegionWordMatcher,
+    GlobalMatcher,
     hardest_negatives,
 )
 from pyg_sgm.models.registry import register_model
@@ -32,7 +31,7 @@ from pyg_sgm.ops import Packed, l2_normalize, segment_max, segment_mean
         ),
     },
 )
-class SAEM(RegionWordMatcher[GlobalEncoding]):
+class SAEM(GlobalMatcher[GlobalEncoding]):
     r"""The model of the `"Learning Fragment Self-Attention Embeddings for Image-Text Matching"
     <https://doi.org/10.1145/3343031.3350940>`_ paper
 
@@ -95,12 +94,6 @@ class SAEM(RegionWordMatcher[GlobalEncoding]):
 
     def encode_text(self, batch: HeteroData) -> GlobalEncoding:
         return GlobalEncoding(l2_normalize(self.words(batch)[1]))
-
-    def score(self, image: GlobalEncoding, text: GlobalEncoding) -> Tensor:
-        return image.summary @ text.summary.t()
-
-    def bound_levels(self) -> list[BoundLevel]:
-        return [BoundLevel("global", "summary")]
 
 
 class FragmentWords(nn.Module):

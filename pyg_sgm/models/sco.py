@@ -10,16 +10,15 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.data import PairBatch
-from pyg_sgm.models.base import Encoding, GraphSizes
-from pyg_sgm.models.bounds import BoundLevel
-from pyg_sgm.models.regions_words import BASELINE, RegionWordMatcher, hardest_negatives
+from pyg_sgm.models.base import GraphSizes
+from pyg_sgm.models.regions_words import BASELINE, GlobalEncoding, GlobalMatcher, hardest_negatives
 from pyg_sgm.models.registry import register_model
 from pyg_sgm.nn import PackedLSTM
 from pyg_sgm.ops import Packed, l2_normalize, segment_max, segment_mean
 
 
 @dataclass(frozen=True)
-class SCOEncoding(Encoding):
+class SCOEncoding(GlobalEncoding):
     """Encoded graphs of either modality.
 
     Args:
@@ -29,7 +28,6 @@ class SCOEncoding(Encoding):
             :obj:`None`)
     """
 
-    summary: Tensor
     concepts: Tensor | None = None
 
 
@@ -40,7 +38,7 @@ class SCOEncoding(Encoding):
         "paper": hardest_negatives({"dim": 1024, "embed": 300}),
     },
 )
-class SCO(RegionWordMatcher[SCOEncoding]):
+class SCO(GlobalMatcher[SCOEncoding]):
     r"""The model of the `"Learning Semantic Concepts and Order for Image and Sentence Matching"
     <https://arxiv.org/abs/1712.02036>`_ paper
 
@@ -112,12 +110,6 @@ class SCO(RegionWordMatcher[SCOEncoding]):
 
     def encode_text(self, batch: HeteroData) -> SCOEncoding:
         return SCOEncoding(l2_normalize(self.words(batch)[1]))
-
-    def score(self, image: SCOEncoding, text: SCOEncoding) -> Tensor:
-        return image.summary @ text.summary.t()
-
-    def bound_levels(self) -> list[BoundLevel]:
-        return [BoundLevel("global", "summary")]
 
     def side_loss(self, image: SCOEncoding, text: SCOEncoding, batch: PairBatch) -> Tensor | None:
         told = self.order_weight * self._order_loss(image.summary[batch.image_of_text], batch.text)

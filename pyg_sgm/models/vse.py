@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import GraphSizes
-from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.regions_words import (
     BASELINE,
     GlobalEncoding,
-    RegionWordMatcher,
+    GlobalMatcher,
     hardest_negatives,
 )
 from pyg_sgm.models.registry import register_model
@@ -24,7 +22,7 @@ from pyg_sgm.ops import l2_normalize, segment_mean
         "paper": hardest_negatives({"dim": 1024, "embed": 300}),
     },
 )
-class VSE(RegionWordMatcher[GlobalEncoding]):
+class VSE(GlobalMatcher[GlobalEncoding]):
     r"""The two-tower model of the `"VSE++: Improving Visual-Semantic Embeddings with Hard
     Negatives" <https://arxiv.org/abs/1707.05612>`_ paper
 
@@ -68,9 +66,3 @@ class VSE(RegionWordMatcher[GlobalEncoding]):
 
     def encode_text(self, batch: HeteroData) -> GlobalEncoding:
         return GlobalEncoding(l2_normalize(self.words(batch)[1]))
-
-    def score(self, image: GlobalEncoding, text: GlobalEncoding) -> Tensor:
-        return image.summary @ text.summary.t()
-
-    def bound_levels(self) -> list[BoundLevel]:
-        return [BoundLevel("global", "summary")]

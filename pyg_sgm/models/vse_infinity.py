@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import GraphSizes
-from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.regions_words import (
     BASELINE,
     GlobalEncoding,
-    RegionWordMatcher,
+    GlobalMatcher,
     hardest_negatives,
 )
 from pyg_sgm.models.registry import register_model
@@ -29,7 +28,7 @@ from pyg_sgm.ops import Packed, l2_normalize
         ),
     },
 )
-class VSEInfinity(RegionWordMatcher[GlobalEncoding]):
+class VSEInfinity(GlobalMatcher[GlobalEncoding]):
     r"""The model of the `"Learning the Best Pooling Strategy for Visual Semantic Embedding"
     <https://arxiv.org/abs/2011.04305>`_ paper
 
@@ -88,12 +87,6 @@ class VSEInfinity(RegionWordMatcher[GlobalEncoding]):
 
     def encode_text(self, batch: HeteroData) -> GlobalEncoding:
         return self._encoding(self.words(batch)[0], self.text_pool)
-
-    def score(self, image: GlobalEncoding, text: GlobalEncoding) -> Tensor:
-        return image.summary @ text.summary.t()
-
-    def bound_levels(self) -> list[BoundLevel]:
-        return [BoundLevel("global", "summary")]
 
     def _encoding(self, nodes: Packed, pool: nn.Module) -> GlobalEncoding:
         if self.training and self.node_dropout:

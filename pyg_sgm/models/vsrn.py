@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch_geometric.data import HeteroData
 
 from pyg_sgm.models.base import MAX_LAYERS, GraphSizes
-from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.regions_words import (
     BASELINE,
     GlobalEncoding,
-    RegionWordMatcher,
+    GlobalMatcher,
     hardest_negatives,
 )
 from pyg_sgm.models.registry import register_model
@@ -25,7 +24,7 @@ from pyg_sgm.ops import Packed, l2_normalize, segment_mean
         "paper": hardest_negatives({"dim": 2048, "embed": 300}),
     },
 )
-class VSRN(RegionWordMatcher[GlobalEncoding]):
+class VSRN(GlobalMatcher[GlobalEncoding]):
     r"""The region reasoning of the `"Visual Semantic Reasoning for Image-Text Matching"
     <https://arxiv.org/abs/1909.02701>`_ paper
 
@@ -78,12 +77,6 @@ class VSRN(RegionWordMatcher[GlobalEncoding]):
 
     def encode_text(self, batch: HeteroData) -> GlobalEncoding:
         return GlobalEncoding(l2_normalize(self.words(batch)[1]))
-
-    def score(self, image: GlobalEncoding, text: GlobalEncoding) -> Tensor:
-        return image.summary @ text.summary.t()
-
-    def bound_levels(self) -> list[BoundLevel]:
-        return [BoundLevel("global", "summary")]
 
 
 class RegionReasoning(nn.Module):
