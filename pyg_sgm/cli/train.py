@@ -44,6 +44,7 @@ def train(
     clip: float | None = None,
     feature_dropout: float | None = None,
     word_dropout: float | None = None,
+    ema_decay: float | None = None,
     loss: Literal["contrastive", "hoad", "triplet"] | None = None,
     patience: int | None = None,
     precision: str | None = None,
@@ -99,6 +100,8 @@ def train(
         Share of the values of region features that are zeroed at random.
     word_dropout
         Share of the words of texts that become unknown at random.
+    ema_decay
+        Decay per step of a moving average of the weights, which is kept instead of the last ones.
     loss
         Loss on the score matrix.
     patience

@@ -35,6 +35,7 @@ class RecipeFields(TypedDict, total=False):
     clip: float
     feature_dropout: float
     word_dropout: float
+    ema_decay: float
     loss: str
     loss_options: Mapping[str, Any]
     precision: str
@@ -74,6 +75,9 @@ class Recipe:
             random. (default: :obj:`0.0`)
         word_dropout (float, optional): Share of the words of texts that become unknown at random.
             (default: :obj:`0.0`)
+        ema_decay (float, optional): Decay per step of a moving average of the weights, which is
+            evaluated, kept and searched with instead of the weights of the last step; those go on
+            being trained as they are. 0 for none. (default: :obj:`0.0`)
         loss (str, optional): ``"contrastive"``, ``"hoad"`` or ``"triplet"``. (default:
             :obj:`"contrastive"`)
         loss_options (dict, optional): Arguments of :class:`~pyg_sgm.losses.ContrastiveLoss`,
@@ -119,6 +123,7 @@ class Recipe:
     clip: float = 2.0
     feature_dropout: float = 0.0
     word_dropout: float = 0.0
+    ema_decay: float = 0.0
     loss: str = "contrastive"
     loss_options: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "32-true"
@@ -149,7 +154,7 @@ class Recipe:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 < self.lr < float("inf"):
             raise ValueError(f"lr must be positive, got {self.lr}")
-        for name in ("warmup", "feature_dropout", "word_dropout"):
+        for name in ("warmup", "feature_dropout", "word_dropout", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
         if self.optimizer not in get_args(Optimizer):

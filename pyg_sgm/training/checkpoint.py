@@ -3,13 +3,14 @@
 import csv
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, WeightAveraging
 from torch import Tensor
 
 from pyg_sgm.data import PairedGraphs
@@ -62,13 +63,15 @@ class RunCheckpoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, MatcherTraining)
-        epoch = self._measure(trainer, pl_module)
+        with _averaged(trainer, pl_module):
+            epoch = self._measure(trainer, pl_module)
+            state = pl_module.model.state_dict()
+            weights = {k: v.detach().cpu().clone() for k, v in state.items()}
         self.history.append(epoch)
         best = self.best_epoch
         if self.dev is None or best < 0 or epoch["dev_rsum"] > self.history[best]["dev_rsum"]:
             self.best_epoch = len(self.history) - 1
-            state = pl_module.model.state_dict()
-            self.best_weights = {k: v.detach().cpu().clone() for k, v in state.items()}
+            self.best_weights = weights
             if self.folder and trainer.is_global_zero:
                 save_weights(self.folder, self.best_weights)
         if self.folder and trainer.is_global_zero:
@@ -147,15 +150,22 @@ class RunCheckpoint(Checkpoint):
             self.best_weights = read_weights(self.folder / WEIGHTS, pl_module.model)
 
 
+@contextmanager
+def _averaged(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[None]:
+    """The average of the weights in place of the last ones, if the training keeps one."""
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    averaging = [kept for kept in callbacks if isinstance(kept, WeightAveraging)]
+    for kept in averaging:
+        kept.on_validation_epoch_start(trainer, module)
+    try:
+        yield
+    finally:
+        for kept in averaging:
+            kept.on_validation_epoch_end(trainer, module)
+
+
 def _is_recall(name: str) -> bool:
     return name.startswith("dev_") and not name.endswith("_medr")
-
-
-def _of_version_0_1(epoch: Epoch) -> Epoch:
-    """Version 0.1 counted epochs from 0 and had recalls in percent."""
-    percent = ("_r1", "_r5", "_r10", "_rsum")
-    fractions = {name: value / 100 for name, value in epoch.items() if name.endswith(percent)}
-    return {**epoch, **fractions, "epoch": epoch["epoch"] + 1}
 
 
 def _csv(rows: list[Epoch]) -> str:

@@ -112,6 +112,7 @@ def fit(
     check_fit(
         recipe, out, devices=devices, accelerator=accelerator, resume=resume, overwrite=overwrite
     )
+    from lightning.pytorch.callbacks import EMAWeightAveraging
     from lightning.pytorch.loggers import TensorBoardLogger
 
     from pyg_sgm.training.checkpoint import RunCheckpoint
@@ -160,6 +161,9 @@ def fit(
                 callbacks=[kept, StopBetweenSteps(), *([EpochLines(kept)] if progress else [])],
                 logger=TensorBoardLogger(folder, "logs", "") if folder else False,
             )
+            if recipe.ema_decay:  # where the weights will be: now they are still on the host
+                average = EMAWeightAveraging(trainer.strategy.root_device, decay=recipe.ema_decay)
+                trainer.callbacks.insert(0, average)  # type: ignore[attr-defined]
             if kept.finished or len(kept.history) >= recipe.epochs:
                 kept.on_fit_start(trainer, training)
             else:

@@ -52,6 +52,7 @@ def test_unknown_recipe() -> None:
         {"warmup": 1.0},
         {"feature_dropout": 1.0},
         {"word_dropout": -0.1},
+        {"ema_decay": 1.0},
         {"patience": -1},
         {"schedule": "linear"},
         {"optimizer": "sgd"},
