@@ -32,6 +32,7 @@ COMMANDS = {
     "explain": ("explain:explain", "Show which word matched which object."),
     "search": ("search:search", "Find images for a text, texts for an image, or like images."),
     "rerank": ("rerank:rerank", "Put images that something else has found in order."),
+    "clip": ("clip:clip", "Find candidates to rerank by CLIP or SigLIP."),
     "serve": ("serve:serve", "Search an index in the browser, and by an API of JSON."),
     "probe": ("probe:probe", "Print how often a true caption scores higher than a false one."),
     "parse": ("parse:parse", "Turn captions into scene graphs."),

@@ -23,6 +23,7 @@ from pyg_sgm.vision.region_features import RegionFeatures, pool_boxes, union_box
 from pyg_sgm.vision.registry import open_extractor
 from pyg_sgm.vision.relations import RelationHead
 from pyg_sgm.vision.store import open_graphs, read_skipped
+from pyg_sgm.vision.towers import TwoTowers, open_towers
 
 if not TYPE_CHECKING:
     __getattr__ = moved(__name__, {"Summary": "pyg_sgm.vision.ExtractionResult"})
@@ -43,6 +44,7 @@ __all__ = [
     "RegionFeatures",
     "RelationHead",
     "TorchvisionDetector",
+    "TwoTowers",
     "extract",
     "join",
     "nms",
@@ -50,6 +52,7 @@ __all__ = [
     "open_detector",
     "open_extractor",
     "open_graphs",
+    "open_towers",
     "pool_boxes",
     "read_image",
     "read_photo",
