@@ -269,10 +269,23 @@ def vision() -> dict[str, Any]:
             cells = (f"{v[0] if isinstance(v, list) else v:.3f}" for v in values)  # mean, deviation
             rows.append([f"{label}, {who}", *cells])
     shares = sorted(extraction["share"].items(), key=lambda item: -item[1])
+    figures = {
+        "average precision": "average precision of all pairs of object and adjective",
+        "mean over adjectives": "mean of those of each adjective",
+        "precision at 1": "precision of the first color",
+        "named an object": "adjectives named an object",
+        "precision of named": "share of them that the captions say",
+    }
+    names = [
+        [text, f"{colors['frequency'][name]:.2f}", "{:.2f} ± {:.3f}".format(*colors["head"][name])]
+        for name, text in figures.items()
+    ]
     return {
         "head": head,
         "colors": colors,
         "rule": colors["color rule"]["precision at 1"],
+        "seeds": 3,
+        "attributes": table(["", "frequency", "head"], names),
         "extraction": extraction,
         "cores": extraction["device"].split(", ")[1],
         "relations": table(["", "top-1", "top-5", "pairs among 25"], rows),

@@ -50,6 +50,7 @@ def train(
     precision: str | None = None,
     text_encoder: str | None = None,
     query_bank: int | None = None,
+    attribute_words: int | None = None,
     edit_weight: float | None = None,
     edit_kinds: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None,
     seed: int = 0,
@@ -112,6 +113,8 @@ def train(
         Language model whose vectors words start from: minilm (extra minilm), or hf:NAME.
     query_bank
         Training images, with two texts each, that free the trained model's scores of hubs.
+    attribute_words
+        Adjectives of the captions that objects are named by, from their region features.
     edit_weight
         Weight of the loss on false texts that differ from true ones in one thing; 0 for none.
     edit_kinds

@@ -93,12 +93,17 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         """All of it but the graphs, fit for JSON."""
         matches = [{**asdict(m), "contribution": m.contribution} for m in self.matches]
+        own: list[list[str]] = [[] for _ in self.image.objects]
+        for i, word in self.image.attributes:
+            own[i].append(word)
+        objects = zip(object_names(self.image), own, strict=True)
         return {
             "image": self.image.id,
             "text": self.text.caption,
             "score": self.score,
             "levels": self.levels,
             "matches": matches,
+            "objects": [{"name": name, "attributes": words} for name, words in objects],
         }
 
 

@@ -43,6 +43,7 @@ class RecipeFields(TypedDict, total=False):
     min_count: int
     text_encoder: str | None
     query_bank: int
+    attribute_words: int
     edit_weight: float
     edit_kinds: tuple[str, ...]
     edits_per_batch: int
@@ -95,6 +96,10 @@ class Recipe:
         query_bank (int, optional): Number of training images, with two texts each, that free the
             scores of the trained model of hubs, see :class:`~pyg_sgm.models.QueryBank`; 0 for
             none. (default: :obj:`0`)
+        attribute_words (int, optional): Number of adjectives of the training captions that a head
+            on region features learns to name objects by, see
+            :func:`pyg_sgm.training.learn_attributes`: they become attributes of the images, in
+            training and afterwards; 0 for none. (default: :obj:`0`)
         edit_weight (float, optional): Weight of the loss on false texts that differ from true ones
             in one thing (:func:`~pyg_sgm.losses.edit_loss`); 0 for none. (default: :obj:`0.0`)
         edit_kinds (tuple of str, optional): Kinds of :func:`pyg_sgm.text.make_edits` that are
@@ -131,6 +136,7 @@ class Recipe:
     min_count: int = 1
     text_encoder: str | None = None
     query_bank: int = 0
+    attribute_words: int = 0
     edit_weight: float = 0.0
     edit_kinds: tuple[str, ...] = ()
     edits_per_batch: int = 64
@@ -149,7 +155,11 @@ class Recipe:
                     f"{name} must be a whole number of at least {least.get(name, 1)}, got {value!r}"
                     f"{'; one image alone has no negative' * (name in least)}"
                 )
-        for name in ("weight_decay", "clip", "patience", "query_bank", "edit_weight"):
+        amounts = (
+            *("weight_decay", "clip", "patience", "query_bank", "attribute_words"),
+            "edit_weight",
+        )
+        for name in amounts:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 < self.lr < float("inf"):

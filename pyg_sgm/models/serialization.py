@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,9 +22,16 @@ from pyg_sgm.models.query_bank import QueryBank
 from pyg_sgm.models.registry import find_model, model_name
 
 CONFIG, WEIGHTS, VOCABULARIES = "config.json", "model.safetensors", "vocabularies.json"
-BANK = "query_bank.safetensors"
+BANK, ATTRIBUTES = "query_bank.safetensors", "attributes.safetensors"
 FORMAT = {"format": "pyg_sgm matcher", "version": 1}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".joblib", ".pkl", ".pickle")
+
+
+class Saveable(Protocol):
+    """What writes itself to a file."""
+
+    def save(self, path: str | os.PathLike[str], /) -> None:
+        """Writes the file."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,8 @@ class SavedModel:
             (default: :obj:`None`, they came as graphs)
         text_encoder (dict, optional): What gives the features of words, fit for JSON. (default:
             :obj:`None`, words have none)
+        attribute_head (Saveable, optional): What names attributes of objects, written beside the
+            model; :func:`load_model` leaves it to its own class. (default: :obj:`None`)
     """
 
     name: str
@@ -46,6 +55,7 @@ class SavedModel:
     vocabularies: Vocabularies
     extractor: Mapping[str, Any] | None = None
     text_encoder: Mapping[str, Any] | None = None
+    attribute_head: Saveable | None = None
 
 
 def save_model(folder: str | os.PathLike[str], saved: SavedModel) -> None:
@@ -70,6 +80,8 @@ def save_model(folder: str | os.PathLike[str], saved: SavedModel) -> None:
 def save_description(folder: str | os.PathLike[str], saved: SavedModel) -> None:
     """Writes all but the weights and the bank."""
     saved.vocabularies.save(folder)
+    if saved.attribute_head is not None:
+        saved.attribute_head.save(Path(folder) / ATTRIBUTES)
     config = {
         **FORMAT,
         "model": saved.name,
@@ -78,6 +90,7 @@ def save_description(folder: str | os.PathLike[str], saved: SavedModel) -> None:
         "extractor": saved.extractor,
         "text_encoder": saved.text_encoder,
         "query_bank": isinstance(saved.model, QueryBank),
+        "attribute_head": saved.attribute_head is not None,
     }
     write_json(Path(folder) / CONFIG, config)
 
@@ -239,8 +252,9 @@ def read_config(path: Path) -> dict[str, Any]:
     for name in ("extractor", "text_encoder"):
         if not isinstance(config.get(name), dict | None):
             raise ValueError(f"{path}: {name}: expected an object, or null")
-    if not isinstance(config.get("query_bank", False), bool):
-        raise ValueError(f"{path}: query_bank: expected true or false")
+    for name in ("query_bank", "attribute_head"):
+        if not isinstance(config.get(name, False), bool):
+            raise ValueError(f"{path}: {name}: expected true or false")
     return config
 
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
+from torch_geometric.utils import scatter
 
 from pyg_sgm.data import ImageRecord, TextRecord
 from pyg_sgm.models.base import MAX_LAYERS, Encoding, GraphSizes, Matcher, check_positive
@@ -200,6 +201,9 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         null_temperature (float, optional): If positive, a triplet may choose a learned null match
             instead of the best of wrong relations: :math:`S^r` is
             :func:`~pyg_sgm.ops.maxsim_or_null` of this temperature. (default: :obj:`0.0`)
+        attributes (bool, optional): Adds to the label embedding of an object the mean of those of
+            its attributes: colors, further names, and what a head of attributes names. (default:
+            :obj:`False`)
 
     Where words have features (``sizes.word_features``), these stand for the embeddings of words,
     and a triplet is two layers on [subject, predicate, object], each the mean of its words.
@@ -246,6 +250,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         fusion: Fusion = "tanh",
         channel_dropout: float = 0.0,
         null_temperature: float = 0.0,
+        attributes: bool = False,
     ) -> None:
         super().__init__(sizes)
         check_positive(dim=dim, hidden=hidden, embed=embed)
@@ -264,6 +269,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
 
         self.word_embedding = word_input(sizes.words, embed, sizes.word_features)
         self.object_embedding = nn.Embedding(sizes.objects, embed)
+        self.attribute_embedding = nn.Embedding(sizes.attributes, embed) if attributes else None
         self.nodes: SceneNodes | None = None
         look = sizes.features or GEOMETRY_CHANNELS
         if fusion == "sum":
@@ -312,13 +318,15 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
     def embeddings(self) -> dict[str, nn.Embedding]:
         tables = {"objects": self.object_embedding, "predicates": self.predicate_embedding}
         words = self.word_embedding
+        if self.attribute_embedding is not None:
+            tables["attributes"] = self.attribute_embedding
         return tables | ({"words": words} if isinstance(words, nn.Embedding) else {})
 
     def encode_image(self, batch: HeteroData) -> SGMEncoding:
         subject_of = batch["object", "subject_of", "relation"].edge_index
         has_object = batch["relation", "has_object", "object"].edge_index
         subject, object = subject_of[0], has_object[1]  # [num_relations], of each relation
-        name = self.dropout(self.object_embedding(batch["object"].label))
+        name = self.dropout(self._names(batch))
         predicate = self.dropout(self.predicate_embedding(batch["relation"].label))
         look_object, look_relation = self._looks(batch, subject, object)
         shift = 0.0 if self.shared is None else self.shared(name)
@@ -335,6 +343,15 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
                 r = r + self.shared((name[subject] + predicate + name[object]) / 3)
         relations = Packed(r, batch["relation"].ptr) if self.image_relations else None
         return self._encoding(Packed(x, batch["object"].ptr), relations, "image", mean)
+
+    def _names(self, batch: HeteroData) -> Tensor:
+        """Embeddings of what objects are called, ``[num_objects, embed]``."""
+        name: Tensor = self.object_embedding(batch["object"].label)
+        if self.attribute_embedding is None:
+            return name
+        attribute, owner = batch["attribute", "describes", "object"].edge_index
+        words = self.attribute_embedding(batch["attribute"].label)[attribute]
+        return name + scatter(words, owner, dim_size=name.size(0), reduce="mean")
 
     def encode_text(self, batch: HeteroData) -> SGMEncoding:
         ptr = batch["word"].ptr

@@ -19,6 +19,7 @@ from huggingface_hub.errors import (
 
 from pyg_sgm.io import atomic_write, hub_answers
 from pyg_sgm.models.serialization import (
+    ATTRIBUTES,
     BANK,
     CONFIG,
     VOCABULARIES,
@@ -32,6 +33,7 @@ from pyg_sgm.retrieval.calibration import Calibration
 from pyg_sgm.retrieval.reranking import PriorWeight
 from pyg_sgm.retrieval.scoring import Scorer
 from pyg_sgm.training.run_dir import CALIBRATION, RERANK
+from pyg_sgm.vision.attributes import AttributeHead
 
 CARD = """---
 {{ card_data }}
@@ -89,8 +91,10 @@ def saved_folder(name: str | os.PathLike[str], options: HubOptions) -> Path:
             there = hub_answers(repository, options.get("revision"), options.get("token"))
             options["local_files_only"] = not there
         paths = [hf_hub_download(repository, file, **options) for file in FILES]
-        if read_config(Path(paths[0])).get("query_bank"):
-            hf_hub_download(repository, BANK, **options)
+        config = read_config(Path(paths[0]))
+        for part, file in (("query_bank", BANK), ("attribute_head", ATTRIBUTES)):
+            if config.get(part):
+                hf_hub_download(repository, file, **options)
         for file in (CALIBRATION, RERANK):
             with suppress(EntryNotFoundError):  # also if it was not among what was downloaded
                 hf_hub_download(repository, file, **options)
@@ -165,6 +169,8 @@ class HubScorer(Scorer, PyTorchModelHubMixin, library_name="pyg_sgm", model_card
         """
         folder = saved_folder(pretrained_model_name_or_path, options)
         matcher = cls._of(load_model(folder))
+        if read_config(folder / CONFIG).get("attribute_head"):
+            matcher.attributes = AttributeHead.load(folder / ATTRIBUTES)
         if (folder / CALIBRATION).exists():
             matcher._calibration = Calibration.load(folder / CALIBRATION)
         if (folder / RERANK).exists():

@@ -31,11 +31,12 @@ from pyg_sgm.retrieval.in_memory import Pixels, outside_autocast
 from pyg_sgm.retrieval.prepare import (
     images_with_graphs,
     needs_graph,
+    with_attributes,
     with_graphs,
     with_parses,
 )
 from pyg_sgm.text import parse_batch
-from pyg_sgm.vision import Extractor
+from pyg_sgm.vision import AttributeHead, Extractor
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -89,6 +90,7 @@ def image_graphs(
     images: SceneGraphDataset | GraphCollection | ImageInput | Iterable[ImageInput],
     vocabularies: Vocabularies,
     extractor: Callable[[], Extractor],
+    attributes: AttributeHead | None = None,
 ) -> ImageGraphs:
     """Image graphs of anything in :data:`Images` that is not yet encoded.
 
@@ -96,6 +98,8 @@ def image_graphs(
         images (SceneGraphDataset, GraphCollection, ImageInput or list of ImageInput): The images.
         vocabularies (Vocabularies): Those of the model.
         extractor (callable): Gives what makes graphs of pixels; called only if there are any.
+        attributes (AttributeHead, optional): Names objects that have region features. (default:
+            :obj:`None`)
 
     Raises:
         ValueError: If they are something else, there is none, or none can be read.
@@ -105,7 +109,7 @@ def image_graphs(
     if isinstance(images, SceneGraphDataset):
         if any(needs_graph(image) for image in images.images):
             images = with_graphs(images, extractor=extractor())
-        return _packed(images.images, images.features, vocabularies)
+        return _packed(images.images, images.features, vocabularies, attributes)
     if is_image(images):
         images = [images]
     items = list(images) if isinstance(images, Iterable) else [images]
@@ -120,7 +124,7 @@ def image_graphs(
     records, pixels = _as_records(items)
     if not pixels:
         return _packed(records, {}, vocabularies)
-    return _packed(*images_with_graphs(records, pixels, extractor()), vocabularies)
+    return _packed(*images_with_graphs(records, pixels, extractor()), vocabularies, attributes)
 
 
 def text_graphs(
@@ -170,9 +174,14 @@ _EXPECTED_TEXTS = (
 
 
 def _packed(
-    records: Sequence[ImageRecord], features: Mapping[str, Ragged], vocabularies: Vocabularies
+    records: Sequence[ImageRecord],
+    features: Mapping[str, Ragged],
+    vocabularies: Vocabularies,
+    attributes: AttributeHead | None = None,
 ) -> ImageGraphs:
     """The graphs of those images that have one."""
+    if attributes is not None:
+        records = with_attributes(records, features, attributes)
     ids = [record.id for record in records]
     known = torch.tensor([i for i, record in enumerate(records) if record.has_graph])
     if records and not len(known):

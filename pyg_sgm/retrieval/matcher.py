@@ -16,6 +16,7 @@ from pyg_sgm.evaluation.encode import feature_width
 from pyg_sgm.models import GraphSizes
 from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.models.serialization import (
+    ATTRIBUTES,
     SavedModel,
     build_model,
     check_options,
@@ -31,9 +32,17 @@ from pyg_sgm.retrieval.prepare import (
 from pyg_sgm.retrieval.searcher import Searcher
 from pyg_sgm.text import TextEncoder, open_text_encoder
 from pyg_sgm.text.encoder import describe_text_encoder
-from pyg_sgm.training import Recipe, RecipeFields, check_fit, find_recipe, fit
+from pyg_sgm.training import (
+    Recipe,
+    RecipeFields,
+    check_fit,
+    find_recipe,
+    fit,
+    learn_attributes,
+)
 from pyg_sgm.training.edits import training_edits, with_edits
 from pyg_sgm.training.run_dir import GRAPHS, VECTORS, is_first_process, run_dir
+from pyg_sgm.vision import AttributeHead
 
 
 class SceneGraphMatcher(Searcher):
@@ -140,7 +149,12 @@ class SceneGraphMatcher(Searcher):
         with run_dir(None if out is None else Path(out), resume, overwrite):
             if self.made_by is None and any(needs_graph(image) for image in dataset.images):
                 self.extractor = extractor_of(folder)
+            self.attributes = None
             dataset = self._prepared(dataset, folder)
+            if chosen.attribute_words:
+                known = None if out is None else Path(out) / ATTRIBUTES
+                self._learn_attributes(dataset, chosen.attribute_words, known, seed)
+                dataset = self._named(dataset)
             dev = None if dev is None else self._prepared(dev, folder)
             vocabularies = dataset.vocabularies(chosen.min_count)
             vectors: dict[str, tuple[Tensor, Tensor]] = {}
@@ -169,7 +183,14 @@ class SceneGraphMatcher(Searcher):
             dev_graphs = None if dev is None else dev.encode(vocabularies, read_words)
         vector_file = None if word_vectors is None else os.fspath(word_vectors)
         self.history = fit(
-            SavedModel(self.name, model, vocabularies, self.made_by, self.read_by),
+            SavedModel(
+                self.name,
+                model,
+                vocabularies,
+                self.made_by,
+                self.read_by,
+                self.attributes,
+            ),
             graphs,
             chosen,
             dev_graphs,
@@ -209,9 +230,21 @@ class SceneGraphMatcher(Searcher):
         saved = self._saved()
         if isinstance(image, EncodedImages) or isinstance(text, EncodedTexts):
             raise ValueError("explain: give the image and the text, not what they are encoded to")
-        shown = image_graphs(image, saved.vocabularies, lambda: self.extractor)
+        shown = image_graphs(image, saved.vocabularies, lambda: self.extractor, self.attributes)
         told = text_graphs(text, saved.vocabularies, self._word_features())
         return explain_pair(saved.model, shown, told, saved.vocabularies)
+
+    def _learn_attributes(
+        self, dataset: SceneGraphDataset, num_words: int, known: Path | None, seed: int
+    ) -> None:
+        """What names objects; that of a run that is resumed."""
+        if known is not None and known.exists():
+            self.attributes = AttributeHead.load(known)
+            return
+        of_text = dataset.image_of_text.tolist()
+        self.attributes = learn_attributes(
+            dataset.images, dataset.features, dataset.texts, of_text, num_words, seed
+        )
 
     def _chosen_encoder(self, name: str | None) -> TextEncoder | None:
         """The text encoder of a training: one that was set before, else that of the recipe."""

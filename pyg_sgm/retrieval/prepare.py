@@ -25,6 +25,7 @@ from pyg_sgm.retrieval.in_memory import (
 )
 from pyg_sgm.text import parse_texts
 from pyg_sgm.vision import (
+    AttributeHead,
     Extractor,
     extract,
     open_extractor,
@@ -105,6 +106,20 @@ def images_with_graphs(
     records, features, skipped = graphs_in_memory(pixels, extractor)
     warn_of_skipped(skipped, len(pixels))
     return _merged(images, {}, (records, features), pixels.keys() - skipped, extractor)
+
+
+def with_attributes(
+    images: Sequence[ImageRecord], features: Mapping[str, Ragged], head: AttributeHead
+) -> Sequence[ImageRecord]:
+    """Images with the attributes that a head names; as they are, if they came without region
+    features.
+
+    Args:
+        images (list of ImageRecord): Images, with graphs or without.
+        features (dict): Their region features by node type.
+        head (AttributeHead): What names attributes.
+    """
+    return head.name(images, features["object"]) if "object" in features else images
 
 
 def with_parses(

@@ -32,7 +32,13 @@ from pyg_sgm.retrieval.calibration import Calibration, fit_calibration
 from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts, check_same_model
 from pyg_sgm.retrieval.fingerprint import Fingerprint
 from pyg_sgm.retrieval.inputs import Images, Texts, image_graphs, text_graphs
-from pyg_sgm.retrieval.prepare import needs_graph, with_graphs, with_known_images, with_parses
+from pyg_sgm.retrieval.prepare import (
+    needs_graph,
+    with_attributes,
+    with_graphs,
+    with_known_images,
+    with_parses,
+)
 from pyg_sgm.text import TextEncoder, word_features
 from pyg_sgm.text.encoder import (
     MINILM,
@@ -40,7 +46,7 @@ from pyg_sgm.text.encoder import (
     describe_text_encoder,
     reopen_text_encoder,
 )
-from pyg_sgm.vision import Extractor
+from pyg_sgm.vision import AttributeHead, Extractor
 from pyg_sgm.vision.description import describe, open_described
 from pyg_sgm.vision.fingerprint import check_same, migrated
 
@@ -71,6 +77,7 @@ class Scorer(nn.Module):
         self._extractor: Extractor | None = None
         self.read_by: Mapping[str, Any] | None = None  # describes the text encoder
         self._text_encoder: TextEncoder | None = None
+        self.attributes: AttributeHead | None = None  # names objects, if the recipe has it
         self._calibration: Calibration | None = None
         self._fingerprint = Fingerprint()
 
@@ -173,7 +180,7 @@ class Scorer(nn.Module):
         if isinstance(images, EncodedImages):
             check_same_model(images, self._fingerprint.of(saved))
             return images
-        found = image_graphs(images, saved.vocabularies, lambda: self.extractor)
+        found = image_graphs(images, saved.vocabularies, lambda: self.extractor, self.attributes)
         encoding = encode_images(saved.model, found.graphs)
         return EncodedImages(found.ids, encoding, found.known, self._fingerprint.of(saved))
 
@@ -309,12 +316,27 @@ class Scorer(nn.Module):
         """The dataset with graphs of its images and texts, without what cannot be read."""
         if any(needs_graph(image) for image in dataset.images):
             dataset = with_graphs(dataset, folder, self.extractor)
-        return with_parses(with_known_images(dataset))
+        return self._named(with_parses(with_known_images(dataset)))
+
+    def _named(self, dataset: SceneGraphDataset) -> SceneGraphDataset:
+        """The dataset with the attributes that the head of the matcher names."""
+        if self.attributes is None:
+            return dataset
+        return dataset.replace(
+            images=with_attributes(dataset.images, dataset.features, self.attributes)
+        )
 
     def _saved(self) -> SavedModel:
         if self.model is None or self.vocabularies is None:
             raise ValueError("the matcher is not trained: call fit, or from_pretrained")
-        return SavedModel(self.name, self.model, self.vocabularies, self.made_by, self.read_by)
+        return SavedModel(
+            self.name,
+            self.model,
+            self.vocabularies,
+            self.made_by,
+            self.read_by,
+            self.attributes,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles open extractor and text encoder again when they need them: the

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from pyg_sgm._deprecated import moved
 from pyg_sgm.models import RECIPES, Recipe, find_recipe
 from pyg_sgm.models.recipe import RecipeFields
+from pyg_sgm.training.attributes import learn_attributes, said_of_objects
 from pyg_sgm.training.fit import TrainingInterrupted, check_fit, fit
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "check_fit",
     "find_recipe",
     "fit",
+    "learn_attributes",
+    "said_of_objects",
 ]
 
 if not TYPE_CHECKING:

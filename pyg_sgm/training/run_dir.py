@@ -5,6 +5,7 @@
     run.json                            what was asked for, and which data
     config.json, model.safetensors, vocabularies.json   the best model so far
     query_bank.safetensors              of a recipe with a query bank, when training has ended
+    attributes.safetensors              of a recipe with attribute words: what names them
     checkpoints/last.ckpt               everything needed to go on
     logs/metrics.csv, logs/events.*     one row per epoch, and TensorBoard
     parses.jsonl                        parses of captions that came without a graph
@@ -41,7 +42,7 @@ from pyg_sgm.io import (
     write_text,
 )
 from pyg_sgm.models.registry import saved_recipe
-from pyg_sgm.models.serialization import BANK, CONFIG, VOCABULARIES, WEIGHTS
+from pyg_sgm.models.serialization import ATTRIBUTES, BANK, CONFIG, VOCABULARIES, WEIGHTS
 
 RUN = "run.json"
 MARKER = {"format": "pyg_sgm run", "version": 1}
@@ -65,6 +66,7 @@ WRITTEN = (
     CONFIG,
     WEIGHTS,
     BANK,
+    ATTRIBUTES,
     VOCABULARIES,
     CALIBRATION,
     RERANK,
@@ -72,7 +74,7 @@ WRITTEN = (
     *TENSORBOARD,
 )
 _FOLDERS = ("checkpoints", "logs")
-_MODEL = {CONFIG, WEIGHTS, BANK, VOCABULARIES, CALIBRATION, RERANK}
+_MODEL = {CONFIG, WEIGHTS, BANK, ATTRIBUTES, VOCABULARIES, CALIBRATION, RERANK}
 _OWN = {RUN, *_MODEL, PARSES, GRAPHS, VECTORS, SKIPPED, *_FOLDERS}
 # Version 0.1 did not write these.
 _NEW = (HELD_OUT_IMAGES, f"{HELD_OUT}.num_images", SPLIT)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pyg_sgm._deprecated import moved
+from pyg_sgm.vision.attributes import AttributeHead
 from pyg_sgm.vision.backbones import EfficientNetLite0, EfficientNetLite2, open_backbone
 from pyg_sgm.vision.detectors import (
     COCO_LABELS,
@@ -30,6 +31,7 @@ if not TYPE_CHECKING:
 
 __all__ = [
     "COCO_LABELS",
+    "AttributeHead",
     "Detections",
     "DetectionsFile",
     "Detector",

@@ -338,3 +338,27 @@ def test_init_embeddings_copies_what_was_found():
     assert torch.equal(model.object_embedding.weight[2:], before[2:])
     with pytest.raises(ValueError, match="do not fit the embedding"):
         model.init_embeddings(objects=(torch.ones(rows, 3), found))
+
+
+def test_attributes_are_further_names() -> None:
+    """An object's name is its label's embedding and the mean of those of its attributes."""
+    model, pairs = build(attributes=True)
+    plain, _ = build()
+    batch = pairs.batch().image
+    assert batch["attribute"].num_nodes > 1
+    owner = batch["attribute", "describes", "object"].edge_index[1].tolist()
+    of_label = model.object_embedding.weight[batch["object"].label].detach().clone()
+    own = [[] for _ in range(len(of_label))]
+    for node, i in enumerate(owner):
+        own[i].append(model.attribute_embedding.weight[batch["attribute"].label[node]])
+    for i, rows in enumerate(own):
+        if rows:
+            of_label[i] += sum(rows) / len(rows)
+    assert torch.allclose(model._names(batch), of_label)
+    assert torch.equal(plain._names(batch), plain.object_embedding(batch["object"].label))
+    assert model.embeddings()["attributes"] is model.attribute_embedding
+    graphs = pairs.images, pairs.texts
+    found = scores_of(model, *graphs) - scores_of(plain, *graphs)
+    assert found.abs().max() > 1e-6
+    assert_graph_order_invariant(model, *graphs)
+    assert_node_order_invariant(model, *graphs)
