@@ -31,6 +31,8 @@ class Match:
         image_name (str): Its label, or for a relation subject, predicate and object.
         similarity (float): Inner product (or cosine) of both.
         weight (float): Weight in its graph of the node that searched; all of a level add up to one.
+        counts (float, optional): What the similarity counts in the score, of a level that is no
+            weighted mean of similarities. (default: :obj:`None`, as it is)
     """
 
     level: str
@@ -42,11 +44,12 @@ class Match:
     image_name: str
     similarity: float
     weight: float
+    counts: float | None = None
 
     @property
     def contribution(self) -> float:
-        """What it adds to the score, weight times similarity."""
-        return self.weight * self.similarity
+        """What it adds to the score, weight times what the similarity counts."""
+        return self.weight * (self.similarity if self.counts is None else self.counts)
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,7 @@ def graph_nodes(record: ImageRecord | TextRecord, kinds: str = "ora") -> list[No
     nodes = [Node("object", (i,), name) for i, name in enumerate(objects)]
     if "r" in kinds:
         nodes += [
-            Node("relation", (s, o), f"{objects[s]} {predicate} {objects[o]}")
+            Node("relation", (s, o), _relation_name(objects, (s, predicate, o)))
             for s, predicate, o in record.relations
         ]
     if "a" in kinds:
@@ -277,8 +280,12 @@ def named_match(
     if j < num_objects:
         image_node: tuple[Literal["object", "relation"], int, str] = ("object", j, names[j])
     else:
-        s, predicate, o = image.relations[j - num_objects]
-        how = "and" if predicate == UNKNOWN else predicate  # a pair that nobody named
-        name = f"{names[s]} {how} {names[o]}"
+        name = _relation_name(names, image.relations[j - num_objects])
         image_node = ("relation", j - num_objects, name)
     return Match(level, *text_node, *image_node, similarity, weight)
+
+
+def _relation_name(objects: Sequence[str], relation: tuple[int, str, int]) -> str:
+    s, predicate, o = relation
+    how = "and" if predicate == UNKNOWN else predicate  # a pair that nobody named
+    return f"{objects[s]} {how} {objects[o]}"

@@ -504,7 +504,18 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             back = best_matches("reverse", image.objects, text.objects, _x(image.object_weights))
             found += [(level, word, obj, best, w) for level, obj, word, best, w in back]
         matches = [named_match(match, image_record, text_record) for match in found]
+        matches = [
+            replace(match, counts=self._counted(match.similarity))
+            if match.level == "relation"
+            else match
+            for match in matches
+        ]
         return Explanation(image_record, text_record, levels, matches)
+
+    def _counted(self, similarity: float) -> float:
+        """What a triplet of weight one adds whose best relation has this similarity."""
+        own = similarity if self.null is None else float(self._above_null(torch.tensor(similarity)))
+        return own if self.nodes is None else (1 - self.relation_dropout) * own
 
     def _looks(self, batch: HeteroData, subject: Tensor, object: Tensor) -> tuple[Tensor, Tensor]:
         """Visual inputs of objects and relations, ``[num_nodes, features or 7]``."""

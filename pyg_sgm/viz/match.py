@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyg_sgm.data.vocabulary import UNKNOWN
 from pyg_sgm.models.explanation import Match, object_names
 from pyg_sgm.retrieval import Explanation
 from pyg_sgm.viz._figure import FAINT, GRAY, INK, finish, new_figure, read_pixels
@@ -33,8 +34,9 @@ def draw_match(
 
     The canvas shows the boxes of the image; those that a word matched have its color. Below it
     stand the words of the caption, above it its triplets, each with its similarity and a line to
-    its match, the stronger the more it adds to the score. Relations are arrows from subject to
-    object. An image without boxes has its objects in a grid.
+    its match, the stronger the more it adds to the score; what adds next to nothing is gray and has
+    none. Relations are arrows from subject to object. An image without boxes has its objects in a
+    grid.
 
     What objects add that search for words is in the title alone.
 
@@ -77,15 +79,18 @@ def draw_match(
     axes.set_title(explanation.sum_of_levels(), loc="left", color=INK, fontsize=12)
     canvas.draw(axes, pixels)
     colors = _colors(explanation.matches)
-    _draw_boxes(axes, canvas, explanation, colors, triplets)
+    strong = [m for m in triplets if _strength(m, explanation.matches) >= WEAK]
+    _draw_boxes(axes, canvas, explanation, colors, strong)
     _draw_words(axes, canvas, explanation, words, colors)
     _draw_triplets(axes, canvas, explanation, triplets)
     return finish(figure, path)
 
 
 def _strength(match: Match, matches: list[Match]) -> float:
-    """What a match adds, as a share of what the strongest of its kind adds; in [0, 1]."""
-    strongest = max(m.contribution for m in matches if m.text_kind == match.text_kind)
+    """What a match adds, as a share of what the strongest of its kind adds, or of what the
+    strongest word adds, if that is more; in [0, 1]."""
+    kinds = ("word", match.text_kind)
+    strongest = max(m.contribution for m in matches if m.text_kind in kinds)
     return max(match.contribution, 0.0) / strongest if strongest > 0 else 0.0
 
 
@@ -119,7 +124,8 @@ def _draw_boxes(
     labels = Labels()
     for (s, o), predicates in _related(explanation, triplets).items():
         related |= {s, o}
-        labels.take(predicates, *canvas.between(s, o))
+        if predicates:
+            labels.take(predicates, *canvas.between(s, o))
     names = object_names(explanation.image)
     shown = [*colors, *sorted(related - set(colors))]  # the strongest first
     for obj, (x1, y1, x2, y2) in enumerate(canvas.boxes):
@@ -162,7 +168,7 @@ def _draw_words(
             bbox={"fc": "white", "ec": "none", "pad": 1},
         )  # fmt: skip
         if match is not None:
-            number = f"{match.similarity:.2f}"
+            number = _number(match.similarity)
             axes.text(word.x, word.y - 0.2, number, color=GRAY, fontsize=7, ha="center", zorder=8)
 
 
@@ -171,6 +177,7 @@ def _draw_triplets(
 ) -> None:
     from matplotlib.patches import FancyArrowPatch
 
+    strong = [m for m in triplets if _strength(m, explanation.matches) >= WEAK]
     for row, match in enumerate(triplets):
         target = _between(canvas, explanation, match)
         name = match.text_name if len(match.text_name) <= 60 else match.text_name[:59] + "…"
@@ -178,9 +185,12 @@ def _draw_triplets(
         x = float(np.clip(target[0], half, WIDTH - half))
         y = canvas.height + 0.5 + 0.42 * (len(triplets) - 1 - row)
         axes.text(
-            x, y, f"{name}  {match.similarity:.2f}", color=INK, fontsize=10, ha="center",
+            x, y, f"{name}  {_number(match.similarity)}", fontsize=10, ha="center",
+            color=INK if match in strong else GRAY,
             va="center", bbox={"fc": "#eceff4", "ec": FAINT, "pad": 3}, zorder=8,
         )  # fmt: skip
+        if match not in strong:
+            continue
         _line(axes, (x, y - 0.15), target, INK, _strength(match, explanation.matches))
         if match.image_kind == "relation":
             s, _, o = explanation.image.relations[match.image_index]
@@ -189,7 +199,9 @@ def _draw_triplets(
                 color=INK, lw=1.6, zorder=5, path_effects=_halo(1.6),
             )  # fmt: skip
             axes.add_patch(arrow)
-    for (s, o), predicates in _related(explanation, triplets).items():
+    for (s, o), predicates in _related(explanation, strong).items():
+        if not predicates:
+            continue
         axes.text(
             *canvas.between(s, o), predicates, color=INK, fontsize=9, ha="center", va="center",
             zorder=7, bbox={"fc": "white", "ec": INK, "lw": 0.6, "pad": 1.5},
@@ -205,6 +217,10 @@ def _line(
         [start[0], end[0]], [start[1], end[1]], color=color, lw=width, zorder=4,
         alpha=0.15 + 0.75 * strength, solid_capstyle="round", path_effects=_halo(width),
     )  # fmt: skip
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # never -0.00
 
 
 def _halo(width: float) -> list[Any]:
@@ -230,6 +246,7 @@ def _related(explanation: Explanation, triplets: list[Match]) -> dict[tuple[int,
         if match.image_kind == "relation":
             s, predicate, o = explanation.image.relations[match.image_index]
             ends = (o, s) if (o, s) in found else (s, o)
-            if predicate not in found.setdefault(ends, []):
-                found[ends].append(predicate)
+            known = found.setdefault(ends, [])
+            if predicate not in (*known, UNKNOWN):  # a pair that nobody named is an arrow alone
+                known.append(predicate)
     return {ends: ", ".join(predicates) for ends, predicates in found.items()}

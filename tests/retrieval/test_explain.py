@@ -14,6 +14,8 @@ VARIANTS = [
     {"variant": "oom-vrel", "weigh_nodes": True},
     {"variant": "oom-trel", "bidirectional": True},
     {"bidirectional": True, "weigh_nodes": True},
+    {"normalize": True, "null_temperature": 0.1},
+    {"fusion": "sum", "normalize": True, "null_temperature": 0.1, "relation_dropout": 0.5},
 ]
 
 

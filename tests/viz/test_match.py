@@ -51,6 +51,29 @@ def test_predicates_of_a_pair_share_a_label_and_lines_are_few() -> None:
     assert len(figure.axes[0].lines) == 12 + 2
 
 
+def test_what_adds_nothing_has_no_line_and_what_has_no_name_no_label() -> None:
+    match = explanation()
+    relations = [(0, "<unk>", 1), (1, "under", 0)]
+    image = ImageRecord("1", ["man", "horse"], np.array(BOXES), relations)
+    of_words = [m for m in match.matches if m.text_kind == "word"]
+    unnamed = Match("relation", "triplet", 0, "a b c", "relation", 0, "x", 0.8, 0.5, 0.6)
+    nothing = Match("relation", "triplet", 1, "d e f", "relation", 1, "x", -0.002, 0.5, 0.001)
+    assert unnamed.contribution == pytest.approx(0.3)
+
+    def drawn(*triplets: Match) -> tuple[list[str], int]:
+        matches = [*of_words, *triplets]
+        figure = draw_match(Explanation(image, match.text, {"object": 0.5}, matches))
+        arrows = [patch for patch in figure.axes[0].patches if "Arrow" in type(patch).__name__]
+        assert len(figure.axes[0].lines) == len(of_words) + len(arrows)
+        return texts(figure), len(arrows)
+
+    shown, arrows = drawn(unnamed, nothing)
+    assert arrows == 1
+    assert {"a b c  0.80", "d e f  0.00"} <= set(shown)
+    assert not {"<unk>", "under", ""} & set(shown)
+    assert drawn(nothing)[1] == 0  # though it is the strongest of the triplets
+
+
 def test_words_stay_in_the_picture() -> None:
     figure = draw_match(explanation(words=500))
     axes = figure.axes[0]
