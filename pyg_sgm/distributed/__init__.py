@@ -5,7 +5,7 @@ renames it when it is whole, and returns little. So a task may be run twice, whi
 and a worker may die at any time.
 """
 
-from pyg_sgm.distributed.pools import LocalPool, Pool
+from pyg_sgm.distributed.pools import LocalPool, Pool, SerialPool
 from pyg_sgm.distributed.ray_pool import RayPool
 
-__all__ = ["LocalPool", "Pool", "RayPool"]
+__all__ = ["LocalPool", "Pool", "RayPool", "SerialPool"]

@@ -29,26 +29,28 @@ class RayPool:
         self.address = address
         self._ray = ray
 
-    def run(self, work: Callable[[S], T], tasks: Iterable[S]) -> Iterator[T]:
+    def run(self, work: Callable[..., T], tasks: Iterable[S], *shared: Any) -> Iterator[T]:
         """See :meth:`Pool.run`.
 
         Args:
             work (callable): See there; it is found by its name on all nodes.
             tasks (list of S): See there.
+            *shared: See there; it lies in the object store, where a node takes it from once.
 
         Raises:
             RuntimeError: If a task's workers died again and again.
         """
         ray = self._ray
         remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_call)
-        function = ray.put(work)
+        function, *same = map(ray.put, (work, *shared))
         rest = iter(tasks)
         waiting: list[Any] = []
         try:
             while True:
                 # Nodes come and go.
                 ahead = 2 * max(1, int(ray.cluster_resources().get("CPU", 1))) - len(waiting)
-                waiting += [remote.remote(function, task) for task in islice(rest, max(0, ahead))]
+                new = islice(rest, max(0, ahead))
+                waiting += [remote.remote(function, task, *same) for task in new]
                 if not waiting:
                     return
                 done, waiting = ray.wait(waiting)
@@ -83,8 +85,8 @@ def open_ray(address: str) -> Any:
     return ray
 
 
-def _call(work: Callable[[S], T], task: S) -> T:
-    return work(task)
+def _call(work: Callable[..., T], task: Any, *shared: Any) -> T:
+    return work(task, *shared)
 
 
 def _result(ray: Any, reference: Any) -> Any:

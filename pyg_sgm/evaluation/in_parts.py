@@ -71,11 +71,8 @@ def evaluate_in_parts(
             truth[first_text[k] : first_text[k + 1]] = values
         counter = RankCounter(truth, image_of_text, count)
         first_image = [int(part[0]) for part in parts]
-        rows = (
-            _ToCount(home, k, first_image, first_text, truth, image_of_text, count)
-            for k in range(len(parts))
-        )
-        for k, image_ranks, text_ranks in pool.run(_count, rows):
+        rows = (_ToCount(home, k, first_image, first_text, count) for k in range(len(parts)))
+        for k, image_ranks, text_ranks in pool.run(_count, rows, truth, image_of_text):
             counter.image_ranks[parts[k]] = image_ranks
             counter.text_ranks += text_ranks - 1
     return metrics_of_ranks(counter.image_ranks, counter.text_ranks)
@@ -109,17 +106,15 @@ class _ToCount:
     number: int
     first_image: list[int]
     first_text: list[int]
-    truth: Tensor
-    image_of_text: Tensor
     num_images: int
 
 
-def _count(task: _ToCount) -> tuple[int, Tensor, Tensor]:
+def _count(task: _ToCount, truth: Tensor, image_of_text: Tensor) -> tuple[int, Tensor, Tensor]:
     """Ranks of the images of a part, and what its images add to the ranks of all texts."""
     model = _model(task.home)
     of_images, of_texts = encoding_types(model)
     image = _read(_file(task.home, "images", task.number), of_images, model)
-    counter = RankCounter(task.truth, task.image_of_text, task.num_images)
+    counter = RankCounter(truth, image_of_text, task.num_images)
     start = task.first_image[task.number]
     for number, first_text in enumerate(task.first_text[:-1]):
         text = _read(_file(task.home, "texts", number), of_texts, model)

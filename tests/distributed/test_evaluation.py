@@ -9,7 +9,7 @@ import torch
 from pyg_sgm import SceneGraphMatcher
 from pyg_sgm.data import PairedGraphs
 from pyg_sgm.datasets import SceneWorld
-from pyg_sgm.distributed import LocalPool, RayPool
+from pyg_sgm.distributed import LocalPool, RayPool, SerialPool
 from pyg_sgm.evaluation import evaluate, evaluate_in_parts
 from tests.helpers.cluster import killing
 
@@ -32,19 +32,12 @@ def graphs(matcher: SceneGraphMatcher) -> PairedGraphs:
     return PairedGraphs(graphs.images, graphs.texts.select(order), graphs.image_of_text[order])
 
 
-class InTurn:
-    """A pool of one process, to see what tasks do."""
-
-    def run(self, work: Any, tasks: Any) -> Any:
-        return map(work, tasks)
-
-
 @pytest.mark.parametrize("images_per_part", [13, 50, 512])
 def test_the_same_recalls(
     matcher: SceneGraphMatcher, graphs: PairedGraphs, images_per_part: int, tmp_path: Path
 ) -> None:
     saved = matcher.saved
-    parts = evaluate_in_parts(saved, graphs, InTurn(), tmp_path, images_per_part)
+    parts = evaluate_in_parts(saved, graphs, SerialPool(), tmp_path, images_per_part)
     assert parts == evaluate(saved.model, graphs)
     assert not list(tmp_path.iterdir())
 

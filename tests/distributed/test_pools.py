@@ -28,6 +28,10 @@ def root(x: float) -> float:
     return x**0.5
 
 
+def power(x: float, exponent: int, more: float) -> float:
+    return x**exponent + more
+
+
 def dies_once(task: tuple[Path, int]) -> int:
     """Kills its process when it is called for the first time."""
     folder, number = task
@@ -51,6 +55,10 @@ def slow_square(x: int) -> int:
 def test_results_of_all_tasks(pool: Pool) -> None:
     assert sorted(pool.run(root, [1.0, 4.0, 9.0] * 10)) == [1.0] * 10 + [2.0] * 10 + [3.0] * 10
     assert list(pool.run(root, [])) == []
+
+
+def test_what_all_tasks_share(pool: Pool) -> None:
+    assert sorted(pool.run(power, [1.0, 2.0, 3.0], 2, 10.0)) == [11.0, 14.0, 19.0]
 
 
 def test_few_tasks_are_taken_ahead(pool: Pool) -> None:
