@@ -89,7 +89,8 @@ def build(folder, image, size, nodes, matcher, queries, width) -> Snapshot:
         places.append(positions)
     ids = [str(i) for i in range(size)]
     header = replace(header, version=1)
-    return Snapshot(header, None, ids, list(range(size)), list(zip(segments, places, strict=True)))
+    parts = list(zip(segments, places, strict=True))
+    return Snapshot(header, None, ids, list(range(size)), torch.arange(size), parts)
 
 
 def full_scan(seen: Snapshot, model, text: Encoding, rows: list[Encoding]) -> torch.Tensor:

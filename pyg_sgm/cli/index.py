@@ -51,6 +51,7 @@ def build(
     pixels: PixelFlags = None,
     metadata: Metadata = None,
     dtype: Literal["float16", "float32"] = "float16",
+    shards: int | None = None,
     json: JsonFile = None,
 ) -> None:
     """Make an index of photos, or of a dataset.
@@ -63,6 +64,8 @@ def build(
         Folders, whose photos are known by their paths within them, and files.
     dtype
         Type of the encoded nodes that are kept.
+    shards
+        Number of indices that the photos are spread over, which answer as one. [default: one index]
     json
         File of what was done as JSON; "-" prints it.
     """
@@ -75,7 +78,7 @@ def build(
     if is_index(index):
         found = SceneGraphIndex.open(index, matcher)
     else:
-        found = SceneGraphIndex.create(index, matcher, run=run, dtype=dtype)
+        found = SceneGraphIndex.create(index, matcher, run=run, dtype=dtype, shards=shards)
     _add(found, images, metadata, json)
 
 

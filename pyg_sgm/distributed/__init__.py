@@ -5,7 +5,8 @@ renames it when it is whole, and returns little. So a task may be run twice, whi
 and a worker may die at any time.
 """
 
+from pyg_sgm.distributed.keepers import Keeper, Keepers, OneKeeper
 from pyg_sgm.distributed.pools import LocalPool, Pool, SerialPool
 from pyg_sgm.distributed.ray_pool import RayPool
 
-__all__ = ["LocalPool", "Pool", "RayPool", "SerialPool"]
+__all__ = ["Keeper", "Keepers", "LocalPool", "OneKeeper", "Pool", "RayPool", "SerialPool"]

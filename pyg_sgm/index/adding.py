@@ -124,7 +124,7 @@ def rows_of(
     matcher: SceneGraphMatcher,
     hashes: Sequence[str],
     metadata: Metadata,
-    first: int,
+    positions: Sequence[int],
     dtype: str,
     kept: Sequence[Field] | None,
 ) -> tuple[pa.Table, Sequence[Field]]:
@@ -135,7 +135,7 @@ def rows_of(
         matcher (SceneGraphMatcher): What encodes them.
         hashes (list of str): See :func:`content_hash`.
         metadata (dict): Values by name, by the id of their image.
-        first (int): Position of the first.
+        positions (list of int): When each is added, among all.
         dtype (str): Type of the vectors.
         kept (list of Field, optional): How encodings are kept; :obj:`None` for the first rows.
     """
@@ -146,7 +146,7 @@ def rows_of(
     records = [part.images[i] for i in known]
     kept = kept or fields_of(encoded.encoding, dtype)
     columns: dict[str, Any] = record_columns(records)
-    columns["position"] = pa.array(range(first, first + len(known)), pa.int64())
+    columns["position"] = pa.array([positions[i] for i in known], pa.int64())
     columns["hash"] = [hashes[i] for i in known]
     columns |= encoding_columns(encoded.encoding, kept)
     for name in check_metadata(metadata):
@@ -160,45 +160,47 @@ def rows_of(
     return pa.table(columns), kept
 
 
-def files_of(store: Store, header: Header) -> list[ImageRecord]:
-    """The files of the images of an index.
+def files_of(parts: Sequence[tuple[Store, Header]]) -> list[ImageRecord]:
+    """The files of the images of an index, in the order in which they were added.
 
     Args:
-        store (Store): The rows.
-        header (Header): What they say of themselves.
+        parts (list of tuple): The rows, of one store or of several shards, and what they say of
+            themselves.
 
     Raises:
         ValueError: If an image has no file.
     """
     records = []
-    for row in _rows(store, header, ["path"]):
+    for row in _rows(parts, ["path"]):
         id = from_text(row["id"])
         if row["path"] is None:
-            raise ValueError(f"{store.uri}: the file of {id!r} is not known: give the images")
+            raise ValueError(f"{parts[0][0].uri}: the file of {id!r} is not known: give the images")
         records.append(image_record(id=id, file=from_text(row["path"])))
     return records
 
 
-def metadata_of(store: Store, header: Header) -> dict[str, dict[str, Any]]:
+def metadata_of(parts: Sequence[tuple[Store, Header]]) -> dict[str, dict[str, Any]]:
     """What else the images of an index were added with.
 
     Args:
-        store (Store): The rows.
-        header (Header): What they say of themselves.
+        parts (list of tuple): See :func:`files_of`.
     """
-    if not header.version:
-        return {}
-    schema = store.table(header.table).at(header.version).schema()
-    names = [name for name in schema.names if is_metadata(name)]
-    return {
-        from_text(row["id"]): {name: row[name] for name in names if row[name] is not None}
-        for row in _rows(store, header, names)
-    }
-
-
-def _rows(store: Store, header: Header, columns: Sequence[str]) -> list[dict[str, Any]]:
-    if not header.version:
-        return []
-    rows = store.table(header.table).at(header.version).read(["id", "position", *columns])
-    found: list[dict[str, Any]] = rows.sort_by("position").to_pylist()
+    found = {}
+    for part in parts:
+        store, header = part
+        if header.version:
+            schema = store.table(header.table).at(header.version).schema()
+            names = [name for name in schema.names if is_metadata(name)]
+            for row in _rows([part], names):
+                own = {name: row[name] for name in names if row[name] is not None}
+                found[from_text(row["id"])] = own
     return found
+
+
+def _rows(parts: Sequence[tuple[Store, Header]], columns: Sequence[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for store, header in parts:
+        if header.version:
+            rows = store.table(header.table).at(header.version)
+            found += rows.read(["id", "position", *columns]).to_pylist()
+    return sorted(found, key=lambda row: row["position"])

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-from torch import Tensor
 
 from pyg_sgm.data import ImageRecord, TextRecord
-from pyg_sgm.index.hits import Hit, SearchResult
-from pyg_sgm.index.search import Found, best_images, contributions, query_scores, upper_bounds
-from pyg_sgm.index.snapshot import Snapshot
+from pyg_sgm.index.adding import Addable
+from pyg_sgm.index.header import Header, check_same_makers, header_of
+from pyg_sgm.index.hits import SearchResult
+from pyg_sgm.index.reading import absolute, open_store
+from pyg_sgm.index.shards import Shards, is_sharded
+from pyg_sgm.index.store import LanceStore
+from pyg_sgm.index.view import Asked, View
 from pyg_sgm.index.writing import IndexWriter
 from pyg_sgm.io import atomic_write
 from pyg_sgm.retrieval import (
-    Calibration,
     EncodedImages,
     EncodedQuery,
     Query,
     QueryPart,
+    SceneGraphMatcher,
     encode_queries,
     prior_part,
 )
@@ -35,7 +39,6 @@ if TYPE_CHECKING:
 
 #: What is searched for: a query, what :meth:`Query.of` takes, or an encoded query.
 Searched: TypeAlias = "QueryPart | Sequence[QueryPart] | EncodedQuery"
-FEW = 512  # images that a condition leaves, which are scored without bounds
 
 
 class SceneGraphIndex(IndexWriter):
@@ -62,6 +65,128 @@ class SceneGraphIndex(IndexWriter):
         >>> [hit.rank for hit in found.hits], found.certified, found.num_images
         ([1, 2, 3], True, 8)
     """
+
+    @classmethod
+    def create(
+        cls,
+        uri: str | os.PathLike[str],
+        matcher: SceneGraphMatcher,
+        *,
+        run: str | os.PathLike[str] | None = None,
+        dtype: str = "float16",
+        shards: int | None = None,
+        ray: str | None = None,
+    ) -> SceneGraphIndex:
+        """An empty index.
+
+        Args:
+            uri (str or PathLike): A folder that is absent or empty, or what else LanceDB connects
+                to, such as ``s3://bucket/photos``.
+            matcher (SceneGraphMatcher): A trained matcher.
+            run (str or PathLike, optional): Where it was opened from, so that :meth:`open` finds
+                it. (default: :obj:`None`)
+            dtype (str, optional): Type of the vectors in the rows, which scores are those of:
+                ``"float16"`` or ``"float32"``. (default: :obj:`"float16"`)
+            shards (int, optional): Number of indices that the images are spread over, which are
+                written and searched side by side and answer as one. (default: :obj:`None`, one
+                index)
+            ray (str, optional): See :meth:`open`. (default: :obj:`None`)
+
+        Raises:
+            ValueError: If there is an index, or other files; or shards are to be elsewhere than on
+                a disk.
+            ImportError: Without LanceDB.
+        """
+        local = Path(uri)
+        if local.is_file() or (local.is_dir() and any(local.iterdir())):
+            raise ValueError(f"{os.fspath(uri)}: exists already; add to it, or give another")
+        header = header_of(matcher, None if run is None else absolute(run), dtype)
+        if shards is not None:
+            if shards < 1:
+                raise ValueError(f"shards: at least 1, got {shards}")
+            if "://" in os.fspath(uri):
+                raise ValueError(f"{os.fspath(uri)}: shards lie in a folder of a disk")
+            local.mkdir(parents=True, exist_ok=True)
+            Shards((header.to_text(),) * shards).write(local)
+            return cls.open(uri, matcher, ray=ray)
+        check_ray(uri, ray)
+        store = LanceStore(uri)
+        store.write_header(header.to_text())
+        return cls(store, matcher, header)
+
+    @classmethod
+    def open(
+        cls,
+        uri: str | os.PathLike[str],
+        matcher: SceneGraphMatcher | None = None,
+        *,
+        ray: str | None = None,
+    ) -> SceneGraphIndex:
+        """An index that is there.
+
+        Args:
+            uri (str or PathLike): See :meth:`create`.
+            matcher (SceneGraphMatcher, optional): The matcher that made it. (default:
+                :obj:`None`, that of the run that it was made with)
+            ray (str, optional): Address of a Ray cluster, see
+                :class:`~pyg_sgm.distributed.RayPool`, whose workers write and search the shards of
+                an index that has any; they see its folder by the same name. (default:
+                :obj:`None`, this process)
+
+        Raises:
+            FileNotFoundError: If there is none.
+            ValueError: If another matcher made it, it is of another version, or a cluster is to
+                search an index without shards.
+            ImportError: Without LanceDB.
+        """
+        where = os.fspath(uri)
+        if is_sharded(uri):
+            from pyg_sgm.index.sharded import ShardedIndex
+
+            header = Shards.read(Path(uri)).header(Path(uri), 0)
+            matcher = _matcher(header, where) if matcher is None else matcher
+            check_same_makers(header, matcher, where)
+            return ShardedIndex(Path(uri), matcher, ray)
+        check_ray(uri, ray)
+        store, header = open_store(uri)
+        matcher = _matcher(header, where) if matcher is None else matcher
+        check_same_makers(header, matcher, where)
+        return cls(store, matcher, header)
+
+    @classmethod
+    def rebuild(
+        cls,
+        uri: str | os.PathLike[str],
+        matcher: SceneGraphMatcher,
+        images: Addable | None = None,
+        *,
+        run: str | os.PathLike[str] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        ray: str | None = None,
+    ) -> SceneGraphIndex:
+        """Makes an index fit a matcher: what another one has encoded is encoded again, and the
+        files beside the rows are written anew. Readers see the old images until it is done, and it
+        goes on where one that was stopped was.
+
+        Args:
+            uri (str or PathLike): Where it is.
+            matcher (SceneGraphMatcher): The matcher.
+            images (Addable, optional): The images, if another matcher encoded them. (default:
+                :obj:`None`, the files that the index names)
+            run (str or PathLike, optional): Where the matcher was opened from. (default:
+                :obj:`None`)
+            progress (callable, optional): See :meth:`add`. (default: :obj:`None`)
+            ray (str, optional): See :meth:`open`. (default: :obj:`None`)
+
+        Raises:
+            ValueError: If files of images are not known, or no longer there, or as :meth:`add`.
+        """
+        if is_sharded(uri):
+            from pyg_sgm.index.sharded import rebuilt
+
+            return rebuilt(Path(uri), matcher, images, run, progress, ray)
+        check_ray(uri, ray)
+        return cls._rebuilt(uri, matcher, images, run, progress)
 
     def search(
         self,
@@ -122,28 +247,9 @@ class SceneGraphIndex(IndexWriter):
                 raise ValueError("probability: the run has no calibration: `pyg-sgm calibrate`")
             least = self.matcher.calibration.score_at(probability)
             threshold = least if threshold is None else max(threshold, least)
-        seen = self._newest()
-        places = seen.matching(where)
-        asked = self._encoded(queries, seen)
-        count = len(seen) if places is None else len(places)
-        proves = bool(self._model.bound_levels())
-        if not count or not asked:
-            return [SearchResult([], proves, 0, count) for _ in asked]
-        bounds = None
-        if count > FEW:
-            bounds = upper_bounds(seen, self._model, [one.encoded for one in asked])
-        results = []
-        for number, one in enumerate(asked):
-            chosen = places
-            if one.rows:  # rows that are asked for are not among the answers
-                everywhere = torch.arange(len(seen)) if places is None else places
-                chosen = everywhere[~torch.isin(everywhere, torch.tensor(one.rows))]
-            bound = None if bounds is None else bounds[number]
-            found = best_images(seen, self._model, one.encoded, k, bound, chosen, threshold)
-            hits = self._hits(seen, one, found)
-            num_images = len(seen) if chosen is None else len(chosen)
-            results.append(SearchResult(hits, proves, found.num_scored, num_images))
-        return results
+        view = self._view()
+        asked = self._asked(queries, view)
+        return view.search(asked, k, where, -math.inf if threshold is None else threshold)
 
     def rerank(
         self,
@@ -173,19 +279,19 @@ class SceneGraphIndex(IndexWriter):
             raise ValueError("ids: a candidate is named twice")
         if prior is not None and len(prior) != len(ids):
             raise ValueError(f"prior: {len(prior)} scores for {len(ids)} candidates")
-        seen = self._newest()
-        places = torch.tensor([self._place(id) for id in ids], dtype=torch.long)
-        (asked,) = self._encoded([query], seen)
-        if not len(places):
+        view = self._view()
+        places = [self._place(id, view) for id in ids]
+        (asked,) = self._asked([query], view)
+        if not places:
             return SearchResult([], True, 0, 0)
-        scores = query_scores(seen, self._model, asked.encoded, places)
+        scores = torch.tensor(view.scores(asked, places))
         added = torch.zeros(len(ids))
         if prior is not None:
             own = self.matcher.prior_weight if weight is None else weight
             added = prior_part(scores, torch.tensor(list(prior), dtype=torch.float64), own)
         order = (scores + added).argsort(descending=True, stable=True)[:k]
-        found = Found(places[order], (scores + added)[order], len(ids))
-        hits = self._hits(seen, asked, found)
+        chosen = [places[i] for i in order.tolist()]
+        (hits,) = view.hits([(asked, chosen, (scores + added)[order].tolist())])
         if prior is not None:
             extra = added[order].tolist()
             hits = [
@@ -211,13 +317,16 @@ class SceneGraphIndex(IndexWriter):
         matcher = self.matcher
         saved = matcher.saved
         told = text_graphs(asked.texts[0], saved.vocabularies, matcher._word_features())
-        (wanted,) = self._encoded([asked], self._newest())
-        record = self.record(id)
-        ((_, image),) = self._newest().parts(torch.tensor([self._place(id)]), self._device)
+        view = self._view()
+        place = self._place(id, view)
+        (wanted,) = self._asked([asked], view)
         text = wanted.encoded.parts[0][1]
         with torch.no_grad():
             return self._model.explain(
-                image, text.encoding, record, text_in_strings(told, saved.vocabularies)
+                view.encoding(place).to(self._device),
+                text.encoding,
+                view.record(place),
+                text_in_strings(told, saved.vocabularies),
             )
 
     def export(self, path: str | os.PathLike[str]) -> int:
@@ -245,77 +354,38 @@ class SceneGraphIndex(IndexWriter):
             write(side, seen, self._kind)
         return len(seen)
 
-    def _encoded(self, queries: Sequence[Searched], seen: Snapshot) -> list[Asked]:
+    def _asked(self, queries: Sequence[Searched], view: View) -> list[Asked]:
+        """Queries, encoded; images of the index that they ask for are taken from there."""
         plain = [query if isinstance(query, EncodedQuery) else Query.of(query) for query in queries]
-        rows: list[list[int]] = [[] for _ in plain]
+        without: list[list[str]] = [[] for _ in plain]
         asked: list[EncodedQuery | Query] = []
-        for query, own in zip(plain, rows, strict=True):
+        for query, own in zip(plain, without, strict=True):
             if isinstance(query, Query):
-                images = tuple(self._stored(image, seen, own) for image in query.images)
+                images = tuple(self._stored(image, view, own) for image in query.images)
                 query = replace(query, images=images)
             asked.append(query)
         new = iter(encode_queries(self.matcher, [q for q in asked if isinstance(q, Query)]))
         return [
-            Asked(q, None, own) if isinstance(q, EncodedQuery) else Asked(next(new), q, own)
-            for q, own in zip(asked, rows, strict=True)
+            Asked(q, without=own)
+            if isinstance(q, EncodedQuery)
+            else Asked(next(new), self._told(q), bool(q.images), own)
+            for q, own in zip(asked, without, strict=True)
         ]
 
-    def _stored(self, image: Any, seen: Snapshot, rows: list[int]) -> Any:
+    def _told(self, query: Query) -> Sequence[TextRecord]:
+        """Texts of which is said what of them is missing."""
+        return () if self.matcher.calibration is None else with_graph(query.texts)
+
+    def _stored(self, image: Any, view: View, without: list[str]) -> Any:
         """An image of a query; the nodes that are there of one of the index."""
-        if not isinstance(image, ImageRecord) or image.id not in seen.place:
+        if not isinstance(image, ImageRecord):
             return image
-        place = torch.tensor([seen.place[image.id]])
-        ((_, encoding),) = seen.parts(place, self._device)
-        rows.append(int(place))
-        return EncodedImages([image.id], encoding, torch.tensor([0]), seen.header.fingerprint)
-
-    def _hits(self, seen: Snapshot, asked: Asked, found: Found) -> list[Hit]:
-        hits = seen.hits(found.places, found.scores.tolist())
-        levels = contributions(seen, self._model, asked.encoded, found.places)
-        hits = [replace(hit, levels=own) for hit, own in zip(hits, levels, strict=True)]
-        calibration = self.matcher.calibration
-        if calibration is None or asked.query is None or not asked.query.texts:
-            return hits
-        missing = self._missing(seen, asked, found.places, calibration)
-        chances = [
-            None if asked.query.images else calibration.probability(hit.score) for hit in hits
-        ]
-        return [
-            replace(hit, missing=phrases, probability=chance)
-            for hit, phrases, chance in zip(hits, missing, chances, strict=True)
-        ]
-
-    def _missing(
-        self, seen: Snapshot, asked: Asked, places: Tensor, calibration: Calibration
-    ) -> list[list[str]]:
-        """Phrases of the texts of a query that nothing in some images matches."""
-        assert asked.query is not None
-        found: list[list[str]] = [[] for _ in range(len(places))]
-        records = seen.records(places)
-        texts = list(zip(with_graph(asked.query.texts), asked.encoded.parts, strict=False))
-        for own, image in seen.parts(places, self._device):
-            for number, i in enumerate(own.tolist()):
-                one = image.select(torch.tensor([number]))
-                for record, (_, part) in texts:
-                    with torch.no_grad():
-                        told = self._model.explain(one, part.encoding, records[i], record)
-                    found[i] += calibration.missing(told)
-        return [list(dict.fromkeys(phrases)) for phrases in found]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A query that is searched for.
-
-    Args:
-        encoded (EncodedQuery): What is scored.
-        query (Query, optional): In strings; :obj:`None` if it came encoded.
-        rows (list of int): Places of the images of the index that it asks for.
-    """
-
-    encoded: EncodedQuery
-    query: Query | None
-    rows: list[int]
+        (place,) = view.places([image.id])
+        if place is None:
+            return image
+        without.append(image.id)
+        encoding, fingerprint = view.encoding(place).to(self._device), self._header.fingerprint
+        return EncodedImages([image.id], encoding, torch.tensor([0]), fingerprint)
 
 
 def with_graph(texts: Sequence[TextRecord]) -> list[TextRecord]:
@@ -326,3 +396,24 @@ def with_graph(texts: Sequence[TextRecord]) -> list[TextRecord]:
     """
     plain = iter(parse_texts([text for text in texts if not text.has_graph]))
     return [text if text.has_graph else next(plain) for text in texts]
+
+
+def check_ray(uri: str | os.PathLike[str], ray: str | None) -> None:
+    """Checks that no cluster is to do the work of an index without shards.
+
+    Args:
+        uri (str or PathLike): Where it is.
+        ray (str, optional): Address of the cluster.
+
+    Raises:
+        ValueError: If one is.
+    """
+    if ray is not None:
+        raise ValueError(f"{os.fspath(uri)}: ray: only an index in shards is spread over a cluster")
+
+
+def _matcher(header: Header, where: str) -> SceneGraphMatcher:
+    """The matcher that made an index."""
+    if header.run is None:
+        raise ValueError(f"{where}: does not say which run it was built with: give it")
+    return SceneGraphMatcher.from_pretrained(header.run)

@@ -7,18 +7,20 @@ import os
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 
 from pyg_sgm.data import ImageRecord, Ragged, Spans, image_record
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.evaluation.encode import evaluating
-from pyg_sgm.index.header import Header, check_same_makers, header_of
+from pyg_sgm.index.header import Header, check_same_makers
 from pyg_sgm.index.publish import cover
 from pyg_sgm.index.segment import damaged_files
+from pyg_sgm.index.shards import is_sharded
 from pyg_sgm.index.snapshot import Snapshot
 from pyg_sgm.index.store import HEADER, LanceStore, Store, Table
+from pyg_sgm.index.view import OneView, View
 from pyg_sgm.models import Encoding, Matcher
 from pyg_sgm.retrieval import SceneGraphMatcher
 
@@ -42,61 +44,6 @@ class IndexReader:
         self._text = header.to_text()
         self._seen: Snapshot | None = None
 
-    @classmethod
-    def create(
-        cls,
-        uri: str | os.PathLike[str],
-        matcher: SceneGraphMatcher,
-        *,
-        run: str | os.PathLike[str] | None = None,
-        dtype: str = "float16",
-    ) -> Self:
-        """An empty index.
-
-        Args:
-            uri (str or PathLike): A folder that is absent or empty, or what else LanceDB connects
-                to, such as ``s3://bucket/photos``.
-            matcher (SceneGraphMatcher): A trained matcher.
-            run (str or PathLike, optional): Where it was opened from, so that :meth:`open` finds
-                it. (default: :obj:`None`)
-            dtype (str, optional): Type of the vectors in the rows, which scores are those of:
-                ``"float16"`` or ``"float32"``. (default: :obj:`"float16"`)
-
-        Raises:
-            ValueError: If there is an index, or other files.
-            ImportError: Without LanceDB.
-        """
-        local = Path(uri)
-        if local.is_file() or (local.is_dir() and any(local.iterdir())):
-            raise ValueError(f"{os.fspath(uri)}: exists already; add to it, or give another")
-        header = header_of(matcher, None if run is None else absolute(run), dtype)
-        store = LanceStore(uri)
-        store.write_header(header.to_text())
-        return cls(store, matcher, header)
-
-    @classmethod
-    def open(cls, uri: str | os.PathLike[str], matcher: SceneGraphMatcher | None = None) -> Self:
-        """An index that is there.
-
-        Args:
-            uri (str or PathLike): See :meth:`create`.
-            matcher (SceneGraphMatcher, optional): The matcher that made it. (default:
-                :obj:`None`, that of the run that it was made with)
-
-        Raises:
-            FileNotFoundError: If there is none.
-            ValueError: If another matcher made it, or it is of another version.
-            ImportError: Without LanceDB.
-        """
-        where = os.fspath(uri)
-        store, header = open_store(uri)
-        if matcher is None:
-            if header.run is None:
-                raise ValueError(f"{where}: does not say which run it was built with: give it")
-            matcher = SceneGraphMatcher.from_pretrained(header.run)
-        check_same_makers(header, matcher, where)
-        return cls(store, matcher, header)
-
     def record(self, id: str) -> ImageRecord:
         """The graph of an image.
 
@@ -106,8 +53,8 @@ class IndexReader:
         Raises:
             ValueError: If it is not there.
         """
-        seen = self._newest()
-        return seen.records(torch.tensor([self._place(id)]))[0]
+        view = self._view()
+        return view.record(self._place(id, view))
 
     def path(self, id: str) -> Path | None:
         """File of the pixels of an image, where it is known.
@@ -170,13 +117,13 @@ class IndexReader:
     @property
     def ids(self) -> list[str]:
         """Names of the images in the order in which they were added."""
-        return list(self._newest().ids)
+        return self._view().ids()
 
     def __len__(self) -> int:
-        return len(self._newest())
+        return len(self._view())
 
     def __contains__(self, id: object) -> bool:
-        return id in self._newest().place
+        return isinstance(id, str) and self._view().places([id]) != [None]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.uri!r}, {len(self)} images, {self._header.model})"
@@ -188,6 +135,10 @@ class IndexReader:
             header = Header.of_text(text, self.uri)
             check_same_makers(header, self.matcher, self.uri)
             self._header, self._text = header, text
+
+    def _view(self) -> View:
+        """What is searched now."""
+        return OneView(self._newest(), self._model, self.matcher.calibration)
 
     def _newest(self) -> Snapshot:
         """What is seen now."""
@@ -211,7 +162,7 @@ class IndexReader:
         rows = self._table().at(header.version)
         names = cover(rows, header.version, header, folder, self.matcher, self._kind)
         seen = Snapshot.read(self._table(), replace(header, segments=names), folder, self._kind)
-        return Snapshot(header, seen.rows, seen.ids, seen.keys, seen.segments)
+        return replace(seen, header=header)
 
     def _table(self) -> Table:
         return self._store.table(self._header.table)
@@ -225,8 +176,9 @@ class IndexReader:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / SEGMENTS
 
-    def _place(self, id: str) -> int:
-        place = self._newest().place.get(id)
+    @staticmethod
+    def _place(id: str, view: View) -> int:
+        (place,) = view.places([id])
         if place is None:
             raise ValueError(f"there is no image {id!r} in the index")
         return place
@@ -261,7 +213,7 @@ def is_index(uri: str | os.PathLike[str]) -> bool:
     Args:
         uri (str or PathLike): Where it may be.
     """
-    return "://" in os.fspath(uri) or (Path(uri) / f"{HEADER}.lance").is_dir()
+    return "://" in os.fspath(uri) or is_sharded(uri) or (Path(uri) / f"{HEADER}.lance").is_dir()
 
 
 def open_store(uri: str | os.PathLike[str]) -> tuple[LanceStore, Header]:

@@ -14,6 +14,7 @@ from pyg_sgm.retrieval import EncodedQuery
 from pyg_sgm.retrieval.encoded_query import part_scores
 
 AT_ONCE = 256  # images whose whole scores are computed between two looks at the bounds
+ROUNDING = 1e-5  # of a score of about one that is computed together with others
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def best_images(
     """The best images for a query; equal scores in the order of adding.
 
     Images are scored in the order of their bounds, until no bound that is left reaches the score of
-    the ``k``-th best.
+    the ``k``-th best. The last bits of a score depend on what it is computed with, so those that
+    can be among the best are scored once more, each alone.
 
     Args:
         seen (Snapshot): The images.
@@ -87,28 +89,63 @@ def best_images(
     limit = -torch.inf if threshold is None else threshold
     if bounds is None:
         scores = query_scores(seen, model, query, places)
-        return _best(places, scores, k, limit)
+        return _best(seen, model, query, k, limit, places, scores)
     own = bounds[places]
     order = own.argsort(descending=True, stable=True)
-    done = min(len(order), max(2 * k, 32))  # to have a score to compare bounds with
+    # Some, to have a score to compare bounds with, of those whose bounds reach the threshold, or
+    # are NaN.
+    done = min(int((~(own < _nearly(limit))).sum()), max(2 * k, 32))
     scores = query_scores(seen, model, query, places[order[:done]])
     while True:
-        best = scores.topk(min(k, len(scores))).values
-        least = max(limit, float(best[-1]) if len(best) == k else -torch.inf)
-        reaching = int((own[order[done:]] >= least).sum())
+        reaching = int((own[order[done:]] >= _least(scores, k, limit)).sum())
         if not reaching:
             break
         more = order[done : done + min(reaching, AT_ONCE)]
         scores = torch.cat([scores, query_scores(seen, model, query, places[more])])
         done += len(more)
     chosen, by_place = order[:done].sort()
-    return _best(places[chosen], scores[by_place], k, limit)
+    return _best(seen, model, query, k, limit, places[chosen], scores[by_place])
 
 
-def _best(places: Tensor, scores: Tensor, k: int, limit: float) -> Found:
-    order = scores.argsort(descending=True, stable=True)[:k]
-    order = order[scores[order] >= limit]
-    return Found(places[order], scores[order], len(scores))
+def _best(
+    seen: Snapshot,
+    model: Matcher,
+    query: EncodedQuery,
+    k: int,
+    limit: float,
+    places: Tensor,
+    scores: Tensor,
+) -> Found:
+    near = places[scores >= _least(scores, k, limit)]
+    exact = scores_alone(seen, model, query, near)
+    order = exact.argsort(descending=True, stable=True)[:k]
+    order = order[exact[order] >= limit]
+    return Found(near[order], exact[order], len(scores))
+
+
+def _least(scores: Tensor, k: int, limit: float) -> float:
+    """What an image must reach to be, perhaps, among the best."""
+    best = scores.topk(min(k, len(scores))).values
+    return _nearly(max(limit, float(best[-1]) if len(best) == k else -torch.inf))
+
+
+def _nearly(score: float) -> float:
+    return score - ROUNDING * max(1.0, abs(score))
+
+
+def scores_alone(seen: Snapshot, model: Matcher, query: EncodedQuery, places: Tensor) -> Tensor:
+    """Whole scores of some images, ``[num_images]``, which depend on nothing but image and query.
+
+    Args:
+        seen (Snapshot): The images.
+        model (Matcher): What scores them.
+        query (EncodedQuery): The query.
+        places (Tensor): Places of the images.
+
+    Raises:
+        ValueError: If a score is NaN.
+    """
+    return torch.cat([query_scores(seen, model, query, place) for place in places.split(1)])
 
 
 def query_scores(seen: Snapshot, model: Matcher, query: EncodedQuery, places: Tensor) -> Tensor:
@@ -142,8 +179,10 @@ def contributions(
         query (EncodedQuery): The query.
         places (Tensor): Places of the images.
     """
-    found: list[dict[str, float]] = [{} for _ in range(len(places))]
-    for own, image in seen.parts(places, next(model.parameters()).device):
+    found: list[dict[str, float]] = []
+    for place in places[:, None]:  # each alone, as they are scored
+        ((_, image),) = seen.parts(place, next(model.parameters()).device)
+        found.append({})
         for weight, part in query.parts:
             with torch.no_grad():
                 levels = model.levels(image, part.encoding)
@@ -151,7 +190,6 @@ def contributions(
                 matches = [value for name, value in levels.items() if name != "hubness"]
                 whole = torch.stack(matches).sum(0)
                 levels = {"excluded": whole.clamp(min=0)}
-            for name, values in levels.items():
-                for i, value in zip(own.tolist(), values[:, 0].tolist(), strict=True):
-                    found[i][name] = found[i].get(name, 0.0) + weight * value
+            for name, value in levels.items():
+                found[-1][name] = found[-1].get(name, 0.0) + weight * float(value)
     return found

@@ -29,6 +29,7 @@ class Snapshot:
         rows (Rows, optional): Their rows; :obj:`None`, if there never was one.
         ids (list of str): Their names.
         keys (list of int): Keys of their rows.
+        positions (Tensor): When they were added, among all, ascending.
         segments (list of tuple): Segments of their encodings, and for each the place of every image
             of it, -1 of one that was removed.
     """
@@ -37,6 +38,7 @@ class Snapshot:
     rows: Rows | None
     ids: list[str]
     keys: list[int]
+    positions: Tensor
     segments: list[tuple[Segment, Tensor]]
 
     @classmethod
@@ -54,7 +56,7 @@ class Snapshot:
             ValueError: If a segment is damaged.
         """
         if not header.version:
-            return cls(header, None, [], [], [])
+            return cls(header, None, [], [], torch.zeros(0, dtype=torch.long), [])
         rows = table.at(header.version)
         found = rows.read(["id", "position"]).sort_by("position")
         ids = [from_text(id) for id in found["id"].to_pylist()]
@@ -66,7 +68,7 @@ class Snapshot:
             there = place.clamp(max=max(len(positions) - 1, 0))
             alive = positions[there] == segment.positions if len(positions) else place < 0
             segments.append((segment, torch.where(alive, there, -1)))
-        return cls(header, rows, ids, found["_rowid"].to_pylist(), segments)
+        return cls(header, rows, ids, found["_rowid"].to_pylist(), positions, segments)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -124,11 +126,10 @@ class Snapshot:
         """
         found = []
         number, row = self.home[:, places]
-        for n, (segment, _) in enumerate(self.segments):
+        for n in number.unique().tolist():
             own = (number == n).nonzero()[:, 0]
-            if len(own):
-                encoding = segment.encoding.select(row[own])
-                found.append((own, encoding.to(device, torch.float32)))
+            encoding = self.segments[n][0].encoding.select(row[own])
+            found.append((own, encoding.to(device, torch.float32)))
         return found
 
     def records(self, places: Tensor) -> list[ImageRecord]:

@@ -57,6 +57,9 @@ class Table(Protocol):
     def delete(self, ids: Sequence[str]) -> None:
         """Removes the rows of some ids, all or none."""
 
+    def restore(self, version: int) -> None:
+        """Takes back what was written after a version, as one more version."""
+
     def optimize(self, kept: timedelta = KEPT) -> None:
         """Joins small files, and removes versions that are older."""
 
@@ -171,6 +174,17 @@ class LanceTable:
         with told(self._uri, "remove rows"):
             quoted = ", ".join("'" + id.replace("'", "''") + "'" for id in ids)
             self._db.open_table(self._name).delete(f"id IN ({quoted})")
+
+    def restore(self, version: int) -> None:
+        with told(self._uri, "take back rows"):
+            if self.version() == version:
+                return
+            if not version:
+                self._db.drop_table(self._name)
+                return
+            table = self._db.open_table(self._name)
+            table.checkout(version)
+            table.restore()
 
     def optimize(self, kept: timedelta = KEPT) -> None:
         with told(self._uri, "optimize the rows"):

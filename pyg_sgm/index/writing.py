@@ -75,14 +75,14 @@ class IndexWriter(IndexReader):
                     self.matcher,
                     [hashes[i] or "" for i in places],
                     {image.id: metadata.get(image.id, {}) for image in part.images},
-                    first,
+                    range(first, first + len(places)),
                     self._header.dtype,
                     self._header.fields,
                 )
                 if not self._header.fields:
                     self._write_header(replace(self._header, fields=tuple(fields)))
                 table.upsert(written)
-                first += len(written)
+                first += len(places)
                 done += len(places)
                 if progress is not None:
                     progress(done, len(dataset))
@@ -116,41 +116,33 @@ class IndexWriter(IndexReader):
         Raises:
             ValueError: If another process is writing.
         """
+        self._join()
+        self._clean(kept)
+
+    def _join(self) -> None:
+        """Joins small files."""
         with self._writing() as table:
             table.optimize(FOREVER)
+
+    def _clean(self, kept: timedelta) -> None:
+        """Removes what no header names."""
         # Old versions go when the header names the joined one: no process that is killed in between
         # leaves it at a version that is gone.
         with self._writing() as table:
             if table.version() == self._header.version:
                 table.optimize(kept)
-        self._tidy(kept)
+        self._store.tidy([self._header.table], kept)
+        remove_others(self._folder(), self._header.segments)
 
     @classmethod
-    def rebuild(
+    def _rebuilt(
         cls,
         uri: str | os.PathLike[str],
         matcher: SceneGraphMatcher,
-        images: Addable | None = None,
-        *,
-        run: str | os.PathLike[str] | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        images: Addable | None,
+        run: str | os.PathLike[str] | None,
+        progress: Callable[[int, int], None] | None,
     ) -> Self:
-        """Makes an index fit a matcher: what another one has encoded is encoded again, and the
-        files beside the rows are written anew. Readers see the old images until it is done, and it
-        goes on where one that was stopped was.
-
-        Args:
-            uri (str or PathLike): Where it is.
-            matcher (SceneGraphMatcher): The matcher.
-            images (Addable, optional): The images, if another matcher encoded them. (default:
-                :obj:`None`, the files that the index names)
-            run (str or PathLike, optional): Where the matcher was opened from. (default:
-                :obj:`None`)
-            progress (callable, optional): See :meth:`add`. (default: :obj:`None`)
-
-        Raises:
-            ValueError: If files of images are not known, or no longer there, or as :meth:`add`.
-        """
         store, header = open_store(uri)
         own = header_of(matcher, None if run is None else absolute(run), header.dtype)
         if same_makers(header, own):
@@ -158,26 +150,22 @@ class IndexWriter(IndexReader):
             with index._writing(fresh=True):
                 pass
             return index
-        images = files_of(store, header) if images is None else images
+        images = files_of([(store, header)]) if images is None else images
         staged = None if header.staged is None else Header.of_text(header.staged, store.uri)
         if staged is None or not same_makers(staged, own):
             table = f"images-{store.table(header.table).version()}-{own.fingerprint}"
             staged = replace(own, table=table)
             store.write_header(replace(header, staged=staged.to_text()).to_text())
-        cls(Staged(store), matcher, staged).add(images, metadata_of(store, header), progress)
+        cls(Staged(store), matcher, staged).add(images, metadata_of([(store, header)]), progress)
         done = Staged(store).header()
         store.write_header(done)
         return cls(store, matcher, Header.of_text(done, store.uri))
 
-    def _tidy(self, kept: timedelta) -> None:
-        self._store.tidy([self._header.table], kept)
-        remove_others(self._folder(), self._header.segments)
-
     @contextmanager
-    def _writing(self, fresh: bool = False) -> Iterator[Table]:
+    def _writing(self, fresh: bool = False, wait: bool = False) -> Iterator[Table]:
         """Keeps other writers out; what was written is seen at the end."""
         folder = self._folder().parent
-        with locked(folder):
+        with locked(folder, wait=wait):
             self._refresh()
             yield self._table()
             arguments = (self._table(), self._header, self._folder(), self.matcher, self._kind)

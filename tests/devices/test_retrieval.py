@@ -145,7 +145,14 @@ def test_scan_and_search_of_an_index(name: str, device: torch.device, tmp_path: 
     )
     segment = open_segment(tmp_path / "s", type(encoding))
     header = Header.__new__(Header)  # the search itself does not read it
-    seen = Snapshot(header, None, data.image_ids, list(range(40)), [(segment, torch.arange(40))])
+    seen = Snapshot(
+        header,
+        None,
+        data.image_ids,
+        list(range(40)),
+        torch.arange(40),
+        [(segment, torch.arange(40))],
+    )
     records = list(data.texts[:5])
     asked = [encode_queries(m, [Query.of(r) for r in records]) for m in (matcher, cpu)]
     models = [m.saved.model for m in (matcher, cpu)]

@@ -9,7 +9,7 @@ import torch
 
 from pyg_sgm.evaluation import with_query_bank
 from pyg_sgm.index import SceneGraphIndex
-from pyg_sgm.index import index as module
+from pyg_sgm.index import view as module
 from pyg_sgm.index.coarse import CoarseQuery, coarse_rows, exact_products, node_major, principal
 from pyg_sgm.index.search import upper_bounds
 from pyg_sgm.ops import Packed

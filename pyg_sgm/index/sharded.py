@@ -1,0 +1,335 @@
+"""An index in shards, which is one index to its user."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.distributed import Keepers, OneKeeper, Pool, RayPool, SerialPool
+from pyg_sgm.index import adding
+from pyg_sgm.index.adding import (
+    Addable,
+    Metadata,
+    content_hash,
+    dataset_of,
+    files_of,
+    metadata_of,
+)
+from pyg_sgm.index.building import (
+    ShardKeeper,
+    ToEncode,
+    ToWrite,
+    alone,
+    encode,
+    metadata_columns,
+    open_shard,
+    write,
+)
+from pyg_sgm.index.header import check_same_makers, header_of, same_makers
+from pyg_sgm.index.hits import Added
+from pyg_sgm.index.index import SceneGraphIndex
+from pyg_sgm.index.many import ManyViews
+from pyg_sgm.index.reading import absolute
+from pyg_sgm.index.rows import check_metadata, is_metadata, to_text
+from pyg_sgm.index.shards import Shards, folder_of, shard_of
+from pyg_sgm.index.store import KEPT
+from pyg_sgm.io import locked
+from pyg_sgm.retrieval import SceneGraphMatcher
+
+ADDING = "adding"  # folder of rows that are not yet in their shards
+
+
+class ShardedIndex(SceneGraphIndex):
+    """A folder of indices that answer as one; see :class:`SceneGraphIndex`.
+
+    Made by :meth:`SceneGraphIndex.create` and :meth:`SceneGraphIndex.open`. An image belongs to the
+    shard that its name says. What is written to several shards is seen at once, and what a killed
+    process wrote is taken back by the next.
+
+    Args:
+        home (Path): The folder.
+        matcher (SceneGraphMatcher): What made the rows.
+        ray (str, optional): Address of a Ray cluster that does the work. (default: :obj:`None`)
+    """
+
+    def __init__(self, home: Path, matcher: SceneGraphMatcher, ray: str | None = None) -> None:
+        self._home, self.matcher, self._ray = home.absolute(), matcher, ray
+        self._shards = Shards.read(self._home)
+        self._header = self._shards.header(self._home, 0)
+
+    @property
+    def uri(self) -> str:
+        """Where it is."""
+        return os.fspath(self._home)
+
+    def add(
+        self,
+        images: Addable,
+        metadata: Metadata | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        pool: Pool | None = None,
+    ) -> Added:
+        """See :meth:`SceneGraphIndex.add`.
+
+        Args:
+            images (Addable): See there.
+            metadata (dict, optional): See there. (default: :obj:`None`)
+            progress (callable, optional): See there. (default: :obj:`None`)
+            pool (Pool, optional): Who encodes images and writes shards. (default: the cluster that
+                the index was opened with, else this process)
+
+        Raises:
+            ValueError: See there.
+            OSError: If the disk is full.
+        """
+        dataset = dataset_of(images)
+        check_metadata(metadata or {})
+        with self._changing():
+            done, shards = self._added(dataset, metadata or {}, self._shards, progress, pool)
+            self._publish(shards)
+        return done
+
+    def remove(self, ids: Collection[str], pool: Pool | None = None) -> int:
+        """See :meth:`SceneGraphIndex.remove`.
+
+        Args:
+            ids (list of str): See there.
+            pool (Pool, optional): See :meth:`add`. (default: see there)
+
+        Raises:
+            ValueError: See there.
+        """
+        with self._changing():
+            wanted = list(dict.fromkeys(ids))
+            places = self._view().places(wanted)
+            gone = [id for id, place in zip(wanted, places, strict=True) if place is not None]
+            count = len(self._shards.headers)
+            tasks = []
+            for number, header in enumerate(self._shards.headers):
+                own = [to_text(id) for id in gone if shard_of(id, count) == number]
+                if own:
+                    tasks.append(ToWrite(self._home, number, header, gone=own))
+            self._publish(self._written(tasks, self._shards, pool))
+        return len(gone)
+
+    def optimize(self, kept: timedelta = KEPT) -> None:
+        """See :meth:`SceneGraphIndex.optimize`.
+
+        Args:
+            kept (timedelta, optional): See there. (default: one hour)
+
+        Raises:
+            ValueError: If another process is writing.
+        """
+        with self._changing():
+            # As of one index: old versions go when the new ones are seen.
+            for step in (SceneGraphIndex._join, lambda shard: shard._clean(kept)):
+                headers = []
+                for shard in self._each():
+                    shard._table().restore(shard._header.version)
+                    step(shard)
+                    headers.append(shard._header.to_text())
+                self._publish(Shards(tuple(headers), self._shards.next))
+
+    def info(self) -> dict[str, Any]:
+        """See :meth:`SceneGraphIndex.info`; also the number of ``shards``."""
+        self._refresh()
+        parts = [shard.info() for shard in self._each()]
+        added = ("num_images", "segments", "segment_bytes", "versions", "fragments", "bytes")
+        fields = {name: kind for part in parts for name, kind in part["fields"].items()}
+        bounds = {name: width for part in parts for name, width in part["bounds"].items()}
+        same = {name: value for name, value in parts[0].items() if name != "version"}
+        return same | {
+            "uri": self.uri,
+            "shards": len(parts),
+            "fields": fields,
+            "bounds": bounds,
+            **{name: sum(part[name] for part in parts) for name in added},
+        }
+
+    def verify(self) -> list[str]:
+        """See :meth:`SceneGraphIndex.verify`."""
+        self._refresh()
+        return [line for shard in self._each() for line in shard.verify()]
+
+    def export(self, path: str | os.PathLike[str]) -> int:
+        """Not of an index in shards.
+
+        Args:
+            path (str or PathLike): The file.
+
+        Raises:
+            ValueError: Always: each shard is an index that can be exported.
+        """
+        first = folder_of(self._home, 0)
+        raise ValueError(f"{self.uri}: export its shards one by one: {first}, ...")
+
+    def _added(
+        self,
+        dataset: SceneGraphDataset,
+        metadata: Metadata,
+        shards: Shards,
+        progress: Callable[[int, int], None] | None,
+        pool: Pool | None,
+    ) -> tuple[Added, Shards]:
+        """Writes images to shards; gives what is to be published."""
+        known = self._known(shards)
+        hashes = [content_hash(dataset, i) for i in range(len(dataset))]
+        names = [to_text(id) for id in dataset.image_ids]
+        new = [i for i, name in enumerate(names) if known.get(name, "") != hashes[i]]
+        done = len(dataset) - len(new)
+        folder = self._side(json.dumps([shards.headers, names, hashes]))
+
+        def tasks() -> Iterator[ToEncode]:
+            for number, start in enumerate(range(0, len(new), adding.CHUNK)):
+                own = new[start : start + adding.CHUNK]
+                part = dataset.select_images(own)
+                yield ToEncode(
+                    folder / f"{number:06d}",
+                    alone(part),
+                    [shards.next + i for i in own],
+                    [hashes[i] or "" for i in own],
+                    {image.id: metadata.get(image.id, {}) for image in part.images},
+                    shards.header(self._home, 0).dtype,
+                    len(shards.headers),
+                )
+
+        encoded = []
+        for part in (pool or self._pool).run(encode, tasks(), self.matcher):
+            encoded.append(part)
+            done += part.count
+            if progress is not None:
+                progress(done, len(dataset))
+        encoded.sort(key=lambda part: part.folder)
+        skipped = {id: why for part in encoded for id, why in part.skipped.items()}
+        if encoded:
+            columns = self._columns(shards) | metadata_columns(encoded, len(shards.headers))
+            writes = [
+                ToWrite(self._home, number, header, encoded, encoded[0].fields, columns)
+                for number, header in enumerate(shards.headers)
+            ]
+            shards = self._written(writes, shards, pool)
+        replaced = sum(names[i] in known for i in new if dataset.images[i].id not in skipped)
+        added = len(new) - replaced - len(skipped)
+        result = Added(added, replaced, len(dataset) - len(new), skipped)
+        return result, Shards(shards.headers, shards.next + len(dataset))
+
+    def _written(self, tasks: Sequence[ToWrite], shards: Shards, pool: Pool | None) -> Shards:
+        headers = list(shards.headers)
+        for number, header in (pool or self._pool).run(write, tasks, self.matcher):
+            headers[number] = header
+        return Shards(tuple(headers), shards.next)
+
+    def _known(self, shards: Shards) -> dict[str, str]:
+        """Hash of every image by its name."""
+        known: dict[str, str] = {}
+        for shard in self._each(shards):
+            if shard._header.version:
+                rows = shard._table().at(shard._header.version).read(["id", "hash"])
+                known |= zip(rows["id"].to_pylist(), rows["hash"].to_pylist(), strict=True)
+        return known
+
+    def _columns(self, shards: Shards) -> dict[str, Any]:
+        """Types of the metadata by name."""
+        found: dict[str, Any] = {}
+        for shard in self._each(shards):
+            if shard._header.version:
+                schema = shard._table().at(shard._header.version).schema()
+                found |= {one.name: one.type for one in schema if is_metadata(one.name)}
+        return found
+
+    def _side(self, what: str) -> Path:
+        """A folder for the rows of one addition; what another one has left is removed."""
+        name = hashlib.sha256(what.encode()).hexdigest()[:16]
+        folder = self._home / ADDING / name
+        for other in folder.parent.glob("*"):
+            if other.name != name:
+                shutil.rmtree(other)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Keeps other writers out."""
+        with locked(self._home):
+            self._refresh()
+            yield
+
+    def _publish(self, shards: Shards) -> None:
+        """All shards are seen as they are now."""
+        if shards != self._shards:
+            shards.write(self._home)
+            self._refresh()
+        shutil.rmtree(self._home / ADDING, ignore_errors=True)
+
+    def _refresh(self) -> None:
+        shards = Shards.read(self._home)
+        if shards != self._shards:
+            header = shards.header(self._home, 0)
+            check_same_makers(header, self.matcher, self.uri)
+            self._shards, self._header = shards, header
+
+    def _view(self) -> ManyViews:
+        self._refresh()
+        return ManyViews(self._shards, self._keepers, bool(self._model.bound_levels()))
+
+    def _each(self, shards: Shards | None = None) -> Iterator[SceneGraphIndex]:
+        for number, header in enumerate((shards or self._shards).headers):
+            yield open_shard(self._home, number, header, self.matcher)
+
+    @cached_property
+    def _keepers(self) -> Keepers:
+        return OneKeeper(ShardKeeper(self._home, self.matcher))
+
+    @cached_property
+    def _pool(self) -> Pool:
+        return SerialPool() if self._ray is None else RayPool(self._ray)
+
+
+def rebuilt(
+    home: Path,
+    matcher: SceneGraphMatcher,
+    images: Addable | None,
+    run: str | os.PathLike[str] | None,
+    progress: Callable[[int, int], None] | None,
+    ray: str | None,
+) -> ShardedIndex:
+    """See :meth:`SceneGraphIndex.rebuild`.
+
+    Args:
+        home (Path): Folder of an index in shards.
+        matcher (SceneGraphMatcher): See there.
+        images (Addable, optional): See there.
+        run (str or PathLike, optional): See there.
+        progress (callable, optional): See there.
+        ray (str, optional): See there.
+    """
+    index = ShardedIndex(home, matcher, ray)
+    with locked(home):
+        shards = index._shards
+        header = shards.header(home, 0)
+        own = header_of(matcher, None if run is None else absolute(run), header.dtype)
+        if same_makers(header, own):
+            every = enumerate(shards.headers)
+            tasks = [ToWrite(index._home, number, text, fresh=True) for number, text in every]
+            index._publish(index._written(tasks, shards, None))
+            return index
+        parts = [(shard._store, shard._header) for shard in index._each()]
+        images = files_of(parts) if images is None else images
+        # Tables of their own, which another call that goes on finds again.
+        name = hashlib.sha256(json.dumps([own.to_text(), *shards.headers]).encode()).hexdigest()
+        fresh = replace(own, table=f"images-{name[:16]}").to_text()
+        new = Shards((fresh,) * len(shards.headers))
+        _, new = index._added(dataset_of(images), metadata_of(parts), new, progress, None)
+        index._publish(new)
+    return index
