@@ -48,6 +48,12 @@ class InIndex:
     query_file: Annotated[
         Path | None, Parameter(help="JSON file of a query: texts, images, exclude, weights.")
     ] = None
+    ray: Annotated[
+        str | None,
+        Parameter(
+            help="Address of a Ray cluster whose workers search its shards, or auto, or local."
+        ),
+    ] = None
 
 
 def search_index(
@@ -70,7 +76,7 @@ def search_index(
     if unused:
         raise ValueError(f"--weight: {unused[0]!r} is no word of a text")
     queries += [] if file is None else [Query.from_json(read_json(file))]
-    index = SceneGraphIndex.open(uri)
+    index = SceneGraphIndex.open(uri, ray=flags.ray)
     queries += [Query.of(_photo(name, index)) for name in photos]
     titles = [*sentences, *([] if file is None else [str(file)]), *photos]
     found = index.search_many(

@@ -36,6 +36,14 @@ SameData = Annotated[
     Parameter(help="Dataset whose images are taken instead of photos, as train takes it."),
 ]
 Split = Annotated[str, Parameter(help="Split of the dataset.")]
+Ray = Annotated[
+    str | None,
+    Parameter(
+        help="Address of a Ray cluster whose workers do the work, of an index in shards; auto finds"
+        " the cluster of this machine, local starts one. They see the index and the photos by the"
+        " same names. [default: this process]"
+    ),
+]
 Metadata = Annotated[
     Path | None,
     Parameter(help="CSV file with a column image; the others can be filtered by and are shown."),
@@ -52,6 +60,7 @@ def build(
     metadata: Metadata = None,
     dtype: Literal["float16", "float32"] = "float16",
     shards: int | None = None,
+    ray: Ray = None,
     json: JsonFile = None,
 ) -> None:
     """Make an index of photos, or of a dataset.
@@ -76,9 +85,10 @@ def build(
     matcher = open_run(run)
     images = _images(photos, data, split, run, pixels, matcher)
     if is_index(index):
-        found = SceneGraphIndex.open(index, matcher)
+        found = SceneGraphIndex.open(index, matcher, ray=ray)
     else:
-        found = SceneGraphIndex.create(index, matcher, run=run, dtype=dtype, shards=shards)
+        options: dict[str, Any] = {"run": run, "dtype": dtype, "shards": shards, "ray": ray}
+        found = SceneGraphIndex.create(index, matcher, **options)
     _add(found, images, metadata, json)
 
 
@@ -90,6 +100,7 @@ def add(
     split: Split = "test",
     pixels: PixelFlags = None,
     metadata: Metadata = None,
+    ray: Ray = None,
     json: JsonFile = None,
 ) -> None:
     """Add photos to an index; those that are there and have not changed are passed over.
@@ -102,7 +113,7 @@ def add(
         File of what was done as JSON; "-" prints it.
     """
     check_out(json)
-    found = open_index(index, run)
+    found = open_index(index, run, ray)
     folder = Path(found.info()["run"] or "") if run is None else run
     _add(found, _images(photos, data, split, folder, pixels, found.matcher), metadata, json)
 
@@ -156,6 +167,7 @@ def rebuild(
     data: SameData = None,
     split: Split = "test",
     pixels: PixelFlags = None,
+    ray: Ray = None,
     json: JsonFile = None,
 ) -> None:
     """Make an index fit a run: what another one has encoded is encoded again.
@@ -178,7 +190,7 @@ def rebuild(
     if photos or data is not None:
         images = _images(photos, data, split, run, pixels, matcher)
     with _kept(index), count_up("photos to rows") as progress:
-        found = SceneGraphIndex.rebuild(index, matcher, images, run=run, progress=progress)
+        found = SceneGraphIndex.rebuild(index, matcher, images, run=run, progress=progress, ray=ray)
     done = found.info()
     _tell(done, [f"{done['num_images']} photos in {index}"], json)
 
@@ -211,11 +223,11 @@ def export(index: Index, out: Path, *, run: IndexRun = None) -> None:
     _say(f"{count} photos written: {out}")
 
 
-def open_index(index: str, run: Path | None) -> SceneGraphIndex:
+def open_index(index: str, run: Path | None, ray: str | None = None) -> SceneGraphIndex:
     """An index with its matcher."""
     from pyg_sgm.index import SceneGraphIndex
 
-    return SceneGraphIndex.open(index, None if run is None else open_run(run))
+    return SceneGraphIndex.open(index, None if run is None else open_run(run), ray=ray)
 
 
 def _images(

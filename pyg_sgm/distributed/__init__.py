@@ -7,6 +7,16 @@ and a worker may die at any time.
 
 from pyg_sgm.distributed.keepers import Keeper, Keepers, OneKeeper
 from pyg_sgm.distributed.pools import LocalPool, Pool, SerialPool
+from pyg_sgm.distributed.ray_keepers import RayKeepers
 from pyg_sgm.distributed.ray_pool import RayPool
 
-__all__ = ["Keeper", "Keepers", "LocalPool", "OneKeeper", "Pool", "RayPool", "SerialPool"]
+__all__ = [
+    "Keeper",
+    "Keepers",
+    "LocalPool",
+    "OneKeeper",
+    "Pool",
+    "RayKeepers",
+    "RayPool",
+    "SerialPool",
+]

@@ -8,22 +8,19 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pyg_sgm.datasets import SceneGraphDataset
-from pyg_sgm.distributed import Keepers, OneKeeper, Pool, RayPool, SerialPool
+from pyg_sgm.distributed import Keepers, OneKeeper, Pool, RayKeepers, RayPool, SerialPool
 from pyg_sgm.index import adding
 from pyg_sgm.index.adding import (
     Addable,
     Metadata,
     content_hash,
     dataset_of,
-    files_of,
-    metadata_of,
 )
 from pyg_sgm.index.building import (
     ShardKeeper,
@@ -35,11 +32,10 @@ from pyg_sgm.index.building import (
     open_shard,
     write,
 )
-from pyg_sgm.index.header import check_same_makers, header_of, same_makers
+from pyg_sgm.index.header import check_same_makers
 from pyg_sgm.index.hits import Added
 from pyg_sgm.index.index import SceneGraphIndex
 from pyg_sgm.index.many import ManyViews
-from pyg_sgm.index.reading import absolute
 from pyg_sgm.index.rows import check_metadata, is_metadata, to_text
 from pyg_sgm.index.shards import Shards, folder_of, shard_of
 from pyg_sgm.index.store import KEPT
@@ -289,47 +285,12 @@ class ShardedIndex(SceneGraphIndex):
 
     @cached_property
     def _keepers(self) -> Keepers:
-        return OneKeeper(ShardKeeper(self._home, self.matcher))
+        if self._ray is None:
+            return OneKeeper(ShardKeeper(self._home, self.matcher))
+        count = len(self._shards.headers)
+        names = [os.fspath(folder_of(self._home, number)) for number in range(count)]
+        return RayKeepers(self._ray, names, ShardKeeper, self._home, self.matcher)
 
     @cached_property
     def _pool(self) -> Pool:
         return SerialPool() if self._ray is None else RayPool(self._ray)
-
-
-def rebuilt(
-    home: Path,
-    matcher: SceneGraphMatcher,
-    images: Addable | None,
-    run: str | os.PathLike[str] | None,
-    progress: Callable[[int, int], None] | None,
-    ray: str | None,
-) -> ShardedIndex:
-    """See :meth:`SceneGraphIndex.rebuild`.
-
-    Args:
-        home (Path): Folder of an index in shards.
-        matcher (SceneGraphMatcher): See there.
-        images (Addable, optional): See there.
-        run (str or PathLike, optional): See there.
-        progress (callable, optional): See there.
-        ray (str, optional): See there.
-    """
-    index = ShardedIndex(home, matcher, ray)
-    with locked(home):
-        shards = index._shards
-        header = shards.header(home, 0)
-        own = header_of(matcher, None if run is None else absolute(run), header.dtype)
-        if same_makers(header, own):
-            every = enumerate(shards.headers)
-            tasks = [ToWrite(index._home, number, text, fresh=True) for number, text in every]
-            index._publish(index._written(tasks, shards, None))
-            return index
-        parts = [(shard._store, shard._header) for shard in index._each()]
-        images = files_of(parts) if images is None else images
-        # Tables of their own, which another call that goes on finds again.
-        name = hashlib.sha256(json.dumps([own.to_text(), *shards.headers]).encode()).hexdigest()
-        fresh = replace(own, table=f"images-{name[:16]}").to_text()
-        new = Shards((fresh,) * len(shards.headers))
-        _, new = index._added(dataset_of(images), metadata_of(parts), new, progress, None)
-        index._publish(new)
-    return index

@@ -107,7 +107,7 @@ def shard_of(id: str, count: int) -> int:
 
     Example:
         >>> [shard_of(f"{i}.jpg", 4) for i in range(8)]
-        [2, 3, 3, 0, 2, 3, 1, 0]
+        [0, 1, 0, 0, 3, 3, 0, 2]
     """
     digest = hashlib.sha256(to_text(id).encode()).digest()
     return int.from_bytes(digest[:8], "big") % count

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+TASKS, ACTORS = "ray::_call", "ray::_Keeping"
 
 
 @contextmanager
@@ -21,7 +22,18 @@ def cluster(nodes: int) -> Iterator[Any]:
     # Workers import the package and its tests as this process does.
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [before])])
-    head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 100 * 2**20}
+    head = {
+        "num_cpus": 0,
+        "include_dashboard": False,
+        "object_store_memory": 100 * 2**20,
+        # That a node is gone is known after two seconds, not half a minute.
+        "_system_config": {
+            "health_check_initial_delay_ms": 1000,
+            "health_check_period_ms": 500,
+            "health_check_timeout_ms": 2000,
+            "health_check_failure_threshold": 4,
+        },
+    }
     made = Cluster(initialize_head=True, head_node_args=head)
     try:
         for _ in range(nodes):
@@ -37,14 +49,14 @@ def cluster(nodes: int) -> Iterator[Any]:
 
 
 @contextmanager
-def killing(times: int, every: float) -> Iterator[list[int]]:
-    """Kills a process that runs a task of Ray on this machine, so many times, so many seconds
-    apart; gives the numbers of those that it has killed."""
+def killing(times: int, every: float, what: str = TASKS) -> Iterator[list[int]]:
+    """Kills a process of Ray on this machine that runs a task, or is an actor, so many times, so
+    many seconds apart; gives the numbers of those that it has killed."""
     done, killed = threading.Event(), []
 
     def kill() -> None:
         while len(killed) < times and not done.wait(every):
-            for pid in _busy_workers()[:1]:
+            for pid in workers(what)[:1]:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                     killed.append(pid)
@@ -58,10 +70,11 @@ def killing(times: int, every: float) -> Iterator[list[int]]:
         thread.join()
 
 
-def _busy_workers() -> list[int]:
+def workers(what: str) -> list[int]:
+    """Processes of Ray on this machine that run tasks, or are actors."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
-            if path.read_bytes().startswith(b"ray::_call"):
+            if path.read_bytes().startswith(what.encode()):
                 found.append(int(path.parent.name))
     return found

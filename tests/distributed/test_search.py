@@ -1,0 +1,135 @@
+"""An index in shards on a cluster of which parts are killed: the answers of one process."""
+
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("lancedb")
+
+from pyg_sgm.distributed import RayKeepers, ray_keepers
+from pyg_sgm.index import SceneGraphIndex, adding
+from tests.helpers.cluster import ACTORS, killing, workers
+from tests.helpers.indexes import small_matcher
+from tests.helpers.training import world
+
+ray = pytest.importorskip("ray", reason="ray is not installed")
+pytestmark = pytest.mark.slow
+DATA = world(num_images=48)
+QUERIES = [*DATA.texts[:3], DATA.images[5]]
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> SceneGraphIndex:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adding, "CHUNK", 8)
+        index = SceneGraphIndex.create(tmp_path_factory.mktemp("one") / "a.idx", small_matcher())
+        index.add(DATA)
+    return index
+
+
+@pytest.fixture(scope="module")
+def many(nodes: Any, tmp_path_factory: pytest.TempPathFactory) -> SceneGraphIndex:
+    """Built and searched by the cluster, while its workers are killed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adding, "CHUNK", 8)
+        index = SceneGraphIndex.create(
+            tmp_path_factory.mktemp("many") / "a.idx", small_matcher(), shards=3, ray=nodes.address
+        )
+        with killing(times=3, every=1.5):
+            index.add(DATA)
+    return index
+
+
+def answers(index: SceneGraphIndex, k: int = 5) -> list[dict[str, Any]]:
+    return [{**one.to_dict(), "num_scored": 0} for one in index.search_many(QUERIES, k)]
+
+
+def test_the_same_answers(one: SceneGraphIndex, many: SceneGraphIndex) -> None:
+    assert many.ids == one.ids
+    assert many.verify() == []
+    for k in (1, 5, 60):
+        assert answers(many, k) == answers(one, k)
+    assert many.rerank(QUERIES[0], one.ids[:9]) == one.rerank(QUERIES[0], one.ids[:9])
+
+
+def test_the_same_answers_while_actors_are_killed(
+    one: SceneGraphIndex, many: SceneGraphIndex
+) -> None:
+    expected = answers(one)
+    with killing(times=4, every=1.0, what=ACTORS) as killed:
+        while len(killed) < 4:
+            assert answers(many) == expected
+    assert answers(many) == expected
+
+
+def test_a_node_with_an_actor_goes(nodes: Any, one: SceneGraphIndex, many: SceneGraphIndex) -> None:
+    extra = [nodes.add_node(num_cpus=2, object_store_memory=80 * 2**20)]
+    nodes.wait_for_nodes()
+    reader = SceneGraphIndex.open(many.uri, many.matcher, ray=nodes.address)
+    expected = answers(one)
+    assert answers(reader) == expected
+    there = {state["NodeID"] for state in ray.nodes() if state["Alive"]}
+    nodes.remove_node(extra.pop(), allow_graceful=False)
+    assert answers(reader) == expected
+    assert len(there) > len([state for state in ray.nodes() if state["Alive"]])
+
+
+def test_an_object_store_that_is_full(one: SceneGraphIndex, many: SceneGraphIndex) -> None:
+    held = [ray.put(np.ones(30 * 2**20, np.uint8)) for _ in range(5)]  # of 100 MiB
+    assert answers(many) == answers(one)
+    assert len(held) == 5
+
+
+def test_a_slow_node(one: SceneGraphIndex, many: SceneGraphIndex) -> None:
+    answers(many)
+    (slow, *_) = workers(ACTORS)
+    os.kill(slow, signal.SIGSTOP)
+    threading.Timer(2.0, os.kill, (slow, signal.SIGCONT)).start()
+    start = time.monotonic()
+    assert answers(many) == answers(one)
+    assert time.monotonic() - start > 1.5
+
+
+def test_a_change_is_seen(one: SceneGraphIndex, many: SceneGraphIndex) -> None:
+    gone = one.search(QUERIES[0], k=1).hits[0].id
+    other = SceneGraphIndex.open(many.uri, many.matcher)  # of this process
+    for index in (one, other):
+        index.remove([gone])
+    assert answers(many) == answers(one)
+    assert gone not in many
+
+
+class Dies:
+    """Keeps words; one that is asked for "nothing" kills its process."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+
+    def answer(self, part: int, question: str) -> str:
+        if question == "nothing":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if question == "late":
+            time.sleep(30)
+        if question == "error":
+            raise ValueError(f"no {question} of {self.words[part]}")
+        return self.words[part] + question
+
+
+def test_who_does_not_answer_is_named(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_keepers, "RETRIES", 0)
+    keepers = RayKeepers(nodes.address, ["first", "second"], Dies, ["a", "b"])
+    assert sorted(keepers.ask([0, 1], lambda part: "!")) == [(0, "a!"), (1, "b!")]
+    with pytest.raises(ValueError, match=r"^no error of b$"):
+        list(keepers.ask([1], lambda part: "error"))
+    monkeypatch.setattr(ray_keepers, "AGAIN", 0.0)
+    with pytest.raises(RuntimeError, match=r"^second: no answer from its keeper"):
+        list(keepers.ask([0, 1], lambda part: "nothing" if part else "!"))
+    assert dict(keepers.ask([0, 1], lambda part: "?")) == {0: "a?", 1: "b?"}
+    monkeypatch.setattr(ray_keepers, "PATIENCE", 1.0)
+    with pytest.raises(RuntimeError, match="no answer within 1 seconds from first"):
+        list(keepers.ask([0], lambda part: "late"))
