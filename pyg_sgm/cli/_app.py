@@ -36,6 +36,7 @@ COMMANDS = {
     "serve": ("serve:serve", "Search an index in the browser, and by an API of JSON."),
     "probe": ("probe:probe", "Print how often a true caption scores higher than a false one."),
     "parse": ("parse:parse", "Turn captions into scene graphs."),
+    "finetune": ("finetune:finetune", "Train the last blocks of a backbone on photos."),
     "graphs": ("graphs:graphs", "Turn a folder of images into scene graphs."),
 }
 INDEX = {

@@ -6,6 +6,7 @@ from pyg_sgm._deprecated import moved
 from pyg_sgm.models import RECIPES, Recipe, find_recipe
 from pyg_sgm.models.recipe import RecipeFields
 from pyg_sgm.training.attributes import learn_attributes, said_of_objects
+from pyg_sgm.training.finetuning import finetune
 from pyg_sgm.training.fit import TrainingInterrupted, check_fit, fit
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "TrainingInterrupted",
     "check_fit",
     "find_recipe",
+    "finetune",
     "fit",
     "learn_attributes",
     "said_of_objects",

@@ -9,7 +9,12 @@ from torch import Tensor, nn
 
 from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.io import digest
-from pyg_sgm.vision.backbones.registry import DEFAULT_BACKBONE, backbone_names, open_backbone
+from pyg_sgm.vision.backbones.registry import (
+    DEFAULT_BACKBONE,
+    FINETUNED,
+    backbone_names,
+    open_backbone,
+)
 from pyg_sgm.vision.images import Photo
 
 DEFAULT_SIZE = 416
@@ -78,7 +83,7 @@ class RegionFeatures:
         self._device = next((tensor.device for tensor in tensors), torch.device("cpu"))
         self.dim = sum(map(self._channels, self._nets, names))
         networks = " + ".join(
-            f"{name} {_digest(net, form)}"
+            f"{_short(name)} {_digest(net, form)}"
             for name, net, form in zip(names, nets, forms, strict=True)
         )
         ending = " bfloat16" if self._half else ""
@@ -95,7 +100,7 @@ class RegionFeatures:
         Returns:
             One float32 array ``[num_boxes, dim]`` per image.
         """
-        pixels = [self._square(photo.pixels) for photo in photos]
+        pixels = [square(photo.pixels, self._size) for photo in photos]
         with torch.inference_mode():
             # Boxes image by image, so that no feature depends on what else is in the batch.
             return [
@@ -127,11 +132,17 @@ class RegionFeatures:
             raise ValueError(f"backbone {name}: gives no feature map [batch, dim, height, width]")
         return out.shape[1]
 
-    def _square(self, pixels: np.ndarray) -> np.ndarray:
-        from PIL import Image
 
-        size = (self._size, self._size)
-        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
+def square(pixels: np.ndarray, size: int) -> np.ndarray:
+    """An image as a square, uint8 ``[size, size, 3]``.
+
+    Args:
+        pixels (ndarray): uint8 ``[height, width, 3]``.
+        size (int): Side in pixels.
+    """
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
 
 
 def pool_boxes(image: Tensor, boxes: Tensor) -> Tensor:
@@ -160,6 +171,34 @@ def pool_boxes(image: Tensor, boxes: Tensor) -> Tensor:
     return share @ image.permute(1, 2, 0).reshape(-1, dim)
 
 
+def pool_batch(maps: Tensor, boxes: Tensor, image_of_box: Tensor) -> Tensor:
+    """The same of several maps at once, with gradients.
+
+    Args:
+        maps (Tensor): Feature maps, ``[num_images, dim, height, width]``.
+        boxes (Tensor): ``[num_boxes, 4]``, see :func:`pool_boxes`.
+        image_of_box (Tensor): Map of each box, ``[num_boxes]``.
+
+    Returns:
+        ``[num_boxes, dim]``.
+
+    Example:
+        >>> maps = torch.arange(16.0).view(2, 2, 2, 2)
+        >>> boxes = torch.tensor([[0, 0, 1, 1], [0.5, 0, 1, 0.5]])
+        >>> pool_batch(maps, boxes, torch.tensor([1, 0]))
+        tensor([[ 9.5000, 13.5000],
+                [ 1.0000,  5.0000]])
+    """
+    count, dim, height, width = maps.shape
+    across = _overlap(boxes[:, 0], boxes[:, 2], width)
+    down = _overlap(boxes[:, 1], boxes[:, 3], height)
+    own = (down[:, :, None] * across[:, None, :]).flatten(1).to(maps.dtype)
+    # One product for all: a box has zeros at the places of other images.
+    share = own.new_zeros(len(boxes), count, height * width)
+    share[torch.arange(len(boxes), device=boxes.device), image_of_box] = own
+    return share.flatten(1) @ maps.permute(0, 2, 3, 1).reshape(-1, dim)
+
+
 def union_boxes(boxes: np.ndarray, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
     """The smallest boxes around pairs of boxes, ``[num_pairs, 4]``.
 
@@ -182,6 +221,11 @@ def _overlap(low: Tensor, high: Tensor, cells: int) -> Tensor:
     low, high = low.double()[:, None], high.double()[:, None]
     part = (torch.minimum(high, edge[1:]) - torch.maximum(low, edge[:-1])).clamp(min=0)
     return part / (high - low)
+
+
+def _short(name: str) -> str:
+    """A backbone's name without the place of its file, which its digest stands for."""
+    return FINETUNED if name.startswith(f"{FINETUNED}:") else name
 
 
 def _digest(net: nn.Module, form: str) -> str:

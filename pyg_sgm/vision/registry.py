@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from pyg_sgm._deprecated import renamed_arguments
-from pyg_sgm.vision.backbones.registry import DEFAULT_BACKBONE
+from pyg_sgm.vision.backbones.registry import DEFAULT_BACKBONE, full_names
 from pyg_sgm.vision.colors import color_attributes
 from pyg_sgm.vision.detectors.registry import full_name, open_detector, read_labels
 from pyg_sgm.vision.extraction import Extractor
@@ -61,7 +61,7 @@ def open_extractor(
             "detector": full_name(detector),
             "labels": None if labels is None else read_labels(labels),
             "min_score": min_score,
-            "backbone": backbone,
+            "backbone": full_names(backbone),
             "size": size,
             "dtype": dtype,
             "merge": merge,

@@ -1,11 +1,14 @@
 """Backbones by name."""
 
+import os
 import warnings
 from collections.abc import Callable
 from functools import partial
 
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from pyg_sgm.io import write_tensors
 from pyg_sgm.vision.backbones.efficientnet import EfficientNetLite0, EfficientNetLite2
 from pyg_sgm.vision.backbones.others import (
     open_clip_backbone,
@@ -14,6 +17,7 @@ from pyg_sgm.vision.backbones.others import (
 )
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
+FINETUNED = "finetuned"
 
 _SHIPPED: dict[str, Callable[[], nn.Module]] = {
     "efficientnet_lite0": EfficientNetLite0.pretrained,
@@ -53,8 +57,10 @@ def open_backbone(name: str) -> nn.Module:
     Args:
         name (str): ``efficientnet_lite0``, ``efficientnet_lite2``, the same with ``_middle`` for a
             stage more of their maps, ``timm:NAME``, ``hf:NAME`` (a vision transformer of
-            transformers, or the vision tower of its CLIP or SigLIP) or
-            ``open_clip:MODEL/PRETRAINED``.
+            transformers, or the vision tower of its CLIP or SigLIP),
+            ``open_clip:MODEL/PRETRAINED``, or one of these with the weights of a file of
+            :func:`save_finetuned`: ``finetuned:FILE``, or if it is not shipped
+            ``finetuned:FILE,name=NAME``.
 
     Raises:
         ImportError: If the package of the network is absent.
@@ -63,10 +69,57 @@ def open_backbone(name: str) -> nn.Module:
     if name in _SHIPPED:
         return _SHIPPED[name]()
     kind, _, rest = name.partition(":")
+    if kind == FINETUNED and rest:
+        return _finetuned(rest)
     if kind in _OTHERS and rest:
         return _OTHERS[kind](rest)
-    known = ", ".join([*_SHIPPED, *(f"{kind}:NAME" for kind in _OTHERS)])
+    known = ", ".join([*_SHIPPED, *(f"{kind}:NAME" for kind in _OTHERS), "finetuned:FILE"])
     raise ValueError(f"backbone {name!r}: expected one of {known}, or several joined by +")
+
+
+def save_finetuned(path: str | os.PathLike[str], name: str, net: nn.Module) -> None:
+    """Writes the weights of a network that was trained further, as ``finetuned:FILE`` opens them.
+
+    Args:
+        path (str or PathLike): The file, safetensors.
+        name (str): What :func:`open_backbone` opened it by.
+        net (nn.Module): The network.
+    """
+    write_tensors(path, net.state_dict(), {"backbone": name})
+
+
+def full_names(name: str) -> str:
+    """Names of networks that hold in any folder.
+
+    Args:
+        name (str): See :func:`backbone_names`.
+    """
+    parts = []
+    for part in name.split("+"):
+        kind, _, rest = part.partition(":")
+        parts.append(f"{kind}:{os.path.abspath(rest)}" if kind == FINETUNED and rest else part)
+    return "+".join(parts)
+
+
+def _finetuned(rest: str) -> nn.Module:
+    """The network of ``FILE``, or of ``FILE,name=NAME``: a file may name one that is shipped, any
+    other is opened because the user says so."""
+    path, _, given = rest.partition(",name=")
+    where = f"backbone '{FINETUNED}:{path}'"
+    try:
+        with safe_open(path, framework="pt") as file:
+            name = str(file.metadata()["backbone"])
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise ValueError(f"{where}: missing, or no fine-tuned backbone ({error})") from error
+    if name != given if given else name not in _SHIPPED:
+        raise ValueError(f"{where}: its weights are of {name!r}: give it, FILE,name={name}")
+    net = open_backbone(name)
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"{where}: no weights of {name} ({error})") from error
+    return net
 
 
 def _today(name: str) -> str:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from pyg_sgm.vision import Photo, RegionFeatures
-from pyg_sgm.vision.backbones import open_backbone
+from pyg_sgm.vision.backbones import EfficientNetLite0, open_backbone, registry
+from pyg_sgm.vision.backbones.registry import full_names, save_finetuned
 
 WHITE = Photo(np.full((8, 8, 3), 255, np.uint8), (8, 8))
 
@@ -186,3 +187,34 @@ def test_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(ImportError, match=f"{name}.*pip install {package}"):
             open_backbone(name)
+
+
+def test_a_finetuned_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "tuned.safetensors"
+    net = EfficientNetLite0().eval()
+    save_finetuned(path, "efficientnet_lite0", net)
+    shipped = EfficientNetLite0().eval()
+    monkeypatch.setitem(registry._SHIPPED, "efficientnet_lite0", lambda: shipped)
+    image = torch.rand(1, 3, 32, 32) * 255
+    expected = net(image)
+    assert not torch.allclose(shipped(image), expected)
+    assert torch.equal(open_backbone(f"finetuned:{path}")(image), expected)
+    moved = tmp_path / "moved.safetensors"
+    moved.write_bytes(path.read_bytes())
+    prints = [RegionFeatures(f"finetuned:{p}", size=32).fingerprint for p in (path, moved)]
+    assert prints[0] == prints[1]
+    assert prints[0] != RegionFeatures("efficientnet_lite0", size=32).fingerprint
+    monkeypatch.chdir(tmp_path)
+    assert full_names("finetuned:tuned.safetensors+timm:x") == f"finetuned:{path}+timm:x"
+
+    fake(monkeypatch, "timm", create_model=create_model)
+    save_finetuned(moved, "timm:net", Convolutions())
+    with pytest.raises(ValueError, match="its weights are of 'timm:net': give it, FILE,name=timm"):
+        open_backbone(f"finetuned:{moved}")
+    with pytest.raises(ValueError, match="its weights are of 'timm:net'"):
+        open_backbone(f"finetuned:{moved},name=timm:vit")
+    with pytest.raises(ValueError, match=r"moved.safetensors': no weights of timm:net"):
+        open_backbone(f"finetuned:{moved},name=timm:net")  # which has buffers of its own
+    moved.write_bytes(b"cut")
+    with pytest.raises(ValueError, match=r"moved.safetensors': missing, or no fine-tuned backbone"):
+        open_backbone(f"finetuned:{moved}")

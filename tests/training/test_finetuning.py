@@ -1,0 +1,120 @@
+"""Fine-tuning of a backbone from pixels, on a tiny one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pyg_sgm.data import image_record, text_record
+from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.training import finetune
+from pyg_sgm.training.finetuning import _augmented, last_blocks
+from pyg_sgm.vision.region_features import pool_batch, pool_boxes
+from tests.helpers.language_model import tiny_encoder
+
+Image = pytest.importorskip("PIL.Image")
+
+BOXES = [[0, 0, 1, 1], [0, 0, 0.5, 0.5]]
+
+
+class Net(nn.Module):
+    """A stem, three blocks and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 4, stride=4)
+        self.blocks = nn.ModuleList(nn.Conv2d(8, 8, 3, padding=1) for _ in range(3))
+        self.head = nn.Conv2d(8, 12, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x / 255 - 0.5)
+        for block in self.blocks:
+            x = x + torch.relu(block(x))
+        out: torch.Tensor = self.head(x)
+        return out
+
+
+def new_net() -> Net:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Net()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> SceneGraphDataset:
+    """Noise that is bright in the upper left corner of dogs and dark there of cats."""
+    random = np.random.default_rng(0)
+    images, texts = [], []
+    for i in range(24):
+        pixels = random.integers(60, 190, (20, 24, 3), dtype=np.uint8)
+        pixels[:10, :12] = random.integers(200, 256) if i % 2 else random.integers(0, 50)
+        file = tmp_path / f"{i:02d}.png"
+        Image.fromarray(pixels).save(file)
+        images.append(image_record(["<unk>", "<unk>"], BOXES, id=file.name, file=file))
+        words = "a dog" if i % 2 else "a cat"
+        texts += [text_record(f"{words} {('man', 'horse')[n]}", id=f"{i} {n}") for n in range(2)]
+    return SceneGraphDataset(images, texts, [i for i in range(24) for _ in range(2)])
+
+
+def test_the_last_blocks_learn(photos: SceneGraphDataset) -> None:
+    net, before = new_net(), new_net().state_dict()
+    losses: list[float] = []
+    options = {"blocks": 2, "epochs": 8, "images_per_batch": 6, "size": 16, "lr": 1e-3}
+    rng = torch.get_rng_state()
+    finetune(net, photos, tiny_encoder(), **options, progress=lambda *step: losses.append(step[2]))
+    assert torch.equal(torch.get_rng_state(), rng)
+    assert sum(losses[-4:]) < sum(losses[:4]) - 0.2
+    changed = {k for k, v in net.state_dict().items() if not torch.equal(v, before[k])}
+    expected = {"blocks.1", "blocks.2", "head"}
+    assert {name.rpartition(".")[0] for name in changed} == expected
+    assert not any(parameter.requires_grad for parameter in net.parameters())
+    again = new_net()
+    finetune(again, photos, tiny_encoder(), **options)
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in net.state_dict().items())
+
+
+def test_mirrored_boxes_see_the_same() -> None:
+    """A mean over a box is that of the mirrored box in the mirrored photo."""
+    torch.manual_seed(1)
+    pixels = torch.rand(8, 3, 8, 8) * 100 + 60  # far from what is clipped
+    box = torch.tensor([[0, 0, 0.5, 1], [0.25, 0.5, 0.75, 1], [0.1, 0.2, 0.3, 0.9]]).repeat(8, 1)
+    image = torch.arange(8).repeat_interleave(3)
+    other, moved = _augmented(pixels, box, image)
+    mirrored = ~torch.isclose(moved, box).all(dim=1).view(8, 3)[:, 0]
+    assert 0 < mirrored.sum() < 8
+    seen, known = pool_batch(other, moved, image), pool_batch(pixels, box, image)
+    # Brightness and contrast are one line for all boxes of a photo.
+    for i in range(8):
+        rows = image == i
+        slope = (seen[rows].diff(dim=0) / known[rows].diff(dim=0)).flatten()
+        assert torch.allclose(slope, slope[:1].expand_as(slope), rtol=1e-3)
+        assert 0.8 <= slope[0] <= 1.2
+        assert torch.allclose(other[i].mean() / pixels[i].mean(), torch.ones(()), atol=0.2001)
+
+
+def test_pooling_of_a_batch_is_that_of_each() -> None:
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(3, 5, 4, 6, generator=generator, dtype=torch.double, requires_grad=True)
+    low = torch.rand(7, 2, generator=generator) * 0.6
+    boxes = torch.cat([low, low + 0.05 + 0.3 * torch.rand(7, 2, generator=generator)], dim=1)
+    image = torch.tensor([0, 2, 2, 1, 0, 2, 2])
+    pooled = pool_batch(maps, boxes, image)
+    each = [pool_boxes(maps[i], boxes[n : n + 1]) for n, i in enumerate(image)]
+    assert torch.allclose(pooled, torch.cat(each))
+    assert torch.autograd.gradcheck(lambda x: pool_batch(x, boxes, image), maps)
+
+
+def test_what_cannot_be_trained_is_told(photos: SceneGraphDataset) -> None:
+    with pytest.raises(ValueError, match="blocks: expected 1 to 3 of this backbone, got 4"):
+        last_blocks(new_net(), 4)
+    with pytest.raises(ValueError, match="blocks: expected 1 to 0"):
+        last_blocks(nn.Conv2d(3, 4, 1), 1)
+    for image, lack in (
+        (image_record(["dog"], [[0, 0, 1, 1]], id="x"), "file"),
+        (image_record(["dog"], id="x", file="x.png"), "boxes"),
+    ):
+        broken = SceneGraphDataset([image], [text_record("a dog")], [0])
+        with pytest.raises(ValueError, match=f"image 'x' has no {lack}"):
+            finetune(new_net(), broken, tiny_encoder())
