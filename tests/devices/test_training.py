@@ -87,11 +87,11 @@ def test_a_training_leaves_the_random_numbers_alone(device: torch.device) -> Non
 
 @pytest.mark.parametrize("name", ["sgm photos", "hoad"])
 def test_all_that_a_recipe_has(name: str, device: torch.device, tmp_path: Path) -> None:
-    """Edits, blanks, dropout, a query bank, mixed precision, weights chosen on dev; opened again,
-    on the device and on the CPU."""
+    """Edits, blanks, dropout, an average of the weights, a query bank, mixed precision, weights
+    chosen on dev; opened again, on the device and on the CPU."""
     options = dict(SMALL[name])
     if name == "sgm photos":
-        options |= {"channel_dropout": 0.5, "relation_dropout": 0.5}
+        options |= {"channel_dropout": 0.5, "relation_dropout": 0.5, "attributes": True}
     matcher = SceneGraphMatcher(name.split()[0], **options)
     recipe = RECIPE.replace(
         options={},
@@ -99,6 +99,7 @@ def test_all_that_a_recipe_has(name: str, device: torch.device, tmp_path: Path) 
         precision="bf16-mixed",
         feature_dropout=0.2,
         word_dropout=0.1,
+        ema_decay=0.8,
         edit_weight=0.2,
         query_bank=6,
         clip=1.0,

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,53 +12,16 @@ from pyg_sgm.training import finetune
 from pyg_sgm.training.finetuning import _augmented, last_blocks
 from pyg_sgm.vision.region_features import pool_batch, pool_boxes
 from tests.helpers.language_model import tiny_encoder
-
-Image = pytest.importorskip("PIL.Image")
-
-BOXES = [[0, 0, 1, 1], [0, 0, 0.5, 0.5]]
-
-
-class Net(nn.Module):
-    """A stem, three blocks and a head."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, 8, 4, stride=4)
-        self.blocks = nn.ModuleList(nn.Conv2d(8, 8, 3, padding=1) for _ in range(3))
-        self.head = nn.Conv2d(8, 12, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.stem(x / 255 - 0.5)
-        for block in self.blocks:
-            x = x + torch.relu(block(x))
-        out: torch.Tensor = self.head(x)
-        return out
-
-
-def new_net() -> Net:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return Net()
+from tests.helpers.pixels import Net, cats_and_dogs
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> SceneGraphDataset:
-    """Noise that is bright in the upper left corner of dogs and dark there of cats."""
-    random = np.random.default_rng(0)
-    images, texts = [], []
-    for i in range(24):
-        pixels = random.integers(60, 190, (20, 24, 3), dtype=np.uint8)
-        pixels[:10, :12] = random.integers(200, 256) if i % 2 else random.integers(0, 50)
-        file = tmp_path / f"{i:02d}.png"
-        Image.fromarray(pixels).save(file)
-        images.append(image_record(["<unk>", "<unk>"], BOXES, id=file.name, file=file))
-        words = "a dog" if i % 2 else "a cat"
-        texts += [text_record(f"{words} {('man', 'horse')[n]}", id=f"{i} {n}") for n in range(2)]
-    return SceneGraphDataset(images, texts, [i for i in range(24) for _ in range(2)])
+    return cats_and_dogs(tmp_path)
 
 
 def test_the_last_blocks_learn(photos: SceneGraphDataset) -> None:
-    net, before = new_net(), new_net().state_dict()
+    net, before = Net(), Net().state_dict()
     losses: list[float] = []
     options = {"blocks": 2, "epochs": 8, "images_per_batch": 6, "size": 16, "lr": 1e-3}
     rng = torch.get_rng_state()
@@ -70,7 +32,7 @@ def test_the_last_blocks_learn(photos: SceneGraphDataset) -> None:
     expected = {"blocks.1", "blocks.2", "head"}
     assert {name.rpartition(".")[0] for name in changed} == expected
     assert not any(parameter.requires_grad for parameter in net.parameters())
-    again = new_net()
+    again = Net()
     finetune(again, photos, tiny_encoder(), **options)
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in net.state_dict().items())
 
@@ -108,7 +70,7 @@ def test_pooling_of_a_batch_is_that_of_each() -> None:
 
 def test_what_cannot_be_trained_is_told(photos: SceneGraphDataset) -> None:
     with pytest.raises(ValueError, match="blocks: expected 1 to 3 of this backbone, got 4"):
-        last_blocks(new_net(), 4)
+        last_blocks(Net(), 4)
     with pytest.raises(ValueError, match="blocks: expected 1 to 0"):
         last_blocks(nn.Conv2d(3, 4, 1), 1)
     for image, lack in (
@@ -117,4 +79,4 @@ def test_what_cannot_be_trained_is_told(photos: SceneGraphDataset) -> None:
     ):
         broken = SceneGraphDataset([image], [text_record("a dog")], [0])
         with pytest.raises(ValueError, match=f"image 'x' has no {lack}"):
-            finetune(new_net(), broken, tiny_encoder())
+            finetune(Net(), broken, tiny_encoder())
