@@ -7,12 +7,14 @@
     python benchmarks/photos.py --runs SGM=runs/sgm OOM=runs/oom --data flickr8k:FOLDER \
         --split dev --graphs photos.sg
 
-Rows of other runs stay in the output, so that seeds can be added one by one.
+Rows of other runs stay in the output, so that seeds can be added one by one. Folders joined by +
+are one row, of the sum of their scores.
 """
 
 import argparse
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +22,20 @@ from pyg_sgm.datasets import SceneGraphDataset, open_dataset
 from pyg_sgm.evaluation import probe_relations
 from pyg_sgm.io import read_json, write_json
 from pyg_sgm.models import QueryBank
-from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
+from pyg_sgm.retrieval import SceneGraphMatcher, evaluate_sum, with_graphs, with_parses
 from pyg_sgm.text import reversible_pairs
 
 
 def measured(
-    matcher: SceneGraphMatcher,
+    matchers: Sequence[SceneGraphMatcher],
     dataset: SceneGraphDataset,
     reversible: frozenset[tuple[str, str]] | None,
 ) -> dict[str, Any]:
-    """Recalls, and the probe if there are reversible pairs."""
-    result: dict[str, Any] = {"unit": "fraction", **matcher.evaluate(dataset)}
-    if reversible is not None:
-        probes = probe_relations(matcher, dataset, reversible=reversible)
+    """Recalls of the sum of the scores, and the probe of a single run if there are reversible
+    pairs."""
+    result: dict[str, Any] = {"unit": "fraction", **evaluate_sum(matchers, dataset)}
+    if reversible is not None and len(matchers) == 1:
+        probes = probe_relations(matchers[0], dataset, reversible=reversible)
         result["probe"] = {probe.kind: probe.to_dict() for probe in probes}
     return result
 
@@ -41,7 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", nargs="+", required=True, help="NAME=FOLDER of each run")
+    parser.add_argument(
+        "--runs", nargs="+", required=True, help="NAME=FOLDER of each run, or NAME=FOLDER+FOLDER"
+    )
     parser.add_argument("--data", required=True, help="as for pyg-sgm train")
     parser.add_argument("--split", default="dev")
     parser.add_argument("--graphs", type=Path, required=True, help="folder of the graphs of photos")
@@ -56,23 +61,28 @@ def main() -> None:
     train = with_parses(open_dataset(args.data, "train"), args.parses)
     reversible = reversible_pairs(train.texts)
     for row in args.runs:
-        name, _, folder = row.partition("=")
-        matcher = SceneGraphMatcher.from_pretrained(folder)
-        asked = read_json(Path(folder) / "run.json", dict)
-        with (Path(folder) / "logs/metrics.csv").open(encoding="utf-8") as file:
-            epochs = list(csv.DictReader(file))
+        name, _, folders = row.partition("=")
+        runs = [Path(folder) for folder in folders.split("+")]
+        matchers = [SceneGraphMatcher.from_pretrained(run) for run in runs]
+        asked = [read_json(run / "run.json", dict) for run in runs]
+        epochs = []
+        for run in runs:
+            with (run / "logs/metrics.csv").open(encoding="utf-8") as file:
+                epochs += [float(epoch["seconds"]) for epoch in csv.DictReader(file)]
         pairs = None if args.no_probe else reversible
         result = {
-            **measured(matcher, dataset, pairs),
+            **measured(matchers, dataset, pairs),
             "epochs": len(epochs),
-            "seconds": sum(float(epoch["seconds"]) for epoch in epochs),
-            "precision": asked["recipe"]["precision"],
+            "seconds": sum(epochs),
+            "precision": asked[0]["recipe"]["precision"],
         }
-        if isinstance(matcher.model, QueryBank):
-            matcher.model = matcher.model.model
-            result["without_bank"] = measured(matcher, dataset, pairs)
+        if isinstance(matchers[0].model, QueryBank):
+            for matcher in matchers:
+                if isinstance(matcher.model, QueryBank):
+                    matcher.model = matcher.model.model
+            result["without_bank"] = measured(matchers, dataset, pairs)
         results = read_json(args.out, dict) if args.out.exists() else {}
-        results.setdefault(name, {})[str(asked["seed"])] = result
+        results.setdefault(name, {})["+".join(str(run["seed"]) for run in asked)] = result
         write_json(args.out, results)
         print(name, json.dumps(result, indent=1))
 

@@ -98,6 +98,7 @@ def margins(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """A row for every kind of false caption, a column for every model; means over the seeds that
     have been probed."""
     probes = {name: [r["probe"] for r in runs if "probe" in r] for name, runs in rows.items()}
+    probes = {name: seeds for name, seeds in probes.items() if seeds}
     return table(
         ["false caption", *probes, "cases"],
         [
