@@ -24,6 +24,7 @@ from pyg_sgm.nn import (
     word_input,
 )
 from pyg_sgm.nn.high_order import NodeTypes
+from pyg_sgm.nn.regions import whole_image
 from pyg_sgm.ops import Packed, cross_attention, l2_normalize, lsesim, segment_mean
 
 
@@ -84,6 +85,7 @@ class HOADEncoding(Encoding):
                 "embed": 300,
                 "num_perspectives": 64,
                 "shared_perspectives": True,
+                "whole_image": True,
             },
         ),
     },
@@ -106,8 +108,9 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
     :math:`\mathbf{W}` of its own, where eq. 6 has one (``shared_perspectives``, which the recipe
     ``paper`` sets); the vector :math:`\mathbf{h}_n` of a text, by which eq. 8 weighs its nodes, is
     the mean of the last states of both directions of the bi-LSTM; the global feature of an image is
-    the mean of its encoded regions; a relation of an image is its label alone, without a feature of
-    the union of its boxes; and a text graph is that of one caption, never joined with those of the
+    the mean of its encoded regions (with ``whole_image``, which ``paper`` sets too, that of the
+    whole image); a relation of an image is its label alone, without a feature of the union of its
+    boxes; and a text graph is that of one caption, never joined with those of the
     other captions of its image. The recipe ``default`` of the training uses what the options from
     ``region_labels`` on add, found to help on small data; ``paper`` does not.
 
@@ -141,6 +144,9 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
             :obj:`0.0`)
         shared_perspectives (bool, optional): One :math:`\mathbf{W}` for both sides (eq. 6).
             (default: :obj:`False`)
+        whole_image (bool, optional): The global feature of an image, by which eq. 8 weighs its
+            nodes, is that of a region that spans the whole image, if there is one, as the detector
+            ``grid`` adds it. (default: :obj:`False`)
 
     Shapes:
         - **input:** batches of image graphs and of text graphs
@@ -183,6 +189,7 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
         logits: bool = False,
         dropout: float = 0.0,
         shared_perspectives: bool = False,
+        whole_image: bool = False,
     ) -> None:
         super().__init__(sizes)
         check_positive(dim=dim, hidden=hidden, embed=embed, num_perspectives=num_perspectives)
@@ -191,6 +198,7 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
         self.first_order = first_order
         self.inverse_temperature = inverse_temperature
         self.logits = logits
+        self.whole_image = whole_image
 
         self.word_embedding = word_input(sizes.words, embed, sizes.word_features)
         self.object_embedding = nn.Embedding(sizes.objects, embed)
@@ -241,13 +249,17 @@ class HOAD(Matcher[HOADEncoding, HOADEncoding]):
         inputs = (regions, self.relation_input(names[1]), self.attribute_input(names[2]))
         ptr = batch["object"].ptr
         terms = None if self.region_term is None else self.region_term(regions)
+        if self.whole_image and "box" in batch["object"]:
+            total = whole_image(regions, batch["object"].box, ptr)
+        else:
+            total = segment_mean(regions, ptr)
         return self._encoding(
             batch,
             self.image_graphs,
             inputs,
             names,
             self.image_attention,
-            segment_mean(regions, ptr),
+            total,
             None if terms is None else Packed(terms, ptr),
             names[0],
         )

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch_geometric.data.storage import NodeStorage
 
 from pyg_sgm.nn.geometry import GEOMETRY_CHANNELS, box_geometry
+from pyg_sgm.ops import segment_sum
 
 
 class RegionInput(nn.Module):
@@ -62,3 +63,27 @@ def region_look(objects: NodeStorage, feature_channels: int) -> Tensor:
     if "box" not in objects:
         raise ValueError("image graphs have neither region features nor boxes")
     return box_geometry(objects.box)
+
+
+def whole_image(x: Tensor, box: Tensor, ptr: Tensor) -> Tensor:
+    """Mean over the regions that span their whole image, such as the first of the detector
+    ``grid``; over all regions of an image that has none, and zero without regions.
+
+    Args:
+        x (Tensor): Of regions, ``[num_regions, dim]``.
+        box (Tensor): Their normalized boxes, ``[num_regions, 4]``.
+        ptr (LongTensor): Boundaries of the images, ``[num_images + 1]``.
+
+    Returns:
+        ``[num_images, dim]``.
+
+    Example:
+        >>> x, box = torch.tensor([[1.0], [3.0]]), torch.tensor([[0, 0, 1, 1], [0, 0, 0.5, 1]])
+        >>> whole_image(x, box, torch.tensor([0, 2])), whole_image(x, box / 2, torch.tensor([0, 2]))
+        (tensor([[1.]]), tensor([[2.]]))
+    """
+    spans = (box[:, :2] <= 0).all(dim=1) & (box[:, 2:] >= 1).all(dim=1)
+    counts = segment_sum(spans.to(x.dtype), ptr)  # [num_images]
+    counted = spans | (counts == 0).repeat_interleave(ptr.diff(), output_size=len(x))
+    weight = counted.to(x.dtype)[:, None]
+    return segment_sum(weight * x, ptr) / segment_sum(weight, ptr).clamp(min=1)

@@ -17,7 +17,7 @@ def edge_cases() -> tuple[PairedGraphs, Vocabularies]:
             [(1, "brown"), (1, "big"), (2, "red")],
             id="full",
         ),
-        image_record(["dog", "man"], [BOX, BOX], id="no relation"),
+        image_record(["dog", "man"], [[0.0, 0.0, 1.0, 1.0], BOX], id="no relation"),
         image_record(["dog"], [BOX], id="one node"),
     ]
     images.append(image_record([], [], id="nothing"))

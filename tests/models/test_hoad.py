@@ -24,6 +24,7 @@ ABLATIONS = {
     "-nodeatt": {"node_attention": False},
     "no first order": {"first_order": 0.0},
     "one W": {"shared_perspectives": True},
+    "whole image": {"whole_image": True},
 }
 ADDITIONS = dict(shared_label_projection=True, logits=True, region_labels=True)
 
@@ -120,7 +121,10 @@ def image_of(model: HOAD, graph) -> tuple[list[Tensor], Tensor, list[Tensor]]:
         [linear(w, "attribute_input", a) for a in attributes],
     )
     nodes = convolve(w, "image_graphs", options["node_types"], graph, inputs)
-    total = sum(regions) / len(regions) if regions else torch.zeros(6, dtype=torch.float64)
+    boxes = graph["object"].box.tolist()
+    spans = [x for x, box in zip(regions, boxes, strict=True) if box == [0, 0, 1, 1]]
+    counted = spans if spans and options["whole_image"] else regions
+    total = sum(counted) / len(counted) if counted else torch.zeros(6, dtype=torch.float64)
     beta = node_weights(w, "image_attention", options["node_attention"], total, nodes)
     terms = [linear(w, "region_term", x) for x in regions] if options["first_order"] else []
     return nodes, beta, terms
