@@ -40,7 +40,7 @@ class RayKeepers:
             max_restarts=-1, max_task_retries=RETRIES, scheduling_strategy="SPREAD"
         )(_Keeping)
         cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        self._actors = [remote.remote(*self._made) for _ in range(min(cores, len(names)))]
+        self._actors = [remote.remote(self._made) for _ in range(min(cores, len(names)))]
 
     def ask(
         self, parts: Iterable[int], question: Callable[[int], Any]
@@ -82,6 +82,7 @@ class RayKeepers:
                 # That a node is gone is known after a while; then its actors are elsewhere.
                 if time.monotonic() - failed.setdefault(part, time.monotonic()) >= AGAIN:
                     raise self._given_up(part, error) from error
+                time.sleep(0.5)
                 waiting[number].appendleft(part)
             else:
                 yield part, answer
@@ -108,10 +109,12 @@ class RayKeepers:
 class _Keeping:
     """A keeper in its actor."""
 
-    def __init__(self, kind: Callable[..., Keeper], *arguments: Any) -> None:
+    def __init__(self, references: list[Any]) -> None:
+        import ray
         import torch
 
         torch.set_num_threads(1)
+        kind, *arguments = ray.get(references)
         self._keeper = kind(*arguments)
 
     def answer(self, part: int, question: Any) -> Any:
