@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pyg_sgm.io import digest
 from pyg_sgm.models.serialization import SavedModel
+from pyg_sgm.vision.attributes import AttributeHead
 
 
 class Fingerprint:
@@ -18,12 +19,15 @@ class Fingerprint:
         self._known: tuple[object, str] | None = None
 
     def of(self, saved: SavedModel) -> str:
-        """The same for equal weights, options and vocabularies, on any device.
+        """The same for equal weights, options, vocabularies and head of attributes, on any device.
 
         Args:
             saved (SavedModel): The model.
         """
-        weights = saved.model.state_dict()
+        weights: dict[str, Tensor] = dict(saved.model.state_dict())
+        if isinstance(saved.attribute_head, AttributeHead):
+            of_head = saved.attribute_head.state_dict().items()
+            weights |= {f"attribute_head.{name}": weight for name, weight in of_head}
         state = (id(saved.model), [_state(weight) for weight in weights.values()])
         if self._known is None or self._known[0] != state:
             self._known = (state, _fingerprint(saved, weights))
@@ -37,5 +41,7 @@ def _state(weight: Tensor) -> tuple[int, int]:
 
 def _fingerprint(saved: SavedModel, weights: dict[str, Tensor]) -> str:
     words = {name: part.words for name, part in vars(saved.vocabularies).items()}
+    if isinstance(saved.attribute_head, AttributeHead):
+        words["attribute_head"] = (*saved.attribute_head.words, *saved.attribute_head.labels)
     described = (saved.name, saved.model.config, asdict(saved.model.sizes), words, list(weights))
     return digest([json.dumps(described, default=str), *weights.values()])

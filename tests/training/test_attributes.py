@@ -95,7 +95,9 @@ def test_a_matcher_names_what_it_learned(model: str, tmp_path: Path) -> None:
         assert torch.allclose(opened.score(dev, dev), scores, atol=1e-5)
         opened.save_pretrained(tmp_path / "saved")
     assert matcher.evaluate(dev) == opened.evaluate(dev)
+    assert opened.fingerprint == matcher.fingerprint
     opened.attributes = None
+    assert opened.fingerprint != matcher.fingerprint
     assert (opened.score(dev, dev) - scores).abs().max() > 1e-4
     resumed = SceneGraphMatcher(model, **options)
     resumed.fit(train, out=tmp_path / "run", resume=True, **{**RECIPE, "epochs": 2})
