@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import asdict
 
 from torch import Tensor
 
 from pyg_sgm.io import digest
+from pyg_sgm.models.registry import find_model
 from pyg_sgm.models.serialization import SavedModel
 from pyg_sgm.vision.attributes import AttributeHead
 
@@ -43,5 +45,17 @@ def _fingerprint(saved: SavedModel, weights: dict[str, Tensor]) -> str:
     words = {name: part.words for name, part in vars(saved.vocabularies).items()}
     if isinstance(saved.attribute_head, AttributeHead):
         words["attribute_head"] = (*saved.attribute_head.words, *saved.attribute_head.labels)
-    described = (saved.name, saved.model.config, asdict(saved.model.sizes), words, list(weights))
+    options = _changed_options(saved)
+    described = (saved.name, options, asdict(saved.model.sizes), words, list(weights))
     return digest([json.dumps(described, default=str), *weights.values()])
+
+
+def _changed_options(saved: SavedModel) -> dict[str, object]:
+    """The options that are not the defaults, so that one which a later version adds does not make
+    another model of this one."""
+    known = inspect.signature(find_model(saved.name)).parameters
+    return {
+        name: value
+        for name, value in saved.model.config.items()
+        if json.dumps(value, default=str) != json.dumps(known[name].default, default=str)
+    }

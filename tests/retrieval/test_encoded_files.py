@@ -160,3 +160,19 @@ def test_parquet_of_another_program(matcher: SceneGraphMatcher, tmp_path: Path) 
     pq.write_table(wrong.replace_schema_metadata(table.schema.metadata), path)
     with pytest.raises(ValueError, match="objects: expected lists of numbers"):
         EncodedImages.load(path, matcher)
+
+
+def test_an_option_that_a_later_version_adds_does_not_make_another_model(
+    matcher: SceneGraphMatcher, tmp_path: Path
+) -> None:
+    matcher.save_pretrained(tmp_path / "saved")
+    fingerprints = []
+    for change in ({}, {"num_layers": None}, {"num_layers": 2}):
+        again = SceneGraphMatcher.from_pretrained(tmp_path / "saved")
+        assert again.model is not None
+        options = {**again.model.config, **change}
+        if change == {"num_layers": None}:  # as if there were none yet
+            del options["num_layers"]
+        again.model.config = options
+        fingerprints.append(again.fingerprint)
+    assert fingerprints[0] == fingerprints[1] == matcher.fingerprint != fingerprints[2]
