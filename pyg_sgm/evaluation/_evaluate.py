@@ -1,5 +1,7 @@
 """Scoring whole collections, and their metrics."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -32,12 +34,20 @@ def score(model: Matcher, image: Encoding, text: Encoding) -> Tensor:
     """
     scores = torch.empty(len(image), len(text))
     with evaluating(model) as model:
-        for i in torch.arange(len(image)).split(IMAGES_PER_BLOCK):
-            rows = image.select(i)
-            for j in torch.arange(len(text)).split(TEXTS_PER_BLOCK):
-                block = model.score(rows, text.select(j))
-                scores[int(i[0]) : int(i[-1]) + 1, int(j[0]) : int(j[-1]) + 1] = block.cpu()
+        for first, rows in _blocks(image, IMAGES_PER_BLOCK):
+            for start, columns in _blocks(text, TEXTS_PER_BLOCK):
+                block = model.score(rows, columns).cpu()
+                scores[first : first + len(rows), start : start + len(columns)] = block
     return _checked(scores)
+
+
+def _blocks(encoding: Encoding, size: int) -> Iterator[tuple[int, Encoding]]:
+    """Parts of that many graphs, each with the position of its first; few graphs are not copied."""
+    if 0 < len(encoding) <= size:
+        yield 0, encoding
+        return
+    for rows in torch.arange(len(encoding)).split(size):
+        yield int(rows[0]) if len(rows) else 0, encoding.select(rows)
 
 
 def score_pairs(model: Matcher, image: Encoding, text: Encoding, image_of_text: Tensor) -> Tensor:

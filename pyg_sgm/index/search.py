@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pyg_sgm.index.snapshot import Snapshot
-from pyg_sgm.models import Matcher
+from pyg_sgm.models import Encoding, Matcher
 from pyg_sgm.retrieval import EncodedQuery
 from pyg_sgm.retrieval.encoded_query import part_scores
 
@@ -145,7 +145,10 @@ def scores_alone(seen: Snapshot, model: Matcher, query: EncodedQuery, places: Te
     Raises:
         ValueError: If a score is NaN.
     """
-    return torch.cat([query_scores(seen, model, query, place) for place in places.split(1)])
+    scores = torch.empty(len(places))
+    for place, image in _one_by_one(seen, model, places):
+        scores[place] = query.contributions(part_scores(model, image, query)).sum()
+    return scores
 
 
 def query_scores(seen: Snapshot, model: Matcher, query: EncodedQuery, places: Tensor) -> Tensor:
@@ -179,17 +182,28 @@ def contributions(
         query (EncodedQuery): The query.
         places (Tensor): Places of the images.
     """
-    found: list[dict[str, float]] = []
-    for place in places[:, None]:  # each alone, as they are scored
-        ((_, image),) = seen.parts(place, next(model.parameters()).device)
-        found.append({})
-        for weight, part in query.parts:
-            with torch.no_grad():
-                levels = model.levels(image, part.encoding)
-            if weight < 0:
-                matches = [value for name, value in levels.items() if name != "hubness"]
-                whole = torch.stack(matches).sum(0)
-                levels = {"excluded": whole.clamp(min=0)}
-            for name, value in levels.items():
-                found[-1][name] = found[-1].get(name, 0.0) + weight * float(value)
+    found: list[dict[str, float]] = [{} for _ in places]
+    for place, image in _one_by_one(seen, model, places):
+        _add_levels(found[place], model, query, image)
     return found
+
+
+def _one_by_one(seen: Snapshot, model: Matcher, places: Tensor) -> Iterator[tuple[int, Encoding]]:
+    """Each of some images alone, with its number among them."""
+    device = next(model.parameters()).device
+    for own, images in seen.parts(places, device):
+        for number, row in zip(own.tolist(), torch.arange(len(own), device=device), strict=True):
+            yield number, images.select(row[None])
+
+
+def _add_levels(
+    found: dict[str, float], model: Matcher, query: EncodedQuery, image: Encoding
+) -> None:
+    for weight, part in query.parts:
+        with torch.no_grad():
+            levels = model.levels(image, part.encoding)
+        if weight < 0:
+            matches = [value for name, value in levels.items() if name != "hubness"]
+            levels = {"excluded": torch.stack(matches).sum(0).clamp(min=0)}
+        for name, value in levels.items():
+            found[name] = found.get(name, 0.0) + weight * float(value)
