@@ -78,3 +78,11 @@ def workers(what: str) -> list[int]:
             if path.read_bytes().startswith(what.encode()):
                 found.append(int(path.parent.name))
     return found
+
+
+def parent(pid: int) -> int | None:
+    """The process that started another; :obj:`None` if that is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
