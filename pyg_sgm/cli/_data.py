@@ -184,6 +184,20 @@ def data_name(data: str | None, pixels: Pixels | None, run: Path) -> str:
         if known is None:
             raise ValueError(f"{run} does not say what it was trained on: give --data")
         return known
+    return _with_captions(data, captions)
+
+
+def open_captioned(data: str, split: str, captions: Path | None) -> SceneGraphDataset:
+    """A dataset with captions, which may come from a file of their own."""
+    from pyg_sgm.datasets import open_dataset
+
+    dataset = open_dataset(_with_captions(data, captions), split)
+    if not dataset.texts:
+        raise ValueError(f"{data} has no captions: give --captions")
+    return dataset
+
+
+def _with_captions(data: str, captions: Path | None) -> str:
     return data if captions is None else f"{data},captions={captions}"
 
 

@@ -19,6 +19,7 @@ from pyg_sgm.cli._app import (
     write_json,
 )
 from pyg_sgm.cli._candidates import write_candidates
+from pyg_sgm.cli._data import open_captioned
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +60,6 @@ def clip(
     import torch
 
     from pyg_sgm.cli._metrics import metrics_table
-    from pyg_sgm.datasets import open_dataset
     from pyg_sgm.io import counted
     from pyg_sgm.metrics.retrieval import retrieval_metrics
     from pyg_sgm.vision import open_towers
@@ -68,9 +68,7 @@ def clip(
     check_out(json)
     if top < 1:
         raise ValueError(f"--top must be at least 1, got {top}")
-    dataset = open_dataset(data if captions is None else f"{data},captions={captions}", split)
-    if not dataset.texts:
-        raise ValueError(f"{data} has no captions: give --captions")
+    dataset = open_captioned(data, split, captions)
     towers = open_towers(model).to("cuda" if torch.cuda.is_available() else "cpu")
     known: list[int] = []
     with count_up("images") as progress:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pyg_sgm.cli._app import Data, check_out, console, count_up
+from pyg_sgm.cli._data import open_captioned
 
 
 def finetune(
@@ -61,7 +62,6 @@ def finetune(
     """
     import torch
 
-    from pyg_sgm.datasets import open_dataset
     from pyg_sgm.retrieval import with_graphs
     from pyg_sgm.retrieval.prepare import with_known_images
     from pyg_sgm.text import open_text_encoder
@@ -73,9 +73,7 @@ def finetune(
     name = backbone or DEFAULT_BACKBONE
     if "+" in name:
         raise ValueError(f"--backbone: one network at a time, got {name!r}")
-    dataset = open_dataset(data if captions is None else f"{data},captions={captions}", split)
-    if not dataset.texts:
-        raise ValueError(f"{data} has no captions: give --captions")
+    dataset = open_captioned(data, split, captions)
     net = open_backbone(name)
     encoder = open_text_encoder(text_encoder)
     with count_up("images to graphs") as graphs_done:

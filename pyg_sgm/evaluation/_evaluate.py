@@ -43,11 +43,11 @@ def score(model: Matcher, image: Encoding, text: Encoding) -> Tensor:
 
 def _blocks(encoding: Encoding, size: int) -> Iterator[tuple[int, Encoding]]:
     """Parts of that many graphs, each with the position of its first; few graphs are not copied."""
-    if 0 < len(encoding) <= size:
+    if len(encoding) <= size:
         yield 0, encoding
         return
     for rows in torch.arange(len(encoding)).split(size):
-        yield int(rows[0]) if len(rows) else 0, encoding.select(rows)
+        yield int(rows[0]), encoding.select(rows)
 
 
 def score_pairs(model: Matcher, image: Encoding, text: Encoding, image_of_text: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -145,10 +145,7 @@ def scores_alone(seen: Snapshot, model: Matcher, query: EncodedQuery, places: Te
     Raises:
         ValueError: If a score is NaN.
     """
-    scores = torch.empty(len(places))
-    for place, image in _one_by_one(seen, model, places):
-        scores[place] = query.contributions(part_scores(model, image, query)).sum()
-    return scores
+    return _scores(_one_by_one(seen, model, places), model, query, len(places))
 
 
 def query_scores(seen: Snapshot, model: Matcher, query: EncodedQuery, places: Tensor) -> Tensor:
@@ -163,10 +160,16 @@ def query_scores(seen: Snapshot, model: Matcher, query: EncodedQuery, places: Te
     Raises:
         ValueError: If a score is NaN.
     """
-    scores = torch.empty(len(places))
-    device = next(model.parameters()).device
-    for own, image in seen.parts(places, device):
-        scores[own] = query.contributions(part_scores(model, image, query)).sum(1)
+    parts = seen.parts(places, next(model.parameters()).device)
+    return _scores(parts, model, query, len(places))
+
+
+def _scores(
+    parts: Iterable[tuple[Tensor, Encoding]], model: Matcher, query: EncodedQuery, count: int
+) -> Tensor:
+    scores = torch.empty(count)
+    for own, images in parts:
+        scores[own] = query.contributions(part_scores(model, images, query)).sum(1)
     return scores
 
 
@@ -183,17 +186,20 @@ def contributions(
         places (Tensor): Places of the images.
     """
     found: list[dict[str, float]] = [{} for _ in places]
-    for place, image in _one_by_one(seen, model, places):
-        _add_levels(found[place], model, query, image)
+    for number, image in _one_by_one(seen, model, places):
+        _add_levels(found[int(number)], model, query, image)
     return found
 
 
-def _one_by_one(seen: Snapshot, model: Matcher, places: Tensor) -> Iterator[tuple[int, Encoding]]:
-    """Each of some images alone, with its number among them."""
+def _one_by_one(
+    seen: Snapshot, model: Matcher, places: Tensor
+) -> Iterator[tuple[Tensor, Encoding]]:
+    """Each of some images alone, with its number among them, ``[1]``."""
     device = next(model.parameters()).device
     for own, images in seen.parts(places, device):
-        for number, row in zip(own.tolist(), torch.arange(len(own), device=device), strict=True):
-            yield number, images.select(row[None])
+        rows = torch.arange(len(own), device=device)
+        for number, row in zip(own.split(1), rows.split(1), strict=True):
+            yield number, images.select(row)
 
 
 def _add_levels(

@@ -65,15 +65,14 @@ class RunCheckpoint(Checkpoint):
         assert isinstance(pl_module, MatcherTraining)
         with _averaged(trainer, pl_module):
             epoch = self._measure(trainer, pl_module)
-            state = pl_module.model.state_dict()
-            weights = {k: v.detach().cpu().clone() for k, v in state.items()}
-        self.history.append(epoch)
-        best = self.best_epoch
-        if self.dev is None or best < 0 or epoch["dev_rsum"] > self.history[best]["dev_rsum"]:
-            self.best_epoch = len(self.history) - 1
-            self.best_weights = weights
-            if self.folder and trainer.is_global_zero:
-                save_weights(self.folder, self.best_weights)
+            self.history.append(epoch)
+            best = self.best_epoch
+            if self.dev is None or best < 0 or epoch["dev_rsum"] > self.history[best]["dev_rsum"]:
+                self.best_epoch = len(self.history) - 1
+                state = pl_module.model.state_dict()
+                self.best_weights = {k: v.detach().cpu().clone() for k, v in state.items()}
+                if self.folder and trainer.is_global_zero:
+                    save_weights(self.folder, self.best_weights)
         if self.folder and trainer.is_global_zero:
             write_text(self.folder / METRICS, _csv(self.history))
             with atomic_write(self.folder / LAST) as temporary:
