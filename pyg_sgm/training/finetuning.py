@@ -18,6 +18,7 @@ from pyg_sgm.losses import ContrastiveLoss
 from pyg_sgm.models import GraphSizes, Matcher, build_model, find_recipe
 from pyg_sgm.text import TextEncoder, word_features
 from pyg_sgm.training.batches import epoch_batches
+from pyg_sgm.training.decay import decay_groups
 from pyg_sgm.vision.images import read_photo
 from pyg_sgm.vision.region_features import pool_batch, square
 
@@ -151,12 +152,10 @@ def _train(
     loss = ContrastiveLoss().to(device)
     lr, decay = rates
     others = [*model.parameters(), *loss.parameters()]
-    groups = [
-        {"params": list(trained), "lr": lr, "weight_decay": decay},
-        {"params": others, "lr": MATCHER_LR, "weight_decay": decay},
-    ]
+    groups = decay_groups(trained, decay, lr=lr) + decay_groups(others, decay, lr=MATCHER_LR)
     optimizer = torch.optim.AdamW(groups)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [lr, MATCHER_LR], steps + 1)
+    rates_of_groups = [group["lr"] for group in groups]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates_of_groups, steps + 1)
     for step, (batch, pixels) in enumerate(batches, start=1):
         batch, pixels = batch.to(device), pixels.to(device, non_blocking=True)
         objects = batch.image["object"]

@@ -15,6 +15,7 @@ from pyg_sgm.losses import TripletLoss, edit_loss
 from pyg_sgm.models import Encoding, Matcher
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.training.batches import BatchOrder, batch_loader, blank
+from pyg_sgm.training.decay import decay_groups
 from pyg_sgm.training.gather import gather_pairs
 
 
@@ -133,16 +134,11 @@ class MatcherTraining(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         # Biases and gains are not decayed, but for plain Adam; the loss' own parameters never are.
         least = 1 if self.recipe.optimizer == "adam" else 2
-        decayed = [p for p in self.model.parameters() if p.dim() >= least and p.requires_grad]
-        others = [p for p in self.model.parameters() if p.dim() < least and p.requires_grad]
-        others += [p for p in self.loss.parameters() if p.requires_grad]
-        groups = [
-            {"params": decayed, "weight_decay": self.recipe.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
+        groups = decay_groups(self.model.parameters(), self.recipe.weight_decay, least)
+        groups[1]["params"] += [p for p in self.loss.parameters() if p.requires_grad]
         kind = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
         # On a card in one kernel; Lightning does not clip what a gradient scaler unscales in it.
-        on_card = all(p.is_cuda for p in [*decayed, *others])
+        on_card = all(p.is_cuda for group in groups for p in group["params"])
         scaled = self.trainer.precision == "16-mixed"
         optimizer = kind(groups, lr=self.recipe.lr, fused=(on_card and not scaled) or None)
         steps = int(self.trainer.estimated_stepping_batches) // self.recipe.epochs
