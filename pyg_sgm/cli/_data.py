@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from pyg_sgm.cli._app import count_up
-from pyg_sgm.io import counted
+from pyg_sgm.io import counted, is_there, to_path
 
 if TYPE_CHECKING:
     from pyg_sgm.data import TextRecord
@@ -30,11 +30,11 @@ class Pixels:
         Parameter(help="CSV file of image,caption for data without, such as images:FOLDER."),
     ] = None
     graphs: Annotated[
-        Path | None,
+        str | None,
         Parameter(
-            help="Folder of the graphs of images that are files, as pyg-sgm graphs makes it; what "
-            "it lacks is added. [default: that of the training, graphs.sg in the run; of other "
-            "data a folder of their own beside it]"
+            help="Folder of the graphs of images that are files, or its address, as pyg-sgm graphs "
+            "makes it; what it lacks is added. [default: that of the training, graphs.sg in the "
+            "run; of other data a folder of their own beside it]"
         ),
     ] = None
     detector: Annotated[
@@ -227,7 +227,7 @@ def make_graphs(
     if not any(needs_graph(image) for image in dataset.images):
         return dataset
     pixels = pixels or Pixels()
-    folder = pixels.graphs or _graph_folder(run, data)
+    folder = to_path(pixels.graphs) if pixels.graphs else _graph_folder(run, data)
     if pixels.detector is not None:
         set_detector(matcher, run, pixels.detector)
     elif matcher.made_by is None:
@@ -258,9 +258,9 @@ def _graph_folder(run: Path, data: str | None) -> Path:
     shared = read_run(run).get(SHARED)
     if shared is None:
         return run / GRAPHS
-    if not Path(shared).is_dir():
+    if not is_there(to_path(shared)):
         raise ValueError(f"{shared}: the graphs of the training have moved: give --graphs")
-    return Path(shared)
+    return to_path(shared)
 
 
 def _is_source(data: str, run: Path) -> bool:

@@ -9,7 +9,7 @@ from pyg_sgm.cli._data import open_captioned
 def finetune(
     *,
     data: Data,
-    graphs: Path,
+    graphs: str,
     out: Path,
     split: str = "train",
     captions: Path | None = None,

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Literal
 
 from pyg_sgm.cli._app import console, count_up, open_pool
-from pyg_sgm.io import counted
+from pyg_sgm.io import counted, to_path
 
 
 def graphs(
-    folder: Path,
+    folder: str,
     *,
-    out: Path,
+    out: str,
     detector: str = "grid",
     labels: Path | None = None,
     min_score: float | None = None,
@@ -23,7 +23,7 @@ def graphs(
     ray: str | None = None,
     prune: bool = False,
 ) -> None:
-    """Turn a folder of images into scene graphs with region features.
+    """Turn images into scene graphs with region features.
 
     A call that was broken off goes on where it stopped. Images that cannot be read are skipped and
     listed.
@@ -31,9 +31,10 @@ def graphs(
     Parameters
     ----------
     folder
-        Images, in this folder and those below it.
+        Images, in this folder and those below it; or its address, such as s3://bucket/photos; or a
+        file .txt that lists images, one a line.
     out
-        Folder of the graphs.
+        Folder of the graphs, or its address, where one command at a time may write.
     detector
         What finds the objects: grid (the whole image and 3 x 3 cells), grid:5, onnx:FILE (YOLOX,
         YOLOv8, YOLO11, RT-DETR, D-FINE), torchvision:NAME, file:FILE,name=NAME (JSON lines of
@@ -61,7 +62,7 @@ def graphs(
     ray
         Address of a Ray cluster whose workers make the graphs, shard by shard; auto finds the
         cluster of this machine, local starts one. They see the images and the folder by the same
-        names. [default: threads of this process]
+        names, as they do at an address. [default: threads of this process]
     prune
         Remove graphs of images that are no longer in the folder, and old ones of changed images.
     """
@@ -73,7 +74,8 @@ def graphs(
 
     if batch_size < 1:
         raise ValueError(f"--batch-size must be at least 1, got {batch_size}")
-    if out.exists() and not out.is_dir():
+    place = to_path(out)
+    if place.exists() and not place.is_dir():
         raise ValueError(f"{out} is a file")
     files = list_images(folder)
     extractor = open_extractor(
@@ -105,7 +107,7 @@ def graphs(
     there = f", {done.kept:,} there already" if done.kept else ""
     _say(f"{counted(done.extracted, 'graph')} made{there}: {out}")
     if done.skipped:
-        _say(f"{counted(len(done.skipped), 'image')} skipped, listed in {out / SKIPPED}")
+        _say(f"{counted(len(done.skipped), 'image')} skipped, listed in {place / SKIPPED}")
     if done.removed:
         _say(f"{counted(done.removed, 'graph')} of deleted or changed images removed")
     if done.others:

@@ -52,7 +52,7 @@ Metadata = Annotated[
 
 def build(
     index: Index,
-    *photos: Path,
+    *photos: str,
     run: Run,
     data: SameData = None,
     split: Split = "test",
@@ -70,7 +70,8 @@ def build(
     Parameters
     ----------
     photos
-        Folders, whose photos are known by their paths within them, and files.
+        Folders, or their addresses, whose photos are known by their paths within them; files, and
+        files .txt that list photos.
     dtype
         Type of the encoded nodes that are kept.
     shards
@@ -94,7 +95,7 @@ def build(
 
 def add(
     index: Index,
-    *photos: Path,
+    *photos: str,
     run: IndexRun = None,
     data: SameData = None,
     split: Split = "test",
@@ -108,7 +109,8 @@ def add(
     Parameters
     ----------
     photos
-        Folders, whose photos are known by their paths within them, and files.
+        Folders, or their addresses, whose photos are known by their paths within them; files, and
+        files .txt that list photos.
     json
         File of what was done as JSON; "-" prints it.
     """
@@ -162,7 +164,7 @@ def optimize(index: Index, *, run: IndexRun = None) -> None:
 
 def rebuild(
     index: Index,
-    *photos: Path,
+    *photos: str,
     run: Run,
     data: SameData = None,
     split: Split = "test",
@@ -231,7 +233,7 @@ def open_index(index: str, run: Path | None, ray: str | None = None) -> SceneGra
 
 
 def _images(
-    photos: tuple[Path, ...],
+    photos: tuple[str, ...],
     data: str | None,
     split: str,
     run: Path,
@@ -241,6 +243,7 @@ def _images(
     """The images that flags name, with graphs where there is a folder for them."""
     from pyg_sgm.cli._data import make_graphs, open_records, set_detector
     from pyg_sgm.index.adding import dataset_of
+    from pyg_sgm.io import is_there, to_path
     from pyg_sgm.retrieval import with_graphs
 
     if (data is None) == (not photos):
@@ -249,7 +252,7 @@ def _images(
         dataset = open_records(data, split, run, pixels, captioned=False)
         return make_graphs(dataset, run, pixels, matcher, data)
     for path in photos:
-        if not path.exists():
+        if not is_there(to_path(path)):
             raise FileNotFoundError(f"{path}: there is no such file or folder")
     parts = [dataset_of(path).images for path in photos]
     dataset = dataset_of([image for part in parts for image in part])

@@ -17,6 +17,7 @@ from pyg_sgm.cli._data import (
     open_records,
     size_of,
 )
+from pyg_sgm.io import to_path
 
 Model = Annotated[str, Parameter(help="Model, such as sgm.")]
 
@@ -167,9 +168,9 @@ def train(
     source = with_full_paths(data_name(data, pixels, out))
     known: dict[str, Any] = {SOURCE: source, SPLIT: split, HELD_OUT: None}
     if pixels is not None and pixels.graphs is not None:
-        known[SHARED] = str(pixels.graphs.resolve())
+        known[SHARED] = str(to_path(pixels.graphs).resolve())
     elif not resume:  # a run that is overwritten may have had others
-        pixels = replace(pixels or Pixels(), graphs=out / GRAPHS)
+        pixels = replace(pixels or Pixels(), graphs=str(out / GRAPHS))
     dataset, dev = open_records(data, split, out, pixels), None
     try:
         with run_dir(out, resume, overwrite):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pyg_sgm.data.ragged import Ragged, Spans
 from pyg_sgm.data.schema import first_bad_row
+from pyg_sgm.io import local_copy, to_path
 
 
 class CheckedRows:
@@ -84,7 +85,8 @@ class FolderRows:
 
 
 def open_npy(path: str | os.PathLike[str]) -> np.ndarray:
-    """Memory-maps a ``.npy`` file of numbers; nothing but its header is read.
+    """Memory-maps a ``.npy`` file of numbers, or a copy of one at a URI; nothing but its header is
+    read.
 
     Args:
         path (str or PathLike): The file.
@@ -96,7 +98,7 @@ def open_npy(path: str | os.PathLike[str]) -> np.ndarray:
     """
     try:
         # Read-only: a writable map, even copy-on-write, must fit into memory as a whole.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(local_copy(to_path(path)), mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise
     except Exception as error:  # parsers of headers raise whatever damaged bytes lead them to

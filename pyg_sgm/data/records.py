@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from pyg_sgm.data import _checks as check
 from pyg_sgm.data.words import tokenize
+from pyg_sgm.io import to_path
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ def image_record(
         scores (dict, optional): Confidence of the nodes, ``{"object" | "relation" | "attribute":
             [num_nodes]}``. (default: none)
         id (str, optional): Name of the image. (default: :obj:`""`)
-        file (str or PathLike, optional): File of the pixels, which is not opened here. (default:
-            :obj:`None`, unknown)
+        file (str or PathLike, optional): File of the pixels, or its URI, which is not opened here.
+            (default: :obj:`None`, unknown)
 
     Raises:
         ValueError: Naming image and field, for a relation or attribute of an object that is not
@@ -134,7 +135,7 @@ def image_record(
         attributes=described,
         scores=scores or {},
         size=pixels,
-        file=None if file is None else Path(file),
+        file=None if file is None else to_path(file),
         has_graph=objects is not None,
     )
 

@@ -16,7 +16,7 @@ import torch
 from pyg_sgm.data import ImageRecord, Ragged, TextRecord, read_scene_graph, text_record
 from pyg_sgm.datasets._files.fields import field, filled
 from pyg_sgm.datasets._files.skipped import SkippedRecords
-from pyg_sgm.io import IMAGE_SUFFIXES, parse_json, read_text
+from pyg_sgm.io import IMAGE_SUFFIXES, parse_json, read_text, to_path
 
 IMAGE, CAPTION, GRAPH = ("image", "image_id"), "caption", "scene_graph"
 _TOKEN = re.compile(r"([^\t]+)#\d+\t(.*)")
@@ -76,7 +76,7 @@ def read_captions(path: str | os.PathLike[str], *, strict: bool = False) -> list
 
 def caption_rows(path: str | os.PathLike[str], skipped: SkippedRecords) -> list[Caption]:
     """The same, with the rows that cannot be used in ``skipped``."""
-    path = Path(path)
+    path = to_path(path)
     text = read_text(path)
     rows = _format(text)(path, text, skipped)
     if not rows and not skipped.records:
@@ -166,7 +166,7 @@ def captioned(
 
 def _absence(image: str, folder: str | os.PathLike[str] | None) -> str:
     suffix = PurePath(image).suffix.lower()
-    if folder is not None and suffix not in IMAGE_SUFFIXES and os.path.isfile(Path(folder, image)):
+    if folder is not None and suffix not in IMAGE_SUFFIXES and (to_path(folder) / image).is_file():
         return f"{image!r} does not end like an image ({', '.join(IMAGE_SUFFIXES)})"
     return f"there is no image {image!r}"
 

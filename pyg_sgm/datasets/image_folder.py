@@ -17,7 +17,8 @@ class ImageFolder(SceneGraphDataset):
     :meth:`~pyg_sgm.datasets.SceneGraphDataset.split_every`.
 
     Args:
-        folder (str or PathLike): The folder.
+        folder (str or PathLike): The folder, or its URI, or a list of images, see
+            :func:`list_images`.
         captions (str or PathLike, optional): File of captions, see
             :func:`~pyg_sgm.datasets.captions.read_captions`. Images that it does not name are left
             out, with a warning that says how many. (default: :obj:`None`, all images and no texts)

@@ -16,6 +16,7 @@ from pyg_sgm.datasets.precomputed_regions import PrecomputedRegions
 from pyg_sgm.datasets.scene_graph_benchmark import SceneGraphBenchmark
 from pyg_sgm.datasets.scene_world import SceneWorld
 from pyg_sgm.datasets.visual_genome import VisualGenome
+from pyg_sgm.io import is_uri
 
 _WORLD_OPTIONS: dict[str, Callable[[str], object]] = {
     "num_images": int,
@@ -58,7 +59,8 @@ def open_dataset(spec: str, split: str, *, strict: bool = False) -> SceneGraphDa
         spec (str): One of
 
             * ``flickr8k:ROOT``,
-            * ``images:FOLDER``, a folder of images, with ``,captions=FILE``,
+            * ``images:FOLDER``, a folder of images, its URI, or a file ``.txt`` that lists images,
+              with ``,captions=FILE``,
             * ``coco:FILE``, COCO's ``captions_*.json``, or ``captions:FILE``, any file that
               :func:`~pyg_sgm.datasets.read_captions` reads, optionally with ``,images=FOLDER``,
             * ``karpathy:FILE`` with ``,images=FOLDER`` or ``,features=FOLDER``,
@@ -117,8 +119,12 @@ def with_full_paths(spec: str) -> str:
         return spec
     path, *parts = _parts(argument)
     options = (part.split("=", 1) for part in parts)
-    full = [f"{key}={os.path.abspath(value)}" for key, value in options]
-    return ",".join([f"{name}:{os.path.abspath(path)}", *full])
+    full = [f"{key}={_full(value)}" for key, value in options]
+    return ",".join([f"{name}:{_full(path)}", *full])
+
+
+def _full(path: str) -> str:
+    return path if is_uri(path) else os.path.abspath(path)
 
 
 def _parts(argument: str) -> list[str]:

@@ -15,6 +15,7 @@ import torch
 
 from pyg_sgm.data import ImageRecord, image_record
 from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.datasets._files.images import LIST
 from pyg_sgm.datasets.image_folder import ImageFolder
 from pyg_sgm.index.header import Header
 from pyg_sgm.index.rows import (
@@ -27,6 +28,7 @@ from pyg_sgm.index.rows import (
     record_columns,
 )
 from pyg_sgm.index.store import Store
+from pyg_sgm.io import file_state, is_path, is_uri, to_path
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs
 from pyg_sgm.retrieval.prepare import needs_graph
 
@@ -46,27 +48,30 @@ def dataset_of(images: Addable) -> SceneGraphDataset:
     """Images as a dataset.
 
     Args:
-        images (Addable): A dataset, a folder, whose images are known by their paths within it, or
-            files and records.
+        images (Addable): A dataset; a folder or its URI, whose images are known by their paths
+            within it; a list of images (see :func:`~pyg_sgm.datasets.list_images`); or files and
+            records.
 
     Raises:
         ValueError: If there is none, or two have the same id.
     """
     if isinstance(images, SceneGraphDataset):
         return images
-    if isinstance(images, (str, os.PathLike)) and Path(images).is_dir():
-        return ImageFolder(images)
-    if isinstance(images, (str, os.PathLike, ImageRecord)):
+    if isinstance(images, (str, os.PathLike)) or is_path(images):
+        path = to_path(images)
+        if path.is_dir() or path.suffix == LIST:
+            return ImageFolder(path)
+    if isinstance(images, (str, os.PathLike, ImageRecord)) or is_path(images):
         images = [images]
     records = []
     for image in images:
-        if not isinstance(image, (str, os.PathLike, ImageRecord)):
+        if not (isinstance(image, (str, os.PathLike, ImageRecord)) or is_path(image)):
             raise ValueError(
                 f"images: expected a dataset, a folder, files or records, got "
                 f"{type(image).__name__}"
             )
         if not isinstance(image, ImageRecord):
-            image = image_record(id=os.fspath(image), file=image)
+            image = image_record(id=str(image), file=image)
         records.append(image)
     return SceneGraphDataset(records, [], [])
 
@@ -82,6 +87,9 @@ def content_hash(dataset: SceneGraphDataset, i: int) -> str | None:
     image = dataset.images[i]
     if needs_graph(image):
         try:
+            if is_uri(image.file or ""):  # it is read when its graph is made, and but once
+                state = [str(image.file), *file_state(to_path(image.file or ""))]
+                return hashlib.sha256(json.dumps(state).encode()).hexdigest()
             with open(image.file or "", "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:

@@ -21,11 +21,11 @@ from pyg_sgm.index.shards import is_sharded
 from pyg_sgm.index.snapshot import Snapshot
 from pyg_sgm.index.store import HEADER, LanceStore, Store, Table
 from pyg_sgm.index.view import OneView, View
+from pyg_sgm.io import cache_folder
 from pyg_sgm.models import Encoding, Matcher
 from pyg_sgm.retrieval import SceneGraphMatcher
 
 SEGMENTS = "segments"
-CACHE = "PYG_SGM_CACHE"  # variable of the environment: where segments of remote indexes are
 
 
 class IndexReader:
@@ -171,8 +171,7 @@ class IndexReader:
         """Where segments are: beside the rows, or in a cache if these are elsewhere."""
         if self._store.folder is not None:
             return self._store.folder / SEGMENTS
-        cache = os.environ.get(CACHE) or Path.home() / ".cache" / "pyg_sgm"
-        folder = Path(cache) / hashlib.sha256(self.uri.encode()).hexdigest()[:16]
+        folder = cache_folder() / hashlib.sha256(self.uri.encode()).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
         return folder / SEGMENTS
 

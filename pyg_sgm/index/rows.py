@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor
 from torch_geometric.utils import cumsum
 
 from pyg_sgm.data import ImageRecord, image_record
+from pyg_sgm.io import to_path
 from pyg_sgm.models import Encoding
 from pyg_sgm.ops import Packed
 
@@ -137,7 +137,7 @@ def record_columns(records: Sequence[ImageRecord]) -> dict[str, Any]:
     return {
         "id": [to_text(record.id) for record in records],
         "path": pa.array(
-            [None if r.file is None else to_text(str(Path(r.file).absolute())) for r in records],
+            [None if r.file is None else to_text(str(to_path(r.file).absolute())) for r in records],
             pa.string(),
         ),
         "labels": pa.array([list(record.objects) for record in records], words),

@@ -3,6 +3,19 @@
 from pyg_sgm.io._digest import digest
 from pyg_sgm.io._hub import hub_answers, only_local
 from pyg_sgm.io._images import IMAGE_SUFFIXES, image_orientation, open_image
+from pyg_sgm.io._places import (
+    cache_folder,
+    file_state,
+    is_path,
+    is_there,
+    is_uri,
+    list_files,
+    local_copies,
+    local_copy,
+    make_folder_of,
+    remove_tree,
+    to_path,
+)
 from pyg_sgm.io._read import (
     parse_json,
     read_bytes,
@@ -26,12 +39,21 @@ from pyg_sgm.io._write import (
 __all__ = [
     "IMAGE_SUFFIXES",
     "atomic_write",
+    "cache_folder",
     "counted",
     "digest",
+    "file_state",
     "hub_answers",
     "image_orientation",
+    "is_path",
     "is_temporary",
+    "is_there",
+    "is_uri",
+    "list_files",
+    "local_copies",
+    "local_copy",
     "locked",
+    "make_folder_of",
     "only_local",
     "open_image",
     "parse_json",
@@ -42,6 +64,8 @@ __all__ = [
     "read_lines",
     "read_text",
     "remove_temporaries",
+    "remove_tree",
+    "to_path",
     "write_json",
     "write_tensors",
     "write_text",

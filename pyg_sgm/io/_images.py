@@ -1,7 +1,10 @@
 """Files of pixels: which ones are images, opened and not yet decoded."""
 
 import os
+from io import BytesIO
 from typing import TYPE_CHECKING
+
+from pyg_sgm.io._places import naming, to_path
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,12 +31,21 @@ def open_image(path: str | os.PathLike[str]) -> "Image.Image":
         ImportError: If Pillow is absent.
     """
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise ImportError("images need more: pip install pyg_sgm[vision]") from error
-    if _is_heif(path):
-        return _open_heif(path)
-    return Image.open(path, formats=_FORMATS)
+    path = to_path(path)
+    with naming(path):
+        content = path if isinstance(path, os.PathLike) else BytesIO(path.read_bytes())
+    if _is_heif(content):
+        return _open_heif(content, path)
+    try:
+        return Image.open(content, formats=_FORMATS)
+    except UnidentifiedImageError:
+        if isinstance(content, BytesIO):  # which has no name
+            what = "cannot identify image file" if content.getvalue() else "empty file"
+            raise ValueError(f"{what} {str(path)!r}") from None
+        raise
 
 
 def image_orientation(image: "Image.Image") -> int:
@@ -46,17 +58,20 @@ def image_orientation(image: "Image.Image") -> int:
     return value if value in range(1, 9) else 1
 
 
-def _is_heif(path: str | os.PathLike[str]) -> bool:
-    with open(path, "rb") as file:
-        head = file.read(64)
+def _is_heif(content: os.PathLike[str] | BytesIO) -> bool:
+    if isinstance(content, BytesIO):
+        head = content.getvalue()[:64]
+    else:
+        with open(content, "rb") as file:
+            head = file.read(64)
     return head[4:8] == b"ftyp" and b"avif" not in head and b"avis" not in head
 
 
-def _open_heif(path: str | os.PathLike[str]) -> "Image.Image":
+def _open_heif(content: os.PathLike[str] | BytesIO, path: os.PathLike[str]) -> "Image.Image":
     try:
         import pillow_heif
     except ImportError as error:
         raise ValueError(f"{path}: HEIC needs more: pip install pyg_sgm[heif]") from error
     # Opened by name, so that Pillow's own table of formats stays as it is.
-    image: Image.Image = pillow_heif.open_heif(path, convert_hdr_to_8bit=True).to_pillow()
+    image: Image.Image = pillow_heif.open_heif(content, convert_hdr_to_8bit=True).to_pillow()
     return image

@@ -6,8 +6,10 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from io import BytesIO
 from typing import Any
+
+from pyg_sgm.io._places import naming, to_path
 
 _PICKLES = (".joblib", ".pkl", ".pickle", ".p")
 # What is not pure JSON text of the field grows a hundredfold, and a gzip bomb a thousandfold.
@@ -26,12 +28,15 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         FileNotFoundError: If the file is absent.
         ValueError: Naming the file, if it is cut short, not gzip, or a gzip bomb.
     """
-    path = Path(path)
+    path = to_path(path)
     if path.suffix != ".gz":
-        return path.read_bytes()
-    most = max(_GROWTH * path.stat().st_size, _SMALL)
+        with naming(path):
+            return path.read_bytes()
+    with naming(path):
+        packed = path if isinstance(path, os.PathLike) else BytesIO(path.read_bytes())
+        most = max(_GROWTH * path.stat().st_size, _SMALL)
     try:
-        with gzip.open(path) as file:
+        with gzip.open(packed) as file:
             raw = file.read(most + 1)
     except (EOFError, OSError, zlib.error) as error:
         if isinstance(error, FileNotFoundError):
@@ -93,7 +98,7 @@ def read_json(path: str | os.PathLike[str], kind: type | None = None) -> Any:
         ...
         ValueError: ...a.json: cut short or not JSON (Expecting ',' delimiter: line 1 column 6 ...)
     """
-    path = Path(path)
+    path = to_path(path)
     if path.suffix.lower() in _PICKLES:
         raise ValueError(
             f"{path}: pickles are never read, they can run code; convert the file to JSON"

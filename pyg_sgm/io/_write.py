@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyg_sgm.io._places import to_path, uploading
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -28,10 +30,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     An interrupted or failed write leaves the old file as it was. Links are followed; devices and
     pipes are written to instead of replaced. An existing file keeps its permissions, a new one has
     those of the umask. The content has reached the disk when the block has ended. Temporary files
-    that killed processes left in the folder are removed.
+    that killed processes left in the folder are removed. A file at a URI is put there as a whole.
 
     Args:
-        path (str or PathLike): The file; its folder exists.
+        path (str or PathLike): The file, or its URI; its folder exists.
 
     Raises:
         OSError: Naming the file, if it cannot be written.
@@ -43,7 +45,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         >>> (folder / "a.txt").read_text(), len(list(folder.iterdir()))
         ('whole', 1)
     """
-    target = _follow(Path(path))
+    remote = to_path(path)
+    if not isinstance(remote, os.PathLike):
+        with uploading(remote) as temporary:
+            yield temporary
+        return
+    target = _follow(Path(remote))
     through = _is_descriptor(target) or (
         target.exists() and not target.is_file() and not target.is_dir()
     )
@@ -232,8 +239,8 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def locked(folder: str | os.PathLike[str], *, wait: bool = False) -> Iterator[None]:
-    """Keeps other processes out of a folder, where the system has such locks; it ends with the
-    process, however that ends.
+    """Keeps other processes out of a folder, where the system has such locks, which object stores
+    have not; it ends with the process, however that ends.
 
     Args:
         folder (str or PathLike): The folder.
@@ -246,6 +253,9 @@ def locked(folder: str | os.PathLike[str], *, wait: bool = False) -> Iterator[No
     try:
         import fcntl
     except ImportError:  # not on Windows
+        yield
+        return
+    if not isinstance(folder, (str, os.PathLike)):
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.data import ImageRecord, Ragged, Spans
+from pyg_sgm.io import is_path
 from pyg_sgm.vision import Extractor, Photo, read_photo, to_photo
 from pyg_sgm.vision.extraction import AT_MOST
 
@@ -50,7 +51,7 @@ def graphs_in_memory(
             graphs = extractor(photos) if photos else []
         for graph in graphs:
             source = sources[graph.record.id]
-            file = source if isinstance(source, Path) else None
+            file = source if is_path(source) else None
             records.append(replace(graph.record, size=graph.size, file=file))
             for node, rows in parts.items():
                 # As precise as a graph folder, so that scores do not depend on where graphs are.
@@ -67,9 +68,9 @@ def graphs_in_memory(
 
 def open_photo(source: Pixels, name: str) -> Photo:
     """The photo of a file, or of pixels."""
-    if isinstance(source, Path):
+    if is_path(source):
         return read_photo(source, name, at_most=AT_MOST)
-    return to_photo(source, name, at_most=AT_MOST)
+    return to_photo(source, name, at_most=AT_MOST)  # type: ignore[arg-type]  # no path
 
 
 def packed(parts: Sequence[Tensor], dim: int) -> Ragged:

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 import numpy as np
@@ -25,7 +24,7 @@ from pyg_sgm.data import (
     pack_texts,
 )
 from pyg_sgm.datasets import SceneGraphDataset
-from pyg_sgm.io import counted
+from pyg_sgm.io import counted, is_path, to_path
 from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts
 from pyg_sgm.retrieval.in_memory import Pixels, outside_autocast
 from pyg_sgm.retrieval.prepare import (
@@ -203,9 +202,9 @@ def _as_records(items: Sequence[object]) -> tuple[list[ImageRecord], dict[str, P
             record = item
             if needs_graph(item) and item.file is not None:
                 pixels[item.id] = item.file
-        elif isinstance(item, (str, os.PathLike)):
-            record = image_record(id=os.fspath(item), file=item)
-            pixels[record.id] = Path(item)
+        elif isinstance(item, (str, os.PathLike)) or is_path(item):
+            record = image_record(id=str(item), file=item)
+            pixels[record.id] = to_path(item)
         else:
             name = getattr(item, "filename", "") or f"image {number}"
             record = image_record(id=name)
@@ -238,7 +237,7 @@ def is_image(item: object) -> TypeGuard[ImageInput]:
     Args:
         item (any): Anything.
     """
-    if isinstance(item, (str, os.PathLike, np.ndarray, ImageRecord, HeteroData)):
+    if isinstance(item, (str, os.PathLike, np.ndarray, ImageRecord, HeteroData)) or is_path(item):
         return True
     pillow = sys.modules.get("PIL.Image")  # without it there are no images of it
     return pillow is not None and isinstance(item, pillow.Image)

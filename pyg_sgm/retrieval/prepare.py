@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from pyg_sgm.data import ImageRecord, Ragged, Spans
 from pyg_sgm.datasets import Labels, SceneGraphDataset
-from pyg_sgm.io import counted
+from pyg_sgm.io import counted, is_there, to_path
 from pyg_sgm.retrieval.in_memory import (
     Pixels,
     Progress,
@@ -56,7 +55,7 @@ def with_graphs(
     Args:
         dataset (SceneGraphDataset): Any dataset. Its other images keep their graphs; where those
             came without region features, these are taken from the file at the boxes of the graph.
-        folder (str or PathLike, optional): Graph folder that is read and added to, see
+        folder (str or PathLike, optional): Graph folder, or its URI, that is read and added to, see
             :func:`pyg_sgm.vision.extract`: images that it holds are not extracted again, unless
             their files have changed. (default: :obj:`None`, graphs and features are held in memory)
         extractor (Extractor, optional): What makes the graphs. (default: what made those of the
@@ -80,7 +79,7 @@ def with_graphs(
         with outside_autocast():
             skipped = extract(files, folder, extractor, progress=progress).skipped
         records, features = open_graphs(folder)
-        listed = f"; all are listed in {Path(folder) / SKIPPED}"
+        listed = f"; all are listed in {to_path(folder) / SKIPPED}"
     warn_of_skipped(skipped, len(files), listed)
     images, features = _merged(
         dataset.images, dataset.features, (records, features), files.keys() - skipped, extractor
@@ -181,9 +180,9 @@ def warn_of_skipped(skipped: Mapping[str, str], count: int, listed: str = "") ->
 
 def extractor_of(folder: str | os.PathLike[str] | None) -> Extractor:
     """What made the graphs of a folder; the default one, if there are none."""
-    if folder is None or not (Path(folder) / HEADER).exists():
+    if folder is None or not is_there(to_path(folder) / HEADER):
         return open_extractor()
-    return open_described(read_header(Path(folder)), os.fspath(folder))
+    return open_described(read_header(to_path(folder)), f"{folder}")
 
 
 def _merged(

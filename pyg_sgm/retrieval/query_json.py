@@ -8,6 +8,7 @@ from reprlib import repr as short
 from typing import Any
 
 from pyg_sgm.data import ImageRecord, TextRecord, text_record
+from pyg_sgm.io import is_path
 from pyg_sgm.text import graph_record
 
 GRAPH = ("objects", "attributes", "relations")
@@ -77,9 +78,9 @@ def image_to_json(image: object) -> str:
         ValueError: If it is no file.
     """
     if isinstance(image, ImageRecord) and image.file is not None:
-        return os.fspath(image.file)
-    if isinstance(image, (str, os.PathLike)):
-        return os.fspath(image)
+        return str(image.file)
+    if isinstance(image, (str, os.PathLike)) or is_path(image):
+        return str(image)
     raise ValueError(f"query: images: {type(image).__name__} is no file")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
 
+from pyg_sgm.io import file_state, is_uri
 from pyg_sgm.vision.images import read_photo
 
 
@@ -37,8 +37,11 @@ def photo_jpeg(path: Path, side: Side) -> bytes:
         ImageError: If it is no image, broken or too large.
         ImportError: If Pillow is absent.
     """
-    state = os.stat(path)
-    version = (os.fspath(path), state.st_mtime_ns, state.st_size)
+    if is_uri(path):
+        version = (str(path), *file_state(path))
+    else:
+        state = path.stat()
+        version = (str(path), state.st_mtime_ns, state.st_size)
     return _thumbnail(version) if side == Side.SMALL else _encoded(version, side)
 
 

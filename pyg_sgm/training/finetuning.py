@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pyg_sgm.data import PairBatch, PairedGraphs
 from pyg_sgm.datasets import SceneGraphDataset
+from pyg_sgm.io import to_path
 from pyg_sgm.losses import ContrastiveLoss
 from pyg_sgm.models import GraphSizes, Matcher, build_model, find_recipe
 from pyg_sgm.text import TextEncoder, word_features
@@ -77,7 +78,7 @@ def finetune(
             raise ValueError(f"image {image.id!r} has no {lacks}: nothing to fine-tune on")
     trained = last_blocks(net, blocks)
     device = torch.device(device)
-    files = [Path(image.file) for image in dataset.images if image.file is not None]
+    files = [to_path(image.file) for image in dataset.images if image.file is not None]
     vocabularies = dataset.vocabularies()
     # Features are made of pixels here.
     graphs = dataset.replace(features={}).encode(

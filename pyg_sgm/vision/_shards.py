@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyg_sgm.data import ImageRecord, image_record
-from pyg_sgm.io import atomic_write, read_json, write_text
+from pyg_sgm.io import atomic_write, is_there, local_copies, parse_json, read_text, write_text
 
 KINDS = ("object", "relation")  # node types that have features
 
@@ -33,6 +33,7 @@ class Graph:
 
 def shard_files(folder: Path) -> list[Path]:
     """The shards in the order in which they were written."""
+    is_there(folder)  # what was listed of a URI before is old
     return sorted(path for path in folder.glob("*.json") if path.stem.isdecimal())
 
 
@@ -42,13 +43,19 @@ def next_number(folder: Path) -> int:
     return int(shards[-1].stem) + 1 if shards else 0
 
 
-def read_shard(path: Path) -> list[dict[str, Any]]:
-    """One mapping per image, whose id, source and lists are checked.
+def read_shards(folder: Path) -> dict[Path, list[dict[str, Any]]]:
+    """One mapping per image of each shard, whose id, source and lists are checked.
 
     Raises:
         ValueError: Naming the file, and the image where it has a name.
     """
-    rows = read_json(path)
+    shards = shard_files(folder)
+    copies = local_copies(shards)
+    return {shard: _rows(copy, shard) for shard, copy in zip(shards, copies, strict=True)}
+
+
+def _rows(copy: Path, path: Path) -> list[dict[str, Any]]:
+    rows = parse_json(read_text(copy), f"{path}")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError(f"{path}: expected a list of images")
     for i, row in enumerate(rows):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pyg_sgm.distributed import Pool
-from pyg_sgm.io import locked, parse_json
+from pyg_sgm.io import locked, parse_json, to_path
 from pyg_sgm.vision._shards import Graph, Source, next_number, write_shard
 from pyg_sgm.vision._sources import is_same, source_of
 from pyg_sgm.vision._threads import in_threads
@@ -73,8 +73,9 @@ def extract(
     with the number of images.
 
     Args:
-        files (dict): File of each image by its id.
-        out (str or PathLike): The folder; it is made if absent.
+        files (dict): File of each image by its id, or its URI.
+        out (str or PathLike): The folder, which is made if absent, or its URI, such as
+            ``s3://bucket/graphs``, where one process at a time may write: nothing keeps others out.
         extractor (Extractor): What makes the graphs. A folder holds those of one extractor.
         batch_size (int, optional): Images a thread handles at once; the graphs do not depend on it.
             (default: :obj:`8`)
@@ -103,7 +104,8 @@ def extract(
             "files: expected the file of each image by its id, such as {'1.jpg': 'photos/1.jpg'}, "
             f"got {type(files).__name__}"
         )
-    folder = Path(out)
+    folder = to_path(out)
+    files = {id: to_path(file) for id, file in files.items()}
     header = make_folder(folder, lambda: _header(extractor))
     check_same(header.get("fingerprint"), extractor, f"{folder}")
     report = progress or (lambda done, total: None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyg_sgm.io import image_orientation, open_image
+from pyg_sgm.io import image_orientation, open_image, to_path
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -80,10 +80,11 @@ def read_photo(path: str | os.PathLike[str], id: str = "", *, at_most: int | Non
     Raises:
         FileNotFoundError, ImageError, ImportError: See :func:`read_image`.
     """
-    if os.path.getsize(path) == 0:
+    path = to_path(path)
+    if isinstance(path, os.PathLike) and os.path.getsize(path) == 0:
         raise ImageError(f"{path}: empty file")
-    with _named_errors(os.fspath(path)), open_image(path) as image:
-        return _photo(image, os.fspath(path), id, at_most)
+    with _named_errors(str(path)), open_image(path) as image:
+        return _photo(image, str(path), id, at_most)
 
 
 def to_photo(

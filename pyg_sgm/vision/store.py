@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,13 @@ from pyg_sgm.data.features import FolderRows
 from pyg_sgm.io import (
     atomic_write,
     is_temporary,
+    is_there,
+    local_copies,
+    make_folder_of,
     printable,
     read_json,
     read_json_lines,
+    to_path,
     write_json,
     write_text,
 )
@@ -25,9 +29,8 @@ from pyg_sgm.vision._shards import (
     Source,
     feature_file,
     next_number,
-    read_shard,
+    read_shards,
     record_of,
-    shard_files,
     write_rows,
 )
 from pyg_sgm.vision.fingerprint import migrated
@@ -41,7 +44,8 @@ def open_graphs(path: str | os.PathLike[str]) -> tuple[list[ImageRecord], dict[s
     """Opens a folder that :func:`extract` wrote.
 
     Args:
-        path (str or PathLike): The folder.
+        path (str or PathLike): The folder, or its URI: then the shards are fetched once, into a
+            cache, which the variable ``PYG_SGM_CACHE`` of the environment names.
 
     Returns:
         The graphs, sorted by id, with boxes in ``[0, 1]``; and region features ``{"object",
@@ -51,14 +55,15 @@ def open_graphs(path: str | os.PathLike[str]) -> tuple[list[ImageRecord], dict[s
         FileNotFoundError: If it is absent or no graph folder.
         ValueError: Naming the file, if one is cut short or does not fit the others.
     """
-    folder = Path(path)
+    folder = to_path(path)
     dim = read_header(folder)["dim"]
-    shards = {shard: read_shard(shard) for shard in shard_files(folder)}
+    shards = read_shards(folder)
     newest = _newest(folder, shards)
     records: list[ImageRecord] = []
     starts: dict[str, list[int]] = {kind: [] for kind in KINDS}
     ends = dict.fromkeys(KINDS, 0)
     files: dict[str, list[tuple[Path, int]]] = {kind: [] for kind in KINDS}
+    stored = {kind: _stored(shards, kind) for kind in KINDS}
     for shard, rows in shards.items():
         before = dict(ends)
         for row in rows:
@@ -70,7 +75,7 @@ def open_graphs(path: str | os.PathLike[str]) -> tuple[list[ImageRecord], dict[s
             ends["object"] += len(record.objects)
             ends["relation"] += len(record.relations)
         for kind in KINDS:
-            file = feature_file(shard, kind)
+            file = stored[kind][shard]
             count = ends[kind] - before[kind]
             shape = open_npy(file).shape
             if shape != (count, dim):
@@ -85,10 +90,10 @@ def open_graphs(path: str | os.PathLike[str]) -> tuple[list[ImageRecord], dict[s
     features = {}
     for kind in KINDS:
         ptr = torch.tensor([0, *(end for _, end in files[kind])])
-        stored = FolderRows([file for file, _ in files[kind]], ptr, dim)
+        of_kind = FolderRows([file for file, _ in files[kind]], ptr, dim)
         start = torch.tensor([starts[kind][i] for i in order], dtype=torch.long)
         spans = Spans(start, torch.tensor(counts[kind], dtype=torch.long))
-        features[kind] = Ragged(stored, spans)
+        features[kind] = Ragged(of_kind, spans)
     return records, features
 
 
@@ -102,10 +107,10 @@ def make_folder(folder: Path, header: Callable[[], Mapping[str, Any]]) -> dict[s
     Raises:
         ValueError: If it holds other files.
     """
-    if not (folder / HEADER).exists():
+    if not is_there(folder / HEADER):
         if folder.is_dir() and any(not _ours(path) for path in folder.iterdir()):
             raise ValueError(f"{folder} holds files that are no graphs; give another folder")
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder_of(folder)
         write_json(folder / HEADER, FORMAT | dict(header()))
     return read_header(folder)
 
@@ -118,7 +123,7 @@ def read_header(folder: Path) -> dict[str, Any]:
         ValueError: Naming the file, if it is none of a graph folder.
     """
     path = folder / HEADER
-    if not path.exists():
+    if not is_there(path):
         raise FileNotFoundError(f"{folder}: no folder of graphs ({HEADER} is not there)")
     header = read_json(path)
     if not isinstance(header, dict) or {key: header.get(key) for key in FORMAT} != FORMAT:
@@ -137,8 +142,8 @@ def read_skipped(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         ValueError: Naming the file, if it is cut short or another.
     """
-    file = Path(path) / SKIPPED
-    if not file.exists():
+    file = to_path(path) / SKIPPED
+    if not is_there(file):
         return {}
     skipped = {}
     for number, row in read_json_lines(file):
@@ -152,7 +157,7 @@ def read_skipped(path: str | os.PathLike[str]) -> dict[str, str]:
 
 def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
     """Writes the images that have no graph, unless the file says so already."""
-    if (folder / SKIPPED).exists() and dict(skipped) == read_skipped(folder):
+    if is_there(folder / SKIPPED) and dict(skipped) == read_skipped(folder):
         return  # a folder that nothing is added to may be one that cannot be written to
     rows = [{"image": id, "reason": why} for id, why in sorted(skipped.items())]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -163,9 +168,7 @@ def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
 def sources(folder: Path) -> dict[str, Source]:
     """The state of the files whose graphs are there, by the ids of their images."""
     return {
-        row["id"]: tuple(row["source"])
-        for shard in shard_files(folder)
-        for row in read_shard(shard)
+        row["id"]: tuple(row["source"]) for rows in read_shards(folder).values() for row in rows
     }
 
 
@@ -179,7 +182,7 @@ def remove_others(folder: Path, keep: Collection[str]) -> int:
         folder (Path): A graph folder that the caller alone writes to.
         keep (list of str): Ids of images.
     """
-    shards = {shard: read_shard(shard) for shard in shard_files(folder)}
+    shards = read_shards(folder)
     newest = _newest(folder, shards)
     number, removed = next_number(folder), 0
     for shard, rows in shards.items():
@@ -211,6 +214,12 @@ def _newest(folder: Path, shards: Mapping[Path, Sequence[Mapping[str, Any]]]) ->
     return newest | dict.fromkeys(read_skipped(folder), Path())
 
 
+def _stored(shards: Iterable[Path], kind: str) -> dict[Path, Path]:
+    """Where the features of shards are on this disk."""
+    files = {shard: feature_file(shard, kind) for shard in shards}
+    return dict(zip(files, local_copies(list(files.values())), strict=True))
+
+
 def _ours(path: Path) -> bool:
     """Whether a file is a temporary one of a process that was killed."""
-    return is_temporary(path) or (path.name.startswith(".") and path.name.endswith(".tmp"))
+    return is_temporary(path.name) or (path.name.startswith(".") and path.name.endswith(".tmp"))

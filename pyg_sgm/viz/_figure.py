@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyg_sgm.io import atomic_write
+from pyg_sgm.io import atomic_write, is_path
 from pyg_sgm.vision.images import read_photo
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_pixels(image: Any) -> np.ndarray | None:
     """The pixels of a file or an array; none of nothing."""
     if image is None:
         return None
-    if isinstance(image, (str, os.PathLike)):
+    if isinstance(image, (str, os.PathLike)) or is_path(image):
         return read_photo(image, at_most=MOST).pixels
     pixels = np.asarray(image)
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ Image = pytest.importorskip("PIL.Image")
 
 from pyg_sgm.cli import main  # noqa: E402
 from pyg_sgm.vision import open_graphs  # noqa: E402
+from tests.helpers.stores import put_files  # noqa: E402
 
 
 @pytest.fixture
@@ -102,3 +104,39 @@ def test_no_cluster(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         run(capsys, photos, "--out", tmp_path / "g.sg", "--ray", "auto")
     assert "no Ray cluster at 'auto'; `ray start --head` starts one" in capsys.readouterr().err
+
+
+def test_addresses_and_lists(
+    photos: Path, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_files(photos, f"{store}/photos")
+    (tmp_path / "list.txt").write_text(f"{store}/photos/a.jpg\nphotos/more/b.png\n")
+    small = "--size", 64, "--detector", "grid:2"
+    out = run(capsys, f"{store}/photos", "--out", f"{store}/g.sg", *small)
+    assert "2 graphs made" in out
+    assert "1 image skipped, listed in" in out
+    assert [record.id for record in open_graphs(f"{store}/g.sg")[0]] == ["a.jpg", "more/b.png"]
+    out = run(capsys, f"{store}/photos", "--out", f"{store}/g.sg", *small)
+    assert "0 graphs made, 2 there already" in out
+    assert "2 graphs made" in run(capsys, tmp_path / "list.txt", "--out", tmp_path / "l.sg", *small)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("nowhere://photos", "--out", "g.sg"), "nowhere://photos: nothing is known to open"),
+        (("photos", "--out", "nowhere://g.sg"), "nowhere://g.sg: nothing is known to open"),
+        (("gs://bucket/photos", "--out", "g.sg"), "gs://bucket/photos: needs more: pip install"),
+        (("memory://empty", "--out", "g.sg"), "memory://empty: there is no such folder"),
+    ],
+)
+def test_addresses_that_do_not_do(
+    flags: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    with pytest.raises(SystemExit):
+        main(["graphs", *flags])
+    assert message in capsys.readouterr().err

@@ -5,7 +5,10 @@ from unicodedata import normalize
 import pytest
 from PIL import Image
 
-from pyg_sgm.datasets import ImageFolder, open_dataset
+from pyg_sgm.datasets import ImageFolder, count_other_files, open_dataset
+from pyg_sgm.datasets.registry import with_full_paths
+from pyg_sgm.io import to_path
+from tests.helpers.stores import put_files
 
 
 def make(root: Path) -> Path:
@@ -99,3 +102,44 @@ def test_bad_input(tmp_path: Path) -> None:
         ImageFolder(tmp_path / "empty")
     with pytest.raises(ValueError, match=r"expected images:FOLDER\[,captions=FILE\]"):
         open_dataset(f"images:{folder},caption=x", "train")
+
+
+def test_a_list(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    table = tmp_path / "some.txt"
+    table.write_text(f"photos/far/c.webp\n\nmemory://bucket/d.png\r\n{folder / 'a.png'}\n")
+    data = open_dataset(f"images:{table}", "any")
+    files = {image.id: str(image.file) for image in data.images}
+    assert files == {
+        "photos/far/c.webp": str(folder / "far" / "c.webp"),
+        "memory://bucket/d.png": "memory://bucket/d.png",
+        str(folder / "a.png"): str(folder / "a.png"),
+    }
+    assert count_other_files(table) == {}
+    named = ImageFolder(table, captions(tmp_path, *(f"{id},A dog ." for id in files)))
+    assert named.image_ids == data.image_ids
+    table.write_text("a.png\nb.png\na.png\n")
+    with pytest.raises(ValueError, match=r"some\.txt: line 3: 'a\.png' is listed twice"):
+        ImageFolder(table)
+    table.write_text("\n")
+    with pytest.raises(ValueError, match=r"some\.txt: there is no image"):
+        ImageFolder(table)
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.txt: there is no such"):
+        ImageFolder(tmp_path / "nowhere.txt")
+
+
+def test_a_name_that_holds_in_any_folder() -> None:
+    spec = "images:s3://bucket/photos,captions=memory://bucket/captions.csv"
+    assert with_full_paths(spec) == spec
+
+
+def test_at_an_address(tmp_path: Path, store: str) -> None:
+    put_files(make(tmp_path), f"{store}/photos")
+    table = captions(tmp_path, "far/c.webp,A hill .", "a.png,A dog .", "b.JPG,x")
+    (to_path(store) / "captions.csv").write_bytes(table.read_bytes())
+    data = open_dataset(f"images:{store}/photos,captions={store}/captions.csv", "any")
+    assert data.image_ids == ["a.png", "b.JPG", "far/c.webp"]
+    assert data.captions == ["A hill .", "A dog .", "x"]
+    found = open_dataset(f"captions:{store}/captions.csv,images={store}/photos", "any")
+    assert {str(image.file) for image in found.images} == {str(i.file) for i in data.images}
+    assert count_other_files(f"{store}/photos") == {".txt": 1}

@@ -12,16 +12,19 @@ Image = pytest.importorskip("PIL.Image")
 from pyg_sgm.cli import main  # noqa: E402
 from pyg_sgm.data import image_record, text_record  # noqa: E402
 from pyg_sgm.datasets import ImageFolder, SceneGraphDataset, SceneWorld  # noqa: E402
+from pyg_sgm.io import to_path  # noqa: E402
 from pyg_sgm.retrieval import (  # noqa: E402
     SceneGraphMatcher,
     with_graphs,
     with_known_images,
     with_parses,
 )
+from pyg_sgm.retrieval.prepare import extractor_of  # noqa: E402
 from pyg_sgm.training import Recipe  # noqa: E402
 from pyg_sgm.vision import Extractor, RegionFeatures, open_detector  # noqa: E402
 from pyg_sgm.vision.description import open_described  # noqa: E402
 from pyg_sgm.vision.store import read_header  # noqa: E402
+from tests.helpers.stores import put_files  # noqa: E402
 
 NAMES = [f"{i}.png" for i in range(8)]
 SMALL = ["--set", "dim=8", "--set", "hidden=8", "--set", "embed=6", "--epochs", "1"]
@@ -438,3 +441,56 @@ def test_warnings_are_one_line(
     main(["train", "sgm", *words, "--out", str(tmp_path / "run"), "--dev-every", "0", *SMALL])
     errors = capsys.readouterr().err.splitlines()
     assert [line for line in errors if line.startswith("pyg-sgm: warning: 1 of 8 images")]
+
+
+def test_photos_and_graphs_at_an_address(photos: Path, store: str) -> None:
+    put_files(photos, f"{store}/photos")
+    expected = with_graphs(ImageFolder(photos))
+    folder = f"{store}/graphs.sg"
+    for _ in range(2):  # made, and opened
+        found = with_graphs(ImageFolder(f"{store}/photos"), folder)
+        assert found.image_ids == expected.image_ids
+        assert [str(image.file) for image in found.images] == [
+            str(to_path(f"{store}/photos") / id) for id in expected.image_ids
+        ]
+        for node, part in expected.features.items():
+            every = torch.arange(len(expected.images))
+            rows, own = (x.rows[x.select(every).spans.rows()] for x in (part, found.features[node]))
+            assert torch.equal(rows, own)
+    assert extractor_of(folder).fingerprint == extractor_of(None).fingerprint
+
+
+def test_a_run_on_photos_and_graphs_at_an_address(
+    photos: Path, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_files(photos, f"{store}/photos")
+    captions = tmp_path / "captions.csv"
+    flags = ["--captions", str(captions), "--dev-every", "4", *SMALL, "--seed", "0"]
+    tables = []
+    for name, folder in (("here", str(photos)), ("far", f"{store}/photos")):
+        graphs = str(tmp_path / "g.sg") if name == "here" else f"{store}/g.sg"
+        run = str(tmp_path / name)
+        main(
+            [
+                "train",
+                "--model",
+                "sgm",
+                "--data",
+                f"images:{folder}",
+                "--out",
+                run,
+                "--graphs",
+                graphs,
+                *flags,
+            ]
+        )
+        capsys.readouterr()
+        main(["evaluate", run])
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1]
+    assert json.loads((tmp_path / "far" / "run.json").read_text())["graphs"] == f"{store}/g.sg"
+    matcher = SceneGraphMatcher.from_pretrained(tmp_path / "far")
+    one = f"{store}/photos/{NAMES[0]}"
+    scores = matcher.score([one, to_path(one), photos / NAMES[0]], ["a dog"])
+    assert torch.equal(scores[0], scores[1])
+    assert torch.equal(scores[0], scores[2])

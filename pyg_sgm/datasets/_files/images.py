@@ -12,7 +12,18 @@ import numpy as np
 
 from pyg_sgm.data import turned_boxes
 from pyg_sgm.data.features import is_inside
-from pyg_sgm.io import IMAGE_SUFFIXES, image_orientation, open_image
+from pyg_sgm.io import (
+    IMAGE_SUFFIXES,
+    image_orientation,
+    is_there,
+    is_uri,
+    list_files,
+    open_image,
+    read_lines,
+    to_path,
+)
+
+LIST = ".txt"  # ending of a file that lists images
 
 
 def list_images(folder: str | os.PathLike[str]) -> dict[str, Path]:
@@ -21,13 +32,16 @@ def list_images(folder: str | os.PathLike[str]) -> dict[str, Path]:
     What counts is the ending of the name. Hidden files and folders are passed over.
 
     Args:
-        folder (str or PathLike): The folder.
+        folder (str or PathLike): The folder, or its URI; or a file ``.txt`` that lists images, a
+            path from its own folder or a URI a line, which are known by what it calls them.
 
     Raises:
-        FileNotFoundError: If there is no such folder.
-        ValueError: If it has no image.
+        FileNotFoundError: If there is no such folder or list.
+        ValueError: If it has no image, or a list names one twice.
     """
-    folder = Path(folder)
+    folder = to_path(folder)
+    if folder.suffix == LIST and folder.is_file():
+        return _listed(folder)
     check_folder(folder)
     found = {path.relative_to(folder).as_posix(): path for path in _files(folder, images=True)}
     if not found:
@@ -41,8 +55,9 @@ def count_other_files(folder: str | os.PathLike[str]) -> dict[str, int]:
     Args:
         folder (str or PathLike): The folder.
     """
-    endings = Counter(path.suffix.lower() for path in _files(Path(folder), images=False))
-    return dict(sorted(endings.items()))
+    folder = to_path(folder)
+    others = () if folder.suffix == LIST else _files(folder, images=False)
+    return dict(sorted(Counter(path.suffix.lower() for path in others).items()))
 
 
 def warn_of_other_files(folder: str | os.PathLike[str]) -> None:
@@ -60,8 +75,28 @@ def warn_of_other_files(folder: str | os.PathLike[str]) -> None:
         )
 
 
+def _listed(file: Path) -> dict[str, Path]:
+    """The images that a file lists."""
+    found: dict[str, Path] = {}
+    for number, line in enumerate(read_lines(file), start=1):
+        name = line.strip()
+        if name in found:
+            raise ValueError(f"{file}: line {number}: {name!r} is listed twice")
+        if name:
+            found[name] = to_path(name) if is_uri(name) else file.parent / name
+    if not found:
+        raise ValueError(f"{file}: there is no image")
+    return dict(sorted(found.items()))
+
+
 def _files(folder: Path, images: bool) -> Iterator[Path]:
     """The images, or the other files, in a folder and those below it."""
+    if is_uri(folder):
+        for name in list_files(folder):
+            hidden = any(part.startswith(".") for part in name.split("/"))
+            if name and not hidden and name.lower().endswith(IMAGE_SUFFIXES) == images:
+                yield folder / name
+        return
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
@@ -71,7 +106,10 @@ def _files(folder: Path, images: bool) -> Iterator[Path]:
 
 def check_folder(folder: str | os.PathLike[str] | None) -> None:
     """Raises a FileNotFoundError unless a folder, if one is given, is there."""
-    if folder is not None and not Path(folder).is_dir():
+    if folder is None:
+        return
+    path = to_path(folder)
+    if not (is_there(path) if is_uri(path) else path.is_dir()):
         raise FileNotFoundError(f"{folder}: there is no such folder of images")
 
 
@@ -89,9 +127,10 @@ def find_image(folder: str | os.PathLike[str], names: Sequence[str], where: str)
     for name in names:
         if not is_inside(name):
             raise ValueError(f"{where}: {name!r} leads out of the folder of images")
-        if os.path.isfile(os.path.join(folder, name)):
-            return Path(folder, name)
-    raise ValueError(f"{where}: there is no image {Path(folder, names[0])}")
+        path = to_path(folder) / name
+        if path.is_file():
+            return path
+    raise ValueError(f"{where}: there is no image {to_path(folder) / names[0]}")
 
 
 @dataclass(frozen=True)
