@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pyg_sgm.cli._app import console, is_stdout, print_title, write_json
-from pyg_sgm.io import printable
+from pyg_sgm.io import printable, to_path
 
 if TYPE_CHECKING:
     from pyg_sgm.index import SceneGraphIndex, SearchResult
@@ -124,9 +124,10 @@ def _photo(name: str, index: SceneGraphIndex) -> Any:
     """An image of the index by its name, else a file."""
     if name in index:
         return index.record(name)
-    if not Path(name).is_file():
+    file = to_path(name)
+    if not file.is_file():
         raise ValueError(f"--similar-to: {name!r} is no file, and no image of the index")
-    return Path(name)
+    return file
 
 
 def _graphs(query: Query) -> list[str]:

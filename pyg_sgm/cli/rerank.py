@@ -57,13 +57,14 @@ def rerank(
         Split of the data. [default: test, or the one of which the training held something out]
     """
     from pyg_sgm.index.reading import is_index
+    from pyg_sgm.io import is_uri
     from pyg_sgm.retrieval import prior_part
 
     check_out(out)
     if out is None and not fit:
         raise ValueError("give --out, or --fit")
     found = read_candidates(candidates)
-    if is_index(run):
+    if is_uri(run) or is_index(run):
         if data is not None or split is not None:
             raise ValueError("--data, --split: not with an index")
         matcher, folder, scores = _by_index(run, found)

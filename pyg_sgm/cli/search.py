@@ -31,7 +31,7 @@ from pyg_sgm.cli._data import (
     trained_on,
 )
 from pyg_sgm.cli._search_index import InIndex, search_index
-from pyg_sgm.io import counted, printable
+from pyg_sgm.io import counted, is_uri, printable, to_path
 
 if TYPE_CHECKING:
     from pyg_sgm.data import ImageRecord, TextRecord
@@ -89,7 +89,7 @@ def search(
     if top < 1:
         raise ValueError(f"--top: must be at least 1, got {top}")
     check_out(json)
-    if is_index(run):
+    if is_uri(run) or is_index(run):
         flags = {"--data": data, "--split": split, "--image": image, "--out": out}
         wrong = [flag for flag, value in flags.items() if value is not None]
         if wrong:
@@ -191,12 +191,19 @@ def _pictured(name: str, dataset: SceneGraphDataset) -> ImageRecord:
 
     if name in dataset.image_ids:
         return dataset.images[image_index(name, dataset)]
-    if not Path(name).is_file():
+    file = to_path(name)
+    if not file.is_file():
         raise ValueError(f"--similar-to: {name!r} is no file, and no image of the data")
     for image in dataset.images:
-        if image.file is not None and os.path.samefile(image.file, name):
+        if image.file is not None and _is_same(image.file, file):
             return image
-    return image_record(id=name, file=name)
+    return image_record(id=name, file=file)
+
+
+def _is_same(file: Path, other: Path) -> bool:
+    if is_uri(file) or is_uri(other):
+        return str(file) == str(other)
+    return os.path.samefile(file, other)
 
 
 def _table(found: Sequence[Candidate], captions: Sequence[str] | None) -> Table:

@@ -18,7 +18,7 @@ from pyg_sgm.index.index import SceneGraphIndex
 from pyg_sgm.index.rows import Field, from_text, is_metadata
 from pyg_sgm.index.shards import Pinned, folder_of, shard_of
 from pyg_sgm.index.store import LanceStore
-from pyg_sgm.io import atomic_write, read_json, write_json
+from pyg_sgm.io import atomic_write, is_there, read_bytes, read_json, write_json
 from pyg_sgm.retrieval import SceneGraphMatcher
 
 if TYPE_CHECKING:
@@ -71,8 +71,10 @@ class Encoded:
         import pyarrow as pa
 
         path = self.folder / f"{shard}.arrow"
-        if not path.exists():
+        if not is_there(path):
             return None
+        if not isinstance(path, os.PathLike):
+            return pa.ipc.open_file(read_bytes(path)).read_all()
         with pa.memory_map(os.fspath(path)) as source:
             return pa.ipc.open_file(source).read_all()
 
@@ -84,15 +86,17 @@ def encode(task: ToEncode, matcher: SceneGraphMatcher) -> Encoded:
         task (ToEncode): The images.
         matcher (SceneGraphMatcher): What encodes them.
     """
-    if not task.folder.is_dir():
-        side = Path(tempfile.mkdtemp(dir=task.folder.parent, prefix="."))
+    if not is_there(task.folder / DONE):
+        local = isinstance(task.folder, os.PathLike)
+        side = Path(tempfile.mkdtemp(dir=task.folder.parent if local else None, prefix="."))
         try:
             _encode_to(side, task, matcher)
-            os.replace(side, task.folder)
-        except FileExistsError:  # another process was faster
-            pass
+            if local:
+                os.replace(side, task.folder)
+            else:
+                _put(side, task.folder)
         except OSError:
-            if not task.folder.is_dir():
+            if not is_there(task.folder / DONE):  # else another process was faster
                 raise
         finally:
             shutil.rmtree(side, ignore_errors=True)
@@ -105,7 +109,9 @@ def _encode_to(side: Path, task: ToEncode, matcher: SceneGraphMatcher) -> None:
     import pyarrow as pa
 
     every = range(len(task.hashes))
-    graphs = task.folder.with_suffix(".sg")
+    # Beside the rows another process that goes on finds them; those of a URI are made here.
+    local = isinstance(task.folder, os.PathLike)
+    graphs = Path(task.folder.with_suffix(".sg")) if local else side / "graphs.sg"
     for part, _ in chunks(task.images, every, matcher, graphs):
         skipped = {i.id: "cannot be read" for i in part.images if not i.has_graph}
         rows, fields = rows_of(
@@ -121,6 +127,13 @@ def _encode_to(side: Path, task: ToEncode, matcher: SceneGraphMatcher) -> None:
             ):
                 writer.write_table(mine)
         write_json(side / DONE, {"skipped": skipped, "fields": [vars(one) for one in fields]})
+
+
+def _put(side: Path, folder: Path) -> None:
+    """Puts files to a URI, the one that says that all are there at last."""
+    for path in sorted(side.iterdir(), key=lambda path: path.name == DONE):
+        with atomic_write(folder / path.name) as target:
+            shutil.copyfile(path, target)
 
 
 def alone(dataset: SceneGraphDataset) -> SceneGraphDataset:
@@ -217,8 +230,8 @@ def metadata_columns(encoded: Sequence[Encoded], shards: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part in encoded:
         # The rows that were encoded together have the same columns.
-        rows = [own for own in map(part.rows, range(shards)) if own is not None]
-        for field in rows[0].schema if rows else ():
+        rows = next((own for own in map(part.rows, range(shards)) if own is not None), None)
+        for field in () if rows is None else rows.schema:
             if is_metadata(field.name):
                 found.setdefault(field.name, field.type)
     return found
@@ -235,7 +248,7 @@ def open_shard(home: Path, number: int, header: str, matcher: SceneGraphMatcher)
     """
     folder = folder_of(home, number)
     store = Pinned(LanceStore(folder), header)
-    return SceneGraphIndex(store, matcher, Header.of_text(header, os.fspath(folder)))
+    return SceneGraphIndex(store, matcher, Header.of_text(header, str(folder)))
 
 
 class ShardKeeper:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pyg_sgm.index.adding import Addable
 from pyg_sgm.index.header import Header, check_same_makers, header_of
-from pyg_sgm.index.reading import absolute, open_store
+from pyg_sgm.index.reading import absolute, is_index, open_store
 from pyg_sgm.index.searching import IndexSearcher
 from pyg_sgm.index.shards import Shards, is_sharded
 from pyg_sgm.index.store import LanceStore
-from pyg_sgm.io import atomic_write
+from pyg_sgm.io import atomic_write, is_uri, make_folder_of, to_path
 from pyg_sgm.retrieval import SceneGraphMatcher
 
 
@@ -68,21 +68,21 @@ class SceneGraphIndex(IndexSearcher):
             ray (str, optional): See :meth:`open`. (default: :obj:`None`)
 
         Raises:
-            ValueError: If there is an index, or other files; or shards are to be elsewhere than on
-                a disk.
-            ImportError: Without LanceDB.
+            ValueError: If there is an index, or other files.
+            ImportError: Without LanceDB, or without what opens the URI of shards.
         """
-        local = Path(uri)
-        if local.is_file() or (local.is_dir() and any(local.iterdir())):
-            raise ValueError(f"{os.fspath(uri)}: exists already; add to it, or give another")
+        where = str(uri)
+        local = Path(where)
+        taken = local.is_file() or (local.is_dir() and any(local.iterdir()))
+        if is_index(where) if is_uri(where) else taken:
+            raise ValueError(f"{where}: exists already; add to it, or give another")
         header = header_of(matcher, None if run is None else absolute(run), dtype)
         if shards is not None:
             if shards < 1:
                 raise ValueError(f"shards: at least 1, got {shards}")
-            if "://" in os.fspath(uri):
-                raise ValueError(f"{os.fspath(uri)}: shards lie in a folder of a disk")
-            local.mkdir(parents=True, exist_ok=True)
-            Shards((header.to_text(),) * shards).write(local)
+            home = to_path(uri)
+            make_folder_of(home)
+            Shards((header.to_text(),) * shards).write(home)
             return cls.open(uri, matcher, ray=ray)
         check_ray(uri, ray)
         store = LanceStore(uri)
@@ -114,14 +114,15 @@ class SceneGraphIndex(IndexSearcher):
                 search an index without shards.
             ImportError: Without LanceDB.
         """
-        where = os.fspath(uri)
+        where = str(uri)
         if is_sharded(uri):
             from pyg_sgm.index.sharded import ShardedIndex
 
-            header = Shards.read(Path(uri)).header(Path(uri), 0)
+            home = to_path(uri)
+            header = Shards.read(home).header(home, 0)
             matcher = _matcher(header, where) if matcher is None else matcher
             check_same_makers(header, matcher, where)
-            return ShardedIndex(Path(uri), matcher, ray)
+            return ShardedIndex(home, matcher, ray)
         check_ray(uri, ray)
         store, header = open_store(uri)
         matcher = _matcher(header, where) if matcher is None else matcher
@@ -159,7 +160,7 @@ class SceneGraphIndex(IndexSearcher):
         if is_sharded(uri):
             from pyg_sgm.index.rebuilding import rebuilt
 
-            return rebuilt(Path(uri), matcher, images, run, progress, ray)
+            return rebuilt(to_path(uri), matcher, images, run, progress, ray)
         check_ray(uri, ray)
         return cls._rebuilt(uri, matcher, images, run, progress)
 
@@ -200,7 +201,7 @@ def check_ray(uri: str | os.PathLike[str], ray: str | None) -> None:
         ValueError: If one is.
     """
     if ray is not None:
-        raise ValueError(f"{os.fspath(uri)}: ray: only an index in shards is spread over a cluster")
+        raise ValueError(f"{uri}: ray: only an index in shards is spread over a cluster")
 
 
 def _matcher(header: Header, where: str) -> SceneGraphMatcher:

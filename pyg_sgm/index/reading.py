@@ -21,7 +21,7 @@ from pyg_sgm.index.shards import is_sharded
 from pyg_sgm.index.snapshot import Snapshot
 from pyg_sgm.index.store import HEADER, LanceStore, Store, Table
 from pyg_sgm.index.view import OneView, View
-from pyg_sgm.io import cache_folder
+from pyg_sgm.io import cache_folder, is_there, is_uri, to_path
 from pyg_sgm.models import Encoding, Matcher
 from pyg_sgm.retrieval import SceneGraphMatcher
 
@@ -207,12 +207,17 @@ class IndexReader:
 
 
 def is_index(uri: str | os.PathLike[str]) -> bool:
-    """Whether there is an index: a folder that has one, or an address elsewhere.
+    """Whether there is an index, in a folder or at an address.
 
     Args:
         uri (str or PathLike): Where it may be.
+
+    Raises:
+        ImportError: Without LanceDB, if it may be elsewhere.
     """
-    return "://" in os.fspath(uri) or is_sharded(uri) or (Path(uri) / f"{HEADER}.lance").is_dir()
+    if is_uri(uri):
+        return is_sharded(uri) or LanceStore(uri).header() is not None
+    return is_sharded(uri) or (Path(uri) / f"{HEADER}.lance").is_dir()
 
 
 def open_store(uri: str | os.PathLike[str]) -> tuple[LanceStore, Header]:
@@ -226,12 +231,13 @@ def open_store(uri: str | os.PathLike[str]) -> tuple[LanceStore, Header]:
         ValueError: If it is of another version.
         ImportError: Without LanceDB.
     """
-    where = os.fspath(uri)
-    if "://" not in where and not Path(uri).is_dir():
+    where = str(uri)
+    if not is_uri(where) and not Path(uri).is_dir():
         raise FileNotFoundError(f"{where}: there is no such index")
     store = LanceStore(uri)
     text = store.header()
     if text is None:
+        is_there(to_path(where))  # an index in shards is not seen without what opens its address
         raise FileNotFoundError(f"{where}: no index")
     return store, Header.of_text(text, where)
 

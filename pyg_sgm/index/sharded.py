@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +38,7 @@ from pyg_sgm.index.many import ManyViews
 from pyg_sgm.index.rows import check_metadata, is_metadata, to_text
 from pyg_sgm.index.shards import Shards, folder_of, shard_of
 from pyg_sgm.index.store import KEPT
-from pyg_sgm.io import locked
+from pyg_sgm.io import is_uri, locked, make_folder_of, remove_tree
 from pyg_sgm.retrieval import SceneGraphMatcher
 
 ADDING = "adding"  # folder of rows that are not yet in their shards
@@ -53,7 +52,7 @@ class ShardedIndex(SceneGraphIndex):
     process wrote is taken back by the next.
 
     Args:
-        home (Path): The folder.
+        home (Path): The folder, of this disk or at a URI.
         matcher (SceneGraphMatcher): What made the rows.
         ray (str, optional): Address of a Ray cluster that does the work. (default: :obj:`None`)
     """
@@ -66,7 +65,7 @@ class ShardedIndex(SceneGraphIndex):
     @property
     def uri(self) -> str:
         """Where it is."""
-        return os.fspath(self._home)
+        return str(self._home)
 
     def add(
         self,
@@ -250,8 +249,8 @@ class ShardedIndex(SceneGraphIndex):
         folder = self._home / ADDING / name
         for other in folder.parent.glob("*"):
             if other.name != name:
-                shutil.rmtree(other)
-        folder.mkdir(parents=True, exist_ok=True)
+                remove_tree(other)
+        make_folder_of(folder)
         return folder
 
     @contextmanager
@@ -264,9 +263,13 @@ class ShardedIndex(SceneGraphIndex):
     def _publish(self, shards: Shards) -> None:
         """All shards are seen as they are now."""
         if shards != self._shards:
+            # Object stores have no locks.
+            if is_uri(self._home) and Shards.read(self._home) != self._shards:
+                raise ValueError(f"{self.uri}: another process has written meanwhile; write again")
             shards.write(self._home)
             self._refresh()
-        shutil.rmtree(self._home / ADDING, ignore_errors=True)
+        with suppress(OSError):
+            remove_tree(self._home / ADDING)
 
     def _refresh(self) -> None:
         shards = Shards.read(self._home)
@@ -288,7 +291,7 @@ class ShardedIndex(SceneGraphIndex):
         if self._ray is None:
             return OneKeeper(ShardKeeper(self._home, self.matcher))
         count = len(self._shards.headers)
-        names = [os.fspath(folder_of(self._home, number)) for number in range(count)]
+        names = [str(folder_of(self._home, number)) for number in range(count)]
         return RayKeepers(self._ray, names, ShardKeeper, self._home, self.matcher)
 
     @cached_property

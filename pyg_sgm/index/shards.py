@@ -1,8 +1,9 @@
-"""An index in shards on the disk: a folder of indices, and one file that says what of each is seen.
+"""An index in shards: a folder of indices, and one file that says what of each is seen.
 
 ``shards.json`` holds the header of each shard, ``shard-0000`` and so on, which names a version of
 its rows and its segments. Who writes changes the shards first and then renames a new file into its
-place: so all that was written is seen at once, and what a killed process wrote is never seen.
+place, or puts it to its URI: so all that was written is seen at once, and what a killed process
+wrote is never seen.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from pyg_sgm.index.header import Header
 from pyg_sgm.index.rows import to_text
 from pyg_sgm.index.store import Store
-from pyg_sgm.io import read_json, write_json
+from pyg_sgm.io import is_there, read_json, to_path, write_json
 
 FILE = "shards.json"
 FORMAT = {"format": "pyg_sgm index in shards", "format_version": 1}
@@ -76,7 +77,7 @@ class Shards:
         Raises:
             ValueError: If it is no header of an index.
         """
-        return Header.of_text(self.headers[number], os.fspath(folder_of(home, number)))
+        return Header.of_text(self.headers[number], str(folder_of(home, number)))
 
 
 def is_sharded(uri: str | os.PathLike[str]) -> bool:
@@ -85,7 +86,10 @@ def is_sharded(uri: str | os.PathLike[str]) -> bool:
     Args:
         uri (str or PathLike): Where it may be.
     """
-    return "://" not in os.fspath(uri) and (Path(uri) / FILE).is_file()
+    try:
+        return is_there(to_path(uri) / FILE)
+    except (ImportError, OSError, ValueError):  # LanceDB may open what fsspec does not
+        return False
 
 
 def folder_of(home: Path, number: int) -> Path:

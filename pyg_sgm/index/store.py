@@ -98,7 +98,7 @@ class LanceStore:
             import lancedb
         except ImportError as error:
             raise ImportError("an index needs more: pip install pyg_sgm[index]") from error
-        self._uri = os.fspath(uri)
+        self._uri = str(uri)
         with told(self.uri, "open the index"):
             self._db = lancedb.connect(self.uri)
 
@@ -274,12 +274,18 @@ def _like(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _said(error: Exception) -> str:
-    """The first line, without the columns that are there and the place in LanceDB's code."""
+    """The first line, without the columns that are there and the place in LanceDB's code; or what
+    an object store says."""
+    told_by_store = re.search(r"<Message>(.*?)</Message>", str(error))
+    if told_by_store is not None:
+        return f"the store says: {told_by_store[1].rstrip('.')}"
     line = str(error).split("\n")[0].split(". Valid fields are")[0]
     return re.sub(r", /\S+\.rs:\d+:\d+", "", line)
 
 
 def _remedy(said: str) -> str:
+    if said.startswith("the store says"):
+        return "look at the address, and at the credentials in the environment"
     if "No space left" in said or "os error 28" in said:
         return "the disk is full: make room, then give the same command again"
     if "conflict" in said.lower():

@@ -231,8 +231,6 @@ def test_what_is_no_index_in_shards(tmp_path: Path) -> None:
     matcher = small_matcher()
     with pytest.raises(ValueError, match="shards: at least 1, got 0"):
         SceneGraphIndex.create(tmp_path / "a.idx", matcher, shards=0)
-    with pytest.raises(ValueError, match="shards lie in a folder"):
-        SceneGraphIndex.create("s3://bucket/a.idx", matcher, shards=2)
     index = SceneGraphIndex.create(tmp_path / "a.idx", matcher, shards=2)
     assert index.search("a dog").hits == []
     assert index.remove(["a"]) == 0
