@@ -1,4 +1,4 @@
-"""Ray clusters on this machine for scale.py, of which parts may be killed."""
+"""Ray clusters on this machine for scale.py and for tests, of which parts may be killed."""
 
 import os
 import random
@@ -12,28 +12,36 @@ from typing import Any
 
 HERE = Path(__file__).parent
 TASKS, ACTORS = b"ray::_call", b"ray::_Keeping"
+STORE = 200 * 2**20  # bytes of the object store of a node
 
 
 @contextmanager
-def cluster(nodes: int) -> Iterator[Any]:
-    """A head without cores, and so many nodes of one core."""
+def cluster(nodes: int, *, head_cores: int = 0, store: int = STORE) -> Iterator[Any]:
+    """A head, and so many nodes of one core."""
     import ray
     from ray.cluster_utils import Cluster
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *filter(None, [before])])
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [str(HERE), str(HERE.parent), *filter(None, [before])]
+    )
     head = {
-        "num_cpus": 0,
+        "num_cpus": head_cores,
         "include_dashboard": False,
-        "object_store_memory": 200 * 2**20,
-        # That a node is gone is known after seconds.
-        "_system_config": {"health_check_period_ms": 1000, "health_check_timeout_ms": 3000},
+        "object_store_memory": store,
+        # That a node is gone is known after two seconds, not half a minute.
+        "_system_config": {
+            "health_check_initial_delay_ms": 1000,
+            "health_check_period_ms": 500,
+            "health_check_timeout_ms": 2000,
+            "health_check_failure_threshold": 4,
+        },
     }
     made = Cluster(initialize_head=True, head_node_args=head)
     try:
         for _ in range(nodes):
-            add_node(made)
+            add_node(made, store=store)
         made.wait_for_nodes()
         yield made
     finally:
@@ -42,8 +50,9 @@ def cluster(nodes: int) -> Iterator[Any]:
         os.environ["PYTHONPATH"] = before or ""
 
 
-def add_node(made: Any) -> Any:
-    return made.add_node(num_cpus=1, object_store_memory=200 * 2**20)
+def add_node(made: Any, *, cores: int = 1, store: int = STORE) -> Any:
+    """One more node of a cluster."""
+    return made.add_node(num_cpus=cores, object_store_memory=store)
 
 
 class Killer(threading.Thread):

@@ -1,5 +1,6 @@
 """Keepers that are actors of a Ray cluster."""
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,14 +34,16 @@ class RayKeepers:
     ) -> None:
         self._ray = ray = open_ray(address)
         self._names = names
-        # They lie in the object store as long as they are named: an actor may need them again.
-        self._made = [ray.put(one) for one in (kind, *arguments)]
+        # What an actor is made with would be lost with the node that made it, so that it could not
+        # be started again elsewhere: it comes with each question, as the name of what lies in the
+        # object store as long as it is named.
+        self._made = [ray.put((kind, *arguments))]
         # An actor needs a core to be put on a node, and none to stay there.
         remote = ray.remote(
             max_restarts=-1, max_task_retries=RETRIES, scheduling_strategy="SPREAD"
         )(_Keeping)
         cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        self._actors = [remote.remote(self._made) for _ in range(min(cores, len(names)))]
+        self._actors = [remote.remote() for _ in range(min(cores, len(names)))]
 
     def ask(
         self, parts: Iterable[int], question: Callable[[int], Any]
@@ -62,7 +65,8 @@ class RayKeepers:
         def ask_next(number: int) -> None:
             if waiting[number]:
                 part = waiting[number].popleft()
-                asked[self._actors[number].answer.remote(part, question(part))] = part
+                reference = self._actors[number].answer.remote(self._made, part, question(part))
+                asked[reference] = part
 
         for number in range(len(self._actors)):
             ask_next(number)
@@ -107,15 +111,17 @@ class RayKeepers:
 
 
 class _Keeping:
-    """A keeper in its actor."""
+    """A keeper in its actor, made when it is first asked."""
 
-    def __init__(self, references: list[Any]) -> None:
-        import ray
-        import torch
+    def __init__(self) -> None:
+        self._keeper: Keeper | None = None
 
-        torch.set_num_threads(1)
-        kind, *arguments = ray.get(references)
-        self._keeper = kind(*arguments)
+    def answer(self, made: list[Any], part: int, question: Any) -> Any:
+        if self._keeper is None:
+            import ray
 
-    def answer(self, part: int, question: Any) -> Any:
+            ((kind, *arguments),) = ray.get(made)
+            if "torch" in sys.modules:  # what keeps words alone need not wait for it
+                sys.modules["torch"].set_num_threads(1)
+            self._keeper = kind(*arguments)
         return self._keeper.answer(part, question)

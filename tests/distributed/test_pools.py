@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pyg_sgm.distributed import LocalPool, Pool, RayPool
-from tests.helpers.cluster import killing
+from pyg_sgm.distributed import LocalPool, Pool, RayPool, ray_pool
+from tests.helpers.cluster import add_node, killing
 
 ray = pytest.importorskip("ray", reason="ray is not installed")
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(params=["local", "ray"])
 def pool(request: pytest.FixtureRequest, nodes: Any) -> Pool:
-    return LocalPool(workers=2) if request.param == "local" else RayPool(nodes.address)
+    return LocalPool(workers=1) if request.param == "local" else RayPool(nodes.address)
 
 
 def root(x: float) -> float:
@@ -80,8 +80,8 @@ def test_the_error_of_a_task_is_raised(pool: Pool) -> None:
 
 
 def test_a_task_whose_worker_dies_is_run_again(nodes: Any, tmp_path: Path) -> None:
-    tasks = [(tmp_path, number) for number in range(6)]
-    assert sorted(RayPool(nodes.address).run(dies_once, tasks)) == list(range(6))
+    tasks = [(tmp_path, number) for number in range(3)]
+    assert sorted(RayPool(nodes.address).run(dies_once, tasks)) == list(range(3))
 
 
 def test_a_process_that_is_killed_ends_a_local_run(tmp_path: Path) -> None:
@@ -89,13 +89,16 @@ def test_a_process_that_is_killed_ends_a_local_run(tmp_path: Path) -> None:
         list(LocalPool(workers=1).run(dies_once, [(tmp_path, 0)]))
 
 
-def test_a_task_that_always_kills_its_worker_is_given_up(nodes: Any) -> None:
-    with pytest.raises(RuntimeError, match="given up after its workers died 11 times"):
+def test_a_task_that_always_kills_its_worker_is_given_up(
+    nodes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_pool, "RETRIES", 2)
+    with pytest.raises(RuntimeError, match="given up after its workers died 3 times"):
         list(RayPool(nodes.address).run(dies, [0]))
 
 
 def test_a_node_that_goes_takes_no_task_with_it(nodes: Any) -> None:
-    extra = nodes.add_node(num_cpus=1, object_store_memory=100 * 2**20)
+    extra = add_node(nodes)
     nodes.wait_for_nodes()
     results = RayPool(nodes.address).run(slow_square, range(30))
     first = [next(results) for _ in range(4)]
@@ -104,9 +107,9 @@ def test_a_node_that_goes_takes_no_task_with_it(nodes: Any) -> None:
 
 
 def test_workers_killed_at_any_time(nodes: Any) -> None:
-    with killing(times=5, every=1.0) as killed:
-        results = sorted(RayPool(nodes.address).run(slow_square, range(40)))
-    assert results == [i * i for i in range(40)]
+    with killing(times=3, every=0.8) as killed:
+        results = sorted(RayPool(nodes.address).run(slow_square, range(30)))
+    assert results == [i * i for i in range(30)]
     assert len(killed) > 1
 
 
