@@ -6,7 +6,9 @@ nothing is chosen: every fifth image of the split, by sorted name, or another sp
 - `models`: the models of the SGM and HOAD papers with their recipes `default`;
 - `others`: the other models of their tables, and those that came after, likewise;
 - `hoad`: the ablations of table 3 of the paper (Li et al., CVPR 2020), and its own loss;
-- `relations`: models with and without relations, with the relation probe.
+- `relations`: models with and without relations, with the relation probe;
+- `minilm`: SGM with and without relations as recipe `photos` trains it, with words and labels of a
+  language model, without false captions (no `--word-vectors` then).
 
 With `--rates FILE`, nothing is trained: every row is built with random weights, and the dev
 captions are scored with the dev images at once, one caption at a time (as the authors of SCAN,
@@ -68,6 +70,7 @@ OTHERS = {
 def tables() -> dict[str, dict[str, tuple[str, Recipe]]]:
     hoad, scan = find_recipe("hoad"), find_recipe("scan")
     paper = find_recipe("hoad", "paper")
+    minilm = find_recipe("sgm", "photos").replace(edit_weight=0.0)
     own_loss = replace(hoad, loss=paper.loss, loss_options=paper.loss_options)
     return {
         "models": {
@@ -98,6 +101,10 @@ def tables() -> dict[str, dict[str, tuple[str, Recipe]]]:
             "HOAD without relations": ("hoad", hoad.with_model_options(node_types="o")),
             "HOAD without attributes": ("hoad", hoad.with_model_options(node_types="or")),
             "HOAD": ("hoad", hoad),
+        },
+        "minilm": {
+            "OOM, MiniLM": ("sgm", minilm.with_model_options(variant="oom")),
+            "SGM, MiniLM": ("sgm", minilm),
         },
     }
 

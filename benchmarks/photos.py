@@ -1,4 +1,5 @@
-"""What do trained runs reach on photos that they have not seen? Recalls and the probe of each.
+"""What do trained runs reach on photos that they have not seen? Recalls, recalls among photos
+of the same objects, and the probe of each.
 
     pyg-sgm graphs photos --out photos.sg --pairs 5 --detector ... --backbone ...
     pyg-sgm train sgm --recipe photos --data flickr8k:FOLDER --graphs photos.sg --dev-every 0 \
@@ -14,16 +15,24 @@ are one row, of the sum of their scores.
 import argparse
 import csv
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from pyg_sgm.datasets import SceneGraphDataset, open_dataset
 from pyg_sgm.evaluation import probe_relations
 from pyg_sgm.io import read_json, write_json
+from pyg_sgm.metrics import retrieval_metrics
 from pyg_sgm.models import QueryBank
-from pyg_sgm.retrieval import SceneGraphMatcher, evaluate_sum, with_graphs, with_parses
+from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
 from pyg_sgm.text import reversible_pairs
+from pyg_sgm.text.words import noun_lemma
+
+FEWEST = 3  # other photos with the same objects
 
 
 def measured(
@@ -33,11 +42,53 @@ def measured(
 ) -> dict[str, Any]:
     """Recalls of the sum of the scores, and the probe of a single run if there are reversible
     pairs."""
-    result: dict[str, Any] = {"unit": "fraction", **evaluate_sum(matchers, dataset)}
+    scores = torch.stack([matcher.score(dataset, dataset) for matcher in matchers]).sum(0)
+    result: dict[str, Any] = {
+        "unit": "fraction",
+        **retrieval_metrics(scores, dataset.image_of_text),
+        "same_objects": among_same_objects(scores, dataset),
+    }
     if reversible is not None and len(matchers) == 1:
         probes = probe_relations(matchers[0], dataset, reversible=reversible)
         result["probe"] = {probe.kind: probe.to_dict() for probe in probes}
     return result
+
+
+def among_same_objects(scores: Tensor, dataset: SceneGraphDataset) -> dict[str, float | int]:
+    """How a caption finds its photo among those whose captions name both objects of one of its
+    relations, but say it of none of them: what the objects tell is the same for all.
+
+    Args:
+        scores (Tensor): ``[num_images, num_texts]``.
+        dataset (SceneGraphDataset): Images, and texts with graphs.
+    """
+    named, said = defaultdict(set), defaultdict(set)
+    triplets = []
+    for image, text in zip(dataset.image_of_text.tolist(), dataset.texts, strict=True):
+        nouns = [noun_lemma(phrase) for phrase in text.objects]
+        triplets.append({(nouns[s], p, nouns[o]) for s, p, o in text.relations})
+        said[image] |= triplets[-1]
+        for noun in nouns:
+            named[noun].add(image)
+    wins = []  # shares of the other photos that score below the own one
+    for number, (image, own) in enumerate(
+        zip(dataset.image_of_text.tolist(), triplets, strict=True)
+    ):
+        for subject, predicate, object in sorted(own):
+            others = [
+                other
+                for other in sorted((named[subject] & named[object]) - {image})
+                if (subject, predicate, object) not in said[other]
+            ]
+            if subject != object and len(others) >= FEWEST:
+                below = scores[others, number] < scores[image, number]
+                wins.append(below.float().mean())
+    all_wins = torch.stack(wins) if wins else torch.zeros(0)
+    return {
+        "ahead": float(all_wins.mean()),
+        "first": float((all_wins == 1).float().mean()),
+        "cases": len(wins),
+    }
 
 
 def main() -> None:

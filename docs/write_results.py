@@ -113,6 +113,12 @@ def margins(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     )
 
 
+def among_same(runs: Sequence[Mapping[str, Any]]) -> str:
+    """How often the own photo is the first of those with the same objects, in percent."""
+    firsts = [100 * run["same_objects"]["first"] for run in runs if "same_objects" in run]
+    return f"{mean(firsts):.1f}" if firsts else ""
+
+
 def photos() -> dict[str, Any]:
     rows: list[tuple[str, int, list[dict[str, Any]]]] = [
         ("VSE++", 10, runs_of("flickr8k", "vse")),
@@ -144,13 +150,14 @@ def photos() -> dict[str, Any]:
     banked = {name: [r for r in runs if "without_bank" in r] for name, runs in recipe.items()}
     return {
         "recipe_recalls": table(
-            ["", "seeds", *RECALL_HEADER, "rsum without bank", "seconds"],
+            ["", "seeds", *RECALL_HEADER, "rsum without bank", "same objects", "seconds"],
             [
                 [
                     name,
                     str(len(runs)),
                     *recalls(runs),
-                    spread_of_rsum([run.get("without_bank", run) for run in runs]),
+                    spread_of_rsum(plain[name]),
+                    among_same(plain[name]),
                     f"{mean(run['seconds'] for run in runs):.0f}",
                 ]
                 for name, runs in recipe.items()
@@ -222,6 +229,13 @@ def scene_graphs() -> dict[str, Any]:
             [
                 [name, *recalls(runs), spread_of_rsum([run["distraction"] for run in runs])]
                 for name, runs in ablations.items()
+            ],
+        ),
+        "minilm": table(
+            ["", *RECALL_HEADER],
+            [
+                ["OOM", *recalls(runs_of("flickr30k_minilm", "sgm", variant="oom"))],
+                ["SGM", *recalls(runs_of("flickr30k_minilm", "sgm"))],
             ],
         ),
         "notes": read("notes"),
@@ -795,22 +809,21 @@ NAMES = {
     "vsrn": "VSRN",
     "saem": "SAEM",
     "sgm": "SGM",
+    "hoad": "HOAD",
     "gsmn": "GSMN",
     "sgraf": "SGRAF",
     "vse_infinity": "VSE-infinity",
     "lgsgm": "LGSGM",
 }
-SHORT = 3  # epochs
 
 
 def models() -> dict[str, Any]:
-    entries = list(read("models").values())
     scoring = read("models_scoring")
-    short = {e["model"]: e for e in entries if e["recipe"]["epochs"] == SHORT}
-    full = {e["model"]: e for e in entries if e["recipe"]["epochs"] != SHORT}
-
-    def runs(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return list(entry["runs"].values())
+    others = {entry["model"] for entry in read("models").values()}
+    rows = {
+        name: runs_of("models" if model in others else "compare_models", model)
+        for model, name in NAMES.items()
+    }
 
     def rounded(rate: float) -> str:
         return f"{float(f'{rate:.2g}'):,.0f}"
@@ -820,26 +833,20 @@ def models() -> dict[str, Any]:
         return f"{rounded(rates[name])} ({times:,g} x)"
 
     return {
-        "epochs": SHORT,
         "images": scoring["images"],
         "captions": scoring["captions"],
         "recalls": table(
-            ["", "parameters", *RECALL_HEADER, "seconds"],
+            ["", "seeds", "parameters", *RECALL_HEADER, "seconds"],
             [
                 [
                     name,
-                    f"{runs(short[model])[0]['parameters'] / 1e6:.2f} M",
-                    *recalls(runs(short[model])),
-                    f"{mean(run['seconds'] for run in runs(short[model])):.0f}",
+                    str(len(runs)),
+                    f"{runs[0]['parameters'] / 1e6:.2f} M",
+                    *recalls(runs),
+                    f"{min(run['seconds'] for run in runs):.0f}",
                 ]
-                for model, name in NAMES.items()
-                if model in short
+                for name, runs in rows.items()
             ],
-        ),
-        "full": "".join(
-            f"The whole default recipe of {NAMES[model]}, {entry['recipe']['epochs']} epochs: rsum "
-            f"{spread_of_rsum(runs(entry))}.\n"
-            for model, entry in full.items()
         ),
         "rates": table(
             ["", "all at once", "one caption at a time", "one pair at a time"],
