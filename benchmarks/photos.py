@@ -62,8 +62,9 @@ def among_same_objects(scores: Tensor, dataset: SceneGraphDataset) -> dict[str, 
         scores (Tensor): ``[num_images, num_texts]``.
         dataset (SceneGraphDataset): Images, and texts with graphs.
     """
-    named, said = defaultdict(set), defaultdict(set)
-    triplets = []
+    named: defaultdict[str, set[int]] = defaultdict(set)
+    said: defaultdict[int, set[tuple[str, str, str]]] = defaultdict(set)
+    triplets: list[set[tuple[str, str, str]]] = []
     for image, text in zip(dataset.image_of_text.tolist(), dataset.texts, strict=True):
         nouns = [noun_lemma(phrase) for phrase in text.objects]
         triplets.append({(nouns[s], p, nouns[o]) for s, p, o in text.relations})
@@ -83,10 +84,12 @@ def among_same_objects(scores: Tensor, dataset: SceneGraphDataset) -> dict[str, 
             if subject != object and len(others) >= FEWEST:
                 below = scores[others, number] < scores[image, number]
                 wins.append(below.float().mean())
-    all_wins = torch.stack(wins) if wins else torch.zeros(0)
+    if not wins:
+        return {"cases": 0}
+    ahead = torch.stack(wins)
     return {
-        "ahead": float(all_wins.mean()),
-        "first": float((all_wins == 1).float().mean()),
+        "ahead": float(ahead.mean()),
+        "first": float((ahead == 1).float().mean()),
         "cases": len(wins),
     }
 

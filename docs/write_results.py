@@ -115,8 +115,7 @@ def margins(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 def among_same(runs: Sequence[Mapping[str, Any]]) -> str:
     """How often the own photo is the first of those with the same objects, in percent."""
-    firsts = [100 * run["same_objects"]["first"] for run in runs if "same_objects" in run]
-    return f"{mean(firsts):.1f}" if firsts else ""
+    return f"{100 * mean(run['same_objects']['first'] for run in runs):.1f}"
 
 
 def photos() -> dict[str, Any]:
