@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
@@ -66,6 +67,10 @@ def open_ray(address: str) -> Any:
 
     Args:
         address (str): See :class:`RayPool`.
+
+    Raises:
+        ImportError: See there.
+        ConnectionError: See there.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Its coming default: what runs on no card sees the cards that there are.
@@ -76,9 +81,12 @@ def open_ray(address: str) -> Any:
         raise ImportError("a cluster needs more: pip install pyg_sgm[ray]") from error
     if not ray.is_initialized():
         own: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+        host, _, port = address.rpartition("//")[2].rpartition(":")
         try:
+            if host and port.isdecimal():  # Ray itself would wait for many minutes
+                socket.create_connection((host.strip("[]"), int(port)), 10).close()
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (ConnectionError, ValueError) as error:
+        except (OSError, OverflowError, ValueError) as error:
             raise ConnectionError(
                 f"no Ray cluster at {address!r}; `ray start --head` starts one"
             ) from error

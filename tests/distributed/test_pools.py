@@ -1,6 +1,7 @@
 """Tasks on processes of this machine and on a cluster, of which parts are killed."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -116,3 +117,10 @@ def test_workers_killed_at_any_time(nodes: Any) -> None:
 def test_number_of_processes() -> None:
     with pytest.raises(ValueError, match="workers: at least 1, got 0"):
         LocalPool(workers=0)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "[::1]:9", "127.0.0.1:99999", "no-such-host:9"])
+def test_nobody_at_the_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(ConnectionError, match=re.escape(f"no Ray cluster at {address!r}")):
+        ray_pool.open_ray(address)
