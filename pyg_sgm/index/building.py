@@ -18,7 +18,7 @@ from pyg_sgm.index.index import SceneGraphIndex
 from pyg_sgm.index.rows import Field, from_text, is_metadata
 from pyg_sgm.index.shards import Pinned, folder_of, shard_of
 from pyg_sgm.index.store import LanceStore
-from pyg_sgm.io import atomic_write, is_there, read_bytes, read_json, write_json
+from pyg_sgm.io import atomic_write, is_local, is_there, read_bytes, read_json, write_json
 from pyg_sgm.retrieval import SceneGraphMatcher
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Encoded:
         path = self.folder / f"{shard}.arrow"
         if not is_there(path):
             return None
-        if not isinstance(path, os.PathLike):
+        if not is_local(path):
             return pa.ipc.open_file(read_bytes(path)).read_all()
         with pa.memory_map(os.fspath(path)) as source:
             return pa.ipc.open_file(source).read_all()
@@ -87,7 +87,7 @@ def encode(task: ToEncode, matcher: SceneGraphMatcher) -> Encoded:
         matcher (SceneGraphMatcher): What encodes them.
     """
     if not is_there(task.folder / DONE):
-        local = isinstance(task.folder, os.PathLike)
+        local = is_local(task.folder)
         side = Path(tempfile.mkdtemp(dir=task.folder.parent if local else None, prefix="."))
         try:
             _encode_to(side, task, matcher)
@@ -110,7 +110,7 @@ def _encode_to(side: Path, task: ToEncode, matcher: SceneGraphMatcher) -> None:
 
     every = range(len(task.hashes))
     # Beside the rows another process that goes on finds them; those of a URI are made here.
-    local = isinstance(task.folder, os.PathLike)
+    local = is_local(task.folder)
     graphs = Path(task.folder.with_suffix(".sg")) if local else side / "graphs.sg"
     for part, _ in chunks(task.images, every, matcher, graphs):
         skipped = {i.id: "cannot be read" for i in part.images if not i.has_graph}

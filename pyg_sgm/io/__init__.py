@@ -6,6 +6,7 @@ from pyg_sgm.io._images import IMAGE_SUFFIXES, image_orientation, open_image
 from pyg_sgm.io._places import (
     cache_folder,
     file_state,
+    is_local,
     is_path,
     is_there,
     is_uri,
@@ -45,6 +46,7 @@ __all__ = [
     "file_state",
     "hub_answers",
     "image_orientation",
+    "is_local",
     "is_path",
     "is_temporary",
     "is_there",

@@ -4,7 +4,7 @@ import os
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from pyg_sgm.io._places import naming, to_path
+from pyg_sgm.io._places import is_local, naming, to_path
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,7 +36,7 @@ def open_image(path: str | os.PathLike[str]) -> "Image.Image":
         raise ImportError("images need more: pip install pyg_sgm[vision]") from error
     path = to_path(path)
     with naming(path):
-        content = path if isinstance(path, os.PathLike) else BytesIO(path.read_bytes())
+        content = path if is_local(path) else BytesIO(path.read_bytes())
     if _is_heif(content):
         return _open_heif(content, path)
     try:

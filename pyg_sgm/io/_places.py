@@ -69,6 +69,19 @@ def is_uri(place: "str | os.PathLike[str] | Path") -> bool:
     return not isinstance(place, Path) and "://" in str(place)
 
 
+def is_local(path: Path) -> bool:
+    """Whether a path is of this disk, with ``file://`` or without it.
+
+    Args:
+        path (Path): See :func:`to_path`.
+
+    Example:
+        >>> is_local(to_path("file:///photos")), is_local(to_path("memory://photos"))
+        (True, False)
+    """
+    return isinstance(path, os.PathLike)
+
+
 def is_path(value: object) -> TypeGuard[Path]:
     """Whether a value is a path, as :func:`to_path` gives it.
 
@@ -145,7 +158,7 @@ def local_copy(path: Path) -> Path:
     """
     from pyg_sgm.io._write import atomic_write
 
-    if isinstance(path, os.PathLike):
+    if is_local(path):
         return Path(path)
     size, state = file_state(path)
     folder = cache_folder() / FETCHED / hashlib.sha256(str(path).encode()).hexdigest()[:16]
@@ -200,7 +213,7 @@ def make_folder_of(path: Path) -> None:
     Args:
         path (Path): See :func:`to_path`.
     """
-    if isinstance(path, os.PathLike):
+    if is_local(path):
         Path(path).mkdir(parents=True, exist_ok=True)
     else:
         with naming(path):  # what is above it is not made: it may be a bucket
@@ -215,7 +228,7 @@ def remove_tree(folder: Path) -> None:
     """
     if is_there(folder):
         with naming(folder):
-            if isinstance(folder, os.PathLike):
+            if is_local(folder):
                 shutil.rmtree(folder)
             else:
                 _fs(folder).rm(_fs_path(folder), recursive=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
-from pyg_sgm.io._places import naming, to_path
+from pyg_sgm.io._places import is_local, naming, to_path
 
 _PICKLES = (".joblib", ".pkl", ".pickle", ".p")
 # What is not pure JSON text of the field grows a hundredfold, and a gzip bomb a thousandfold.
@@ -33,7 +33,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         with naming(path):
             return path.read_bytes()
     with naming(path):
-        packed = path if isinstance(path, os.PathLike) else BytesIO(path.read_bytes())
+        packed = path if is_local(path) else BytesIO(path.read_bytes())
         most = max(_GROWTH * path.stat().st_size, _SMALL)
     try:
         with gzip.open(packed) as file:

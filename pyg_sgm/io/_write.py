@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyg_sgm.io._places import to_path, uploading
+from pyg_sgm.io._places import is_local, to_path, uploading
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +46,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         ('whole', 1)
     """
     remote = to_path(path)
-    if not isinstance(remote, os.PathLike):
+    if not is_local(remote):
         with uploading(remote) as temporary:
             yield temporary
         return

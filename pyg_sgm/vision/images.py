@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyg_sgm.io import image_orientation, open_image, to_path
+from pyg_sgm.io import image_orientation, is_local, open_image, to_path
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -81,7 +81,7 @@ def read_photo(path: str | os.PathLike[str], id: str = "", *, at_most: int | Non
         FileNotFoundError, ImageError, ImportError: See :func:`read_image`.
     """
     path = to_path(path)
-    if isinstance(path, os.PathLike) and os.path.getsize(path) == 0:
+    if is_local(path) and os.path.getsize(path) == 0:
         raise ImageError(f"{path}: empty file")
     with _named_errors(str(path)), open_image(path) as image:
         return _photo(image, str(path), id, at_most)

@@ -1,17 +1,22 @@
 """Comparing a device and a precision with the CPU in float64."""
 
 import ast
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch_geometric.data import HeteroData
 
+import pyg_sgm
 from pyg_sgm.data import PairBatch
 from pyg_sgm.models import Matcher
 
@@ -116,8 +121,13 @@ def batch_sizes(lengths: Sequence[int]) -> list[int]:
 
 @contextmanager
 def host_waits(device: torch.device) -> Iterator[Counter[str]]:
-    """Counts the places, ``file:function``, at which the host waits for a CUDA device."""
+    """Counts the places, ``file:function``, at which the host waits for a CUDA device, or on the
+    CPU those at which it looks at values of tensors, as it would have to wait for."""
     found: Counter[str] = Counter()
+    if device.type == "cpu":
+        with _Lists(found), _Looks(found):
+            yield found
+        return
     torch.cuda.synchronize(device)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -129,6 +139,54 @@ def host_waits(device: torch.device) -> Iterator[Counter[str]]:
     for warning in caught:
         if "synchronizing CUDA operation" in str(warning.message):
             found[f"{Path(warning.filename).name}:{_function_at(warning)}"] += 1
+
+
+PACKAGE = str(Path(pyg_sgm.__file__).parent)
+ATEN = torch.ops.aten
+LOOKS = {
+    *(ATEN._local_scalar_dense, ATEN.equal, ATEN.nonzero, ATEN.masked_select),
+    *(ATEN._unique2, ATEN.unique_dim, ATEN.unique_consecutive),
+}
+
+
+class _Looks(TorchDispatchMode):
+    """Counts operations whose result, or its shape, depends on values."""
+
+    def __init__(self, found: Counter[str]) -> None:
+        super().__init__()
+        self.found = found
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        operation = func.overloadpacket
+        masked = operation in (ATEN.index, ATEN.index_put, ATEN.index_put_) and any(
+            index is not None and index.dtype == torch.bool for index in args[1]
+        )
+        unsized = operation is ATEN.repeat_interleave and kwargs.get("output_size") is None
+        if operation in LOOKS or masked or unsized:
+            self.found[_place()] += 1
+        return func(*args, **kwargs)
+
+
+class _Lists(TorchFunctionMode):
+    """Counts lists made of tensors."""
+
+    def __init__(self, found: Counter[str]) -> None:
+        super().__init__()
+        self.found = found
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.Tensor.tolist:
+            self.found[_place()] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def _place() -> str:
+    """The innermost function of the package that is being called."""
+    for frame in reversed(traceback.extract_stack()):
+        if frame.filename.startswith(PACKAGE) and not frame.name.startswith("<"):
+            return f"{Path(frame.filename).name}:{frame.name}"
+    return "elsewhere"
 
 
 def _function_at(warning: warnings.WarningMessage) -> str:
