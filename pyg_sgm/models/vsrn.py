@@ -20,8 +20,8 @@ from pyg_sgm.ops import Packed, l2_normalize, segment_mean
 @register_model(
     "vsrn",
     recipes={
-        "default": BASELINE,
-        "paper": hardest_negatives({"dim": 2048, "embed": 300}),
+        "default": BASELINE.with_model_options(normalize=True),
+        "paper": hardest_negatives({"dim": 2048, "embed": 300, "normalize": True}),
     },
 )
 class VSRN(GlobalMatcher[GlobalEncoding]):
@@ -45,6 +45,9 @@ class VSRN(GlobalMatcher[GlobalEncoding]):
             :obj:`False`)
         dropout (float, optional): Dropout of embeddings and of encoded features. (default:
             :obj:`0.0`)
+        normalize (bool, optional): Regions have length one before they reason. Without it they grow
+            with the third power of their length in every layer, which overflows on the features of
+            photos; the recipes set it. (default: :obj:`False`)
 
     Shapes:
         - **input:** batches of image graphs and of text graphs
@@ -63,14 +66,18 @@ class VSRN(GlobalMatcher[GlobalEncoding]):
         num_layers: int = 4,
         shared_label_projection: bool = False,
         dropout: float = 0.0,
+        normalize: bool = False,
     ) -> None:
         super().__init__(sizes, dim, embed, shared_label_projection, dropout)
         if not 0 <= num_layers <= MAX_LAYERS:
             raise ValueError(f"num_layers must lie in 0 to {MAX_LAYERS}, got {num_layers}")
         self.layers = nn.ModuleList(RegionReasoning(dim) for _ in range(num_layers))
+        self.normalize = normalize
 
     def encode_image(self, batch: HeteroData) -> GlobalEncoding:
         regions = self.regions(batch)
+        if self.normalize:
+            regions = Packed(l2_normalize(regions.x), regions.ptr)
         for layer in self.layers:
             regions = layer(regions)
         return GlobalEncoding(l2_normalize(segment_mean(regions.x, regions.ptr)))

@@ -23,6 +23,7 @@ MODELS = {
     "scan-text-image": (SCAN, {}),
     "scan-image-text": (SCAN, {"direction": "image-text", "pooling": "average"}),
     "vsrn": (VSRN, {"num_layers": 2}),
+    "vsrn-normalized": (VSRN, {"num_layers": 2, "normalize": True}),
 }
 
 
@@ -94,6 +95,8 @@ def vsrn_score(model: Any, regions: Tensor, words: Tensor, sentence: Tensor) -> 
     def lin(name: str, x: Tensor) -> Tensor:
         return w[f"{name}.weight"] @ x + w[f"{name}.bias"]
 
+    if model.normalize and len(regions):
+        regions = torch.stack([v / v.square().sum().sqrt() for v in regions])
     for layer in range(2):
         name = f"layers.{layer}"
         new = []
@@ -108,7 +111,13 @@ def vsrn_score(model: Any, regions: Tensor, words: Tensor, sentence: Tensor) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "reference"), [("vse", vse_score), ("dvsa", dvsa_score), ("vsrn", vsrn_score)]
+    ("name", "reference"),
+    [
+        ("vse", vse_score),
+        ("dvsa", dvsa_score),
+        ("vsrn", vsrn_score),
+        ("vsrn-normalized", vsrn_score),
+    ],
 )
 def test_score_equals_reference(name: str, reference: Any) -> None:
     kind, options = MODELS[name]
