@@ -226,8 +226,19 @@ class Scorer(nn.Module):
             images (Images): See :meth:`encode_images`.
             texts (Texts): See :meth:`encode_texts`.
             image_of_text (Tensor): Position of each text's image, ``[num_texts]``.
+
+        Raises:
+            ValueError: If it is not one position of an image for each text.
         """
         image, text = self.encode_images(images), self.encode_texts(texts)
+        image_of_text = torch.as_tensor(image_of_text)
+        if image_of_text.is_floating_point() or image_of_text.shape != (len(text),):
+            raise ValueError(
+                f"image_of_text: expected a whole number for each of {len(text)} texts, got "
+                f"{image_of_text.dtype} of shape {tuple(image_of_text.shape)}"
+            )
+        if not ((image_of_text >= 0) & (image_of_text < len(image))).all():
+            raise ValueError(f"image_of_text: expected positions in 0 to {len(image) - 1}")
         row = torch.full((len(image),), -1)
         row[image.known] = torch.arange(len(image.known))
         own = row[image_of_text]  # [num_texts]

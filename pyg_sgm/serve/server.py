@@ -49,8 +49,9 @@ def listen(host: str = "127.0.0.1", port: int = 8000) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family, backlog=1024)
-    except OSError as error:
-        raise OSError(f"cannot listen at {host} port {port}: {error.strerror or error}") from error
+    except (OSError, OverflowError) as error:  # the latter of a port above 65535
+        why = getattr(error, "strerror", None) or error
+        raise OSError(f"cannot listen at {host} port {port}: {why}") from error
     # Connections inherit it; asyncio sets it on sockets of a named protocol alone. Without it the
     # end of an answer waits 40 ms for the client to acknowledge its beginning.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pyg_sgm.data import PairedGraphs
-from pyg_sgm.evaluation.encode import check_features
+from pyg_sgm.evaluation.encode import check_features, feature_width
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.serialization import SavedModel, save_description
 from pyg_sgm.training.precision import chosen_precision
 from pyg_sgm.training.run_dir import (
+    CONTENT,
     HELD_OUT_IMAGES,
     LAST,
     check_run_dir,
@@ -140,6 +141,7 @@ def fit(
                 "recipe": recipe.to_dict(),
                 "seed": seed,
                 "data": _digest(train),
+                CONTENT: _digest_of_content(saved, train),
                 HELD_OUT_IMAGES: None if dev is None else list(dev.images.ids),
                 "devices": devices,
                 "gather_negatives": gather_negatives,
@@ -266,6 +268,18 @@ def _digest(graphs: PairedGraphs) -> str:
     """Tells data apart, by the names of images and texts and which belongs to which."""
     names = "\n".join([*graphs.images.ids, *graphs.texts.ids]).encode()
     return hashlib.sha256(names + graphs.image_of_text.numpy().tobytes()).hexdigest()[:16]
+
+
+def _digest_of_content(saved: SavedModel, graphs: PairedGraphs) -> str:
+    """Tells data of the same names apart, by the words of texts, the labels of objects, and the
+    width of features."""
+    digest = hashlib.sha256(str(feature_width(graphs.images)).encode())
+    for known in (saved.vocabularies.words, saved.vocabularies.objects):
+        digest.update("\n".join(known.words).encode())
+    for side, field in ((graphs.texts, ("word", "token")), (graphs.images, ("object", "label"))):
+        rows = side.fields[field].rows
+        digest.update(rows[torch.arange(rows.shape[0])].numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 @contextmanager

@@ -51,6 +51,7 @@ MARKER = {"format": "pyg_sgm run", "version": 1}
 # trained on.
 SOURCE, SHARED, HELD_OUT, HELD_OUT_IMAGES = "source", "graphs", "held_out", "held_out_images"
 SPLIT = "split"
+CONTENT = "content"  # a digest of the data
 # True of any run on the same captions and images, so these outlive an overwritten one.
 PARSES, GRAPHS, VECTORS = "parses.jsonl", "graphs.sg", "words.vec"
 SKIPPED = "skipped_records.jsonl"
@@ -76,8 +77,8 @@ WRITTEN = (
 _FOLDERS = ("checkpoints", "logs")
 _MODEL = {CONFIG, WEIGHTS, BANK, ATTRIBUTES, VOCABULARIES, CALIBRATION, RERANK}
 _OWN = {RUN, *_MODEL, PARSES, GRAPHS, VECTORS, SKIPPED, *_FOLDERS}
-# Version 0.1 did not write these.
-_NEW = (HELD_OUT_IMAGES, f"{HELD_OUT}.num_images", SPLIT)
+# Earlier versions did not write these.
+_NEW = (HELD_OUT_IMAGES, f"{HELD_OUT}.num_images", SPLIT, CONTENT)
 _TRAILER = b"\nsha256:"
 _RESUME, _OVERWRITE = "--resume, resume=True", "--overwrite, overwrite=True"
 
@@ -262,9 +263,9 @@ def _check_same(folder: Path, wanted: dict[str, Any]) -> None:
             continue
         if name == "recipe.epochs" and now[name] > before[name]:
             continue
-        if name == "data":  # a digest
+        if name in ("data", CONTENT):  # digests
             raise ValueError(
-                f"{folder}: the images, captions or their names are not those that the run was "
+                f"{folder}: the images, graphs or captions are not those that the run was "
                 f"started with; replace it ({_OVERWRITE}), or give another folder"
             )
         raise ValueError(

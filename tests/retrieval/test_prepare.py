@@ -152,6 +152,9 @@ def test_scores_are_those_of_what_was_passed_in(data: ImageFolder, tmp_path: Pat
         assert all(Path(one.id).name == NAMES[one.index] for one in found)
         pairs = matcher.score_pairs(encoded, [texts[0]] * 8, torch.arange(8))
         torch.testing.assert_close(pairs, scores[:, 0])
+        for wrong in ([0], [0] * 7 + [8], [-1] * 8, [0.5] * 8):
+            with pytest.raises(ValueError, match="image_of_text: expected"):
+                matcher.score_pairs(encoded, [texts[0]] * 8, torch.tensor(wrong))
     with pytest.warns(UserWarning, match="1 of 8"):
         metrics = matcher.evaluate(data)
     assert metrics == matcher.evaluate(data.select_images([0, 1, 2, 4, 5, 6, 7]))

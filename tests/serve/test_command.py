@@ -90,3 +90,4 @@ def test_mistakes(index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
             capsys, "serve", index, "--port", port
         )
     assert "cannot listen at" in fails(capsys, "serve", index, "--host", "not a host")
+    assert "cannot listen at" in fails(capsys, "serve", index, "--port", "99999")

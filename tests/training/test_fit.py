@@ -180,6 +180,21 @@ def test_finished_run_is_resumed_to_itself(tmp_path: Path) -> None:
     assert_same(dict(sorted(saved.model.state_dict().items())), dict(sorted(best.items())))
 
 
+def test_changed_data_are_not_resumed_and_nothing_is_written(tmp_path: Path) -> None:
+    """Other captions or labels of the same names."""
+    run(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    saved = saved_model(dropout=0.5)
+    dev = world("dev").encode(saved.vocabularies)
+    for side, field in (("texts", ("word", "token")), ("images", ("object", "label"))):
+        graphs = world().encode(saved.vocabularies)
+        rows = getattr(graphs, side).fields[field].rows
+        rows[0] = (rows[0] + 1) % 3
+        with pytest.raises(ValueError, match="not those that the run was started with"):
+            fit(saved, graphs, RECIPE, dev, tmp_path, resume=True, progress=False)
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_early_stopping(tmp_path: Path) -> None:
     recipe = RECIPE.replace(epochs=30, patience=2, lr=1e-12)  # nothing is learned
     history = run(tmp_path, recipe=recipe)
