@@ -819,22 +819,17 @@ NAMES = {
 def models() -> dict[str, Any]:
     scoring = read("models_scoring")
     others = {entry["model"] for entry in read("models").values()}
-    rows = {
+    graphs = {
         name: runs_of("models" if model in others else "compare_models", model)
         for model, name in NAMES.items()
     }
+    photos = {
+        name: runs_of("flickr8k", model, epochs=8 if model == "hoad" else None)
+        for model, name in NAMES.items()
+    }
 
-    def rounded(rate: float) -> str:
-        return f"{float(f'{rate:.2g}'):,.0f}"
-
-    def rate(rates: Mapping[str, float], name: str) -> str:
-        times = float(f"{rates['whole'] / rates[name]:.2g}")
-        return f"{rounded(rates[name])} ({times:,g} x)"
-
-    return {
-        "images": scoring["images"],
-        "captions": scoring["captions"],
-        "recalls": table(
+    def recalls_of(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+        return table(
             ["", "seeds", "parameters", *RECALL_HEADER, "seconds"],
             [
                 [
@@ -846,7 +841,20 @@ def models() -> dict[str, Any]:
                 ]
                 for name, runs in rows.items()
             ],
-        ),
+        )
+
+    def rounded(rate: float) -> str:
+        return f"{float(f'{rate:.2g}'):,.0f}"
+
+    def rate(rates: Mapping[str, float], name: str) -> str:
+        times = float(f"{rates['whole'] / rates[name]:.2g}")
+        return f"{rounded(rates[name])} ({times:,g} x)"
+
+    return {
+        "images": scoring["images"],
+        "captions": scoring["captions"],
+        "recalls": recalls_of(graphs),
+        "recalls_of_photos": recalls_of(photos),
         "rates": table(
             ["", "all at once", "one caption at a time", "one pair at a time"],
             [
