@@ -78,7 +78,7 @@ class IndexSearcher(IndexWriter):
         """The best images for each of some queries, which share the work.
 
         Args:
-            queries (list of Query): See :meth:`search`.
+            queries (list of Query): See :meth:`search`; one sentence is a list of itself.
             k (int, optional): Number of images for each. (default: :obj:`10`)
             where (str, optional): See :meth:`search`. (default: :obj:`None`)
             threshold (float, optional): See :meth:`search`. (default: :obj:`None`)
@@ -95,7 +95,7 @@ class IndexSearcher(IndexWriter):
             least = self.matcher.calibration.score_at(probability)
             threshold = least if threshold is None else max(threshold, least)
         view = self._view()
-        asked = self._asked(queries, view)
+        asked = self._asked([queries] if isinstance(queries, str) else queries, view)
         return view.search(asked, k, where, -math.inf if threshold is None else threshold)
 
     def rerank(

@@ -107,7 +107,7 @@ class ShardedIndex(SceneGraphIndex):
             ValueError: See there.
         """
         with self._changing():
-            wanted = list(dict.fromkeys(ids))
+            wanted = [ids] if isinstance(ids, str) else list(dict.fromkeys(ids))
             places = self._view().places(wanted)
             gone = [id for id, place in zip(wanted, places, strict=True) if place is not None]
             count = len(self._shards.headers)

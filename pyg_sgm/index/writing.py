@@ -94,14 +94,15 @@ class IndexWriter(IndexReader):
         """Removes images; gives how many there were.
 
         Args:
-            ids (list of str): Their names; those that are not there are passed over.
+            ids (list of str): Their names, or one name; those that are not there are passed over.
 
         Raises:
             ValueError: If another process is writing.
         """
         with self._writing() as table:
             there, _ = _known(table)
-            gone = [name for name in dict.fromkeys(map(to_text, ids)) if name in there]
+            wanted = [ids] if isinstance(ids, str) else ids
+            gone = [name for name in dict.fromkeys(map(to_text, wanted)) if name in there]
             if gone:
                 table.delete(gone)
         return len(gone)

@@ -79,6 +79,8 @@ def test_removed_images_are_gone(index: SceneGraphIndex) -> None:
     assert first not in index
     assert len(index) == 11
     assert first not in [hit.id for hit in index.search("a dog", k=12).hits]
+    assert [len(found.hits) for found in index.search_many("a dog", 3)] == [3]
+    assert index.remove(world().image_ids[1]) == 1
     with pytest.raises(ValueError, match="no image"):
         index.record(first)
 
