@@ -76,7 +76,8 @@ def open_part(
     pixels: Pixels | None,
     matcher: SceneGraphMatcher,
 ) -> tuple[SceneGraphDataset, str]:
-    """A split of a dataset, or what is held out of it, and what to call it in a table.
+    """A split of a dataset, or what is held out of it, and what to call it in a table, which says
+    how many images the run was trained on.
 
     Without any flag it is what the training held out, by the names of the images.
     """
@@ -93,6 +94,8 @@ def open_part(
     else:
         dataset = _held_out(dataset, known, asked[HELD_OUT_IMAGES])
     dataset = give_graphs(dataset, run, pixels, matcher, data)
+    if not title and (seen := trained_on(dataset, data, split or "test", run)):
+        title = f", {seen:,} of the images trained on"
     return dataset, size_of(dataset) + title
 
 

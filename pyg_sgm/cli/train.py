@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -17,7 +17,10 @@ from pyg_sgm.cli._data import (
     open_records,
     size_of,
 )
-from pyg_sgm.io import to_path
+from pyg_sgm.io import counted, to_path
+
+if TYPE_CHECKING:
+    from pyg_sgm.datasets import SceneGraphDataset
 
 Model = Annotated[str, Parameter(help="Model, such as sgm.")]
 
@@ -172,11 +175,13 @@ def train(
     elif not resume:  # a run that is overwritten may have had others
         pixels = replace(pixels or Pixels(), graphs=str(out / GRAPHS))
     dataset, dev = open_records(data, split, out, pixels), None
+    if dev_split is not None:
+        dev = open_records(data, dev_split, out, pixels)
+        _check_apart(dataset, dev, dev_split)
     try:
         with run_dir(out, resume, overwrite):
             dataset = give_graphs(dataset, out, pixels, matcher)
-            if dev_split is not None:
-                dev = open_records(data, dev_split, out, pixels)
+            if dev is not None:
                 part = {"split": dev_split, "dev_every": 0}
                 known[HELD_OUT] = {**part, "num_images": len(dev.images)}
                 dev = give_graphs(dev, out, pixels, matcher)
@@ -211,6 +216,18 @@ def train(
             if len(dev.images) >= LEAST_IMAGES:
                 matcher.calibrate(dev).save(out / CALIBRATION)
         console.print(f"The model is in {out}", markup=False, highlight=False)
+
+
+def _check_apart(train: "SceneGraphDataset", dev: "SceneGraphDataset", split: str) -> None:
+    """Raises a ValueError if photos of the dev split are trained on, as of a folder, which has no
+    splits."""
+    files = {image.file for image in train.images if image.file is not None}
+    both = sum(image.file in files for image in dev.images)
+    if both:
+        raise ValueError(
+            f"--dev-split {split}: {counted(both, 'photo')} of it would be trained on too; "
+            "--dev-every holds out a part"
+        )
 
 
 def _options(pairs: Sequence[str]) -> dict[str, Any]:

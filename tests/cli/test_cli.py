@@ -78,6 +78,8 @@ def test_data_of_the_training(
         assert "3 images, 6 texts, held out in training" in capsys.readouterr().out
     main(["evaluate", str(run), "--split", "test"])
     assert "12 images, 24 texts  " in capsys.readouterr().out
+    main(["evaluate", str(run), "--split", "train"])
+    assert "12 images, 24 texts, 9 of the images trained on" in capsys.readouterr().out
     main(["explain", str(run), "--image", "train-000001", "--text", "a [/b] dog"])
     assert "a [/b] dog" in capsys.readouterr().out
     SceneGraphMatcher.from_pretrained(run).save_pretrained(tmp_path / "saved")
@@ -358,6 +360,9 @@ def test_held_out_images_are_known_by_name(
     names = [f"{number:02d}.png" for number in range(10)]
     data = captioned(tmp_path, names)
     out = tmp_path / "run"
+    same = ["train", "sgm", *data, "--out", str(out), *SMALL, "--dev-split", "dev"]
+    assert "10 photos of it would be trained on too" in fails(capsys, *same)
+    assert not out.exists()
     main(["train", "sgm", *data, "--out", str(out), *SMALL])
     assert json.loads((out / "run.json").read_text())["held_out_images"] == ["00.png", "05.png"]
 
