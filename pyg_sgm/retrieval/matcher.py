@@ -26,6 +26,7 @@ from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts
 from pyg_sgm.retrieval.explain import explain_pair
 from pyg_sgm.retrieval.inputs import ImageInput, Images, TextInput, Texts, image_graphs, text_graphs
 from pyg_sgm.retrieval.prepare import (
+    check_captioned,
     extractor_of,
     needs_graph,
 )
@@ -142,6 +143,7 @@ class SceneGraphMatcher(Searcher):
         )
         if word_vectors is not None and not Path(word_vectors).is_file():
             raise FileNotFoundError(f"{word_vectors}: there is no such file of word vectors")
+        check_captioned(dataset)
         encoder = self._chosen_encoder(chosen.text_encoder)
         if encoder is not None and word_vectors is not None:
             raise ValueError("word_vectors and text_encoder exclude each other")

@@ -160,6 +160,18 @@ def with_known_images(dataset: SceneGraphDataset) -> SceneGraphDataset:
     return dataset.select_images(known)
 
 
+def check_captioned(dataset: SceneGraphDataset) -> None:
+    """Raises a ValueError unless it is a dataset with captions.
+
+    Args:
+        dataset (SceneGraphDataset): What a user gave.
+    """
+    if not isinstance(dataset, SceneGraphDataset):
+        raise ValueError(f"expected a SceneGraphDataset, got {type(dataset).__name__}")
+    if not dataset.texts:
+        raise ValueError("the dataset has no captions")
+
+
 def warn_of_skipped(skipped: Mapping[str, str], count: int, listed: str = "") -> None:
     """One warning that counts images that cannot be read and names the first.
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pyg_sgm._deprecated import renamed
-from pyg_sgm.data import Ragged, TextRecord, Vocabularies
+from pyg_sgm.data import PairedGraphs, Ragged, TextRecord, Vocabularies
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.distributed import Pool
 from pyg_sgm.evaluation import (
@@ -33,6 +33,7 @@ from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts, check_same_mo
 from pyg_sgm.retrieval.fingerprint import Fingerprint
 from pyg_sgm.retrieval.inputs import Images, Texts, image_graphs, text_graphs
 from pyg_sgm.retrieval.prepare import (
+    check_captioned,
     needs_graph,
     with_attributes,
     with_graphs,
@@ -271,8 +272,7 @@ class Scorer(nn.Module):
         Raises:
             ValueError: If there is a pool and more than one fold.
         """
-        saved = self._saved()
-        graphs = self._prepared(dataset).encode(saved.vocabularies, self._word_features())
+        saved, graphs = self._saved(), self._graphs(dataset)
         if pool is None:
             return evaluate(saved.model, graphs, folds)
         if folds != 1:
@@ -287,8 +287,7 @@ class Scorer(nn.Module):
             dataset (SceneGraphDataset): Images with captions.
             folds (int, optional): Number of parts of consecutive images. (default: :obj:`5`)
         """
-        saved = self._saved()
-        graphs = self._prepared(dataset).encode(saved.vocabularies, self._word_features())
+        saved, graphs = self._saved(), self._graphs(dataset)
         return evaluate_folds(saved.model, graphs, folds)
 
     def evaluate_reranked(
@@ -302,8 +301,7 @@ class Scorer(nn.Module):
             k (int, optional): References per query that are re-ranked. (default: :obj:`10`)
             gamma (float, optional): Weight of the distraction score. (default: :obj:`4e-3`)
         """
-        saved = self._saved()
-        graphs = self._prepared(dataset).encode(saved.vocabularies, self._word_features())
+        saved, graphs = self._saved(), self._graphs(dataset)
         return evaluate_reranked(saved.model, graphs, k, gamma)
 
     def calibrate(self, dataset: SceneGraphDataset, seed: int = 0) -> Calibration:
@@ -321,10 +319,16 @@ class Scorer(nn.Module):
         self._calibration = fit_calibration(self, self._prepared(dataset), seed)
         return self._calibration
 
+    def _graphs(self, dataset: SceneGraphDataset) -> PairedGraphs:
+        """Images and captions as the model takes them."""
+        vocabularies = self._saved().vocabularies
+        return self._prepared(dataset).encode(vocabularies, self._word_features())
+
     def _prepared(
         self, dataset: SceneGraphDataset, folder: Path | None = None
     ) -> SceneGraphDataset:
         """The dataset with graphs of its images and texts, without what cannot be read."""
+        check_captioned(dataset)
         if any(needs_graph(image) for image in dataset.images):
             dataset = with_graphs(dataset, folder, self.extractor)
         return self._named(with_parses(with_known_images(dataset)))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pyg_sgm.data import GraphCollection
-from pyg_sgm.datasets import SceneWorld
+from pyg_sgm.datasets import SceneGraphDataset, SceneWorld
 from pyg_sgm.models import SGM, Encoding
 from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.text import parse_batch
@@ -159,6 +159,12 @@ def test_wrong_input(matcher: SceneGraphMatcher) -> None:
         matcher.encode_images(graphs.texts)
     with pytest.raises(ValueError, match="expected text graphs"):
         matcher.encode_texts(graphs.images)
+    mute = SceneGraphDataset(world().images, [], [])
+    for use in (matcher.evaluate, matcher.calibrate, SceneGraphMatcher("sgm", dim=8).fit):
+        with pytest.raises(ValueError, match="expected a SceneGraphDataset, got list"):
+            use(["1.jpg"])  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="has no captions"):
+            use(mute)
 
 
 def test_features_that_do_not_fit(matcher: SceneGraphMatcher) -> None:
