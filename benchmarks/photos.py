@@ -29,7 +29,7 @@ from pyg_sgm.io import read_json, write_json
 from pyg_sgm.metrics import retrieval_metrics
 from pyg_sgm.models import QueryBank
 from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs, with_parses
-from pyg_sgm.text import reversible_pairs
+from pyg_sgm.text import EDITS, EditKind, reversible_pairs
 from pyg_sgm.text.words import noun_lemma
 
 FEWEST = 3  # other photos with the same objects
@@ -38,18 +38,18 @@ FEWEST = 3  # other photos with the same objects
 def measured(
     matchers: Sequence[SceneGraphMatcher],
     dataset: SceneGraphDataset,
-    reversible: frozenset[tuple[str, str]] | None,
+    reversible: frozenset[tuple[str, str]],
+    kinds: Sequence[EditKind],
 ) -> dict[str, Any]:
-    """Recalls of the sum of the scores, and the probe of a single run if there are reversible
-    pairs."""
+    """Recalls of the sum of the scores, and the probe of a single run."""
     scores = torch.stack([matcher.score(dataset, dataset) for matcher in matchers]).sum(0)
     result: dict[str, Any] = {
         "unit": "fraction",
         **retrieval_metrics(scores, dataset.image_of_text),
         "same_objects": among_same_objects(scores, dataset),
     }
-    if reversible is not None and len(matchers) == 1:
-        probes = probe_relations(matchers[0], dataset, reversible=reversible)
+    if kinds and len(matchers) == 1:
+        probes = probe_relations(matchers[0], dataset, reversible=reversible, kinds=kinds)
         result["probe"] = {probe.kind: probe.to_dict() for probe in probes}
     return result
 
@@ -105,7 +105,9 @@ def main() -> None:
     parser.add_argument("--split", default="dev")
     parser.add_argument("--graphs", type=Path, required=True, help="folder of the graphs of photos")
     parser.add_argument("--parses", type=Path, help="file of the parses of captions without graphs")
-    parser.add_argument("--no-probe", action="store_true", help="recalls alone, which are quicker")
+    parser.add_argument(
+        "--kinds", nargs="*", choices=EDITS, default=EDITS, help="of the probe; none is quickest"
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/photos.json"))
     args = parser.parse_args()
 
@@ -123,9 +125,8 @@ def main() -> None:
         for run in runs:
             with (run / "logs/metrics.csv").open(encoding="utf-8") as file:
                 epochs += [float(epoch["seconds"]) for epoch in csv.DictReader(file)]
-        pairs = None if args.no_probe else reversible
         result = {
-            **measured(matchers, dataset, pairs),
+            **measured(matchers, dataset, reversible, args.kinds),
             "epochs": len(epochs),
             "seconds": sum(epochs),
             "precision": asked[0]["recipe"]["precision"],
@@ -134,7 +135,7 @@ def main() -> None:
             for matcher in matchers:
                 if isinstance(matcher.model, QueryBank):
                     matcher.model = matcher.model.model
-            result["without_bank"] = measured(matchers, dataset, pairs)
+            result["without_bank"] = measured(matchers, dataset, reversible, args.kinds)
         results = read_json(args.out, dict) if args.out.exists() else {}
         results.setdefault(name, {})["+".join(str(run["seed"]) for run in asked)] = result
         write_json(args.out, results)

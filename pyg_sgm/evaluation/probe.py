@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -65,6 +66,7 @@ def probe_relations(
     dataset: SceneGraphDataset,
     seed: int = 0,
     reversible: frozenset[tuple[str, str]] | None = None,
+    kinds: Sequence[EditKind] = EDITS,
 ) -> list[Probe]:
     """Scores true captions against false ones that differ from them in one thing.
 
@@ -81,6 +83,7 @@ def probe_relations(
         reversible (set, optional): Pairs of nouns for swaps that sound as well as the truth, as a
             rule :func:`~pyg_sgm.text.reversible_pairs` of the training captions. (default: those of
             the captions of ``dataset``)
+        kinds (sequence of EditKind, optional): What the false captions get wrong. (default: all)
 
     Returns:
         One result per kind of edit.
@@ -99,7 +102,7 @@ def probe_relations(
         reversible = reversible_pairs(dataset.texts)
     images, of_text = matcher.encode_images(dataset), dataset.image_of_text.tolist()
     probes = []
-    for kind in EDITS:
+    for kind in kinds:
         edits = make_edits(dataset.texts, of_text, kind, seed, reversible=reversible)
         probes.append(_probe(matcher, images, kind, edits, dataset.image_of_text))
     return probes
