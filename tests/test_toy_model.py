@@ -160,6 +160,8 @@ def test_what_is_not_registered_says_so() -> None:
     class Nameless(Matcher):
         pass
 
+    with pytest.raises(ValueError, match="expected a name or a class, got None"):
+        SceneGraphMatcher(None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"Nameless is not registered: write @register_model"):
         SceneGraphMatcher(Nameless)
     with pytest.raises(ValueError, match="no model 'toy'"):

@@ -118,8 +118,10 @@ def run(tokens: list[str]) -> None:
     Raises:
         ValueError: If the words are no command.
     """
-    # Cyclopts takes a hyphen for a flag.
-    tokens = ["/dev/stdout" if token == "-" else token for token in tokens]
+    # Cyclopts takes a hyphen for a flag, unless it is joined to one.
+    for place in range(len(tokens) - 1, 0, -1):
+        if tokens[place - 1 : place + 1] == ["--json", "-"]:
+            tokens = [*tokens[: place - 1], "--json=-", *tokens[place + 1 :]]
     if tokens[:1] == ["rank"]:
         warnings.warn("the command rank is now called search", DeprecationWarning, stacklevel=1)
         tokens = ["search", *tokens[1:]]

@@ -232,7 +232,7 @@ def make_graphs(
     pixels = pixels or Pixels()
     folder = to_path(pixels.graphs) if pixels.graphs else _graph_folder(run, data)
     if pixels.detector is not None:
-        set_detector(matcher, run, pixels.detector)
+        set_detector(matcher, f"{run}", pixels.detector)
     elif matcher.made_by is None:
         matcher.extractor = extractor_of(folder)
     extractor = matcher.extractor
@@ -240,15 +240,16 @@ def make_graphs(
         return with_graphs(dataset, folder, extractor, progress)
 
 
-def set_detector(matcher: SceneGraphMatcher, run: Path, detector: str) -> None:
-    """Gives a matcher its extractor with another name of the detector, or any, if it has none."""
+def set_detector(matcher: SceneGraphMatcher, where: str, detector: str) -> None:
+    """Gives the matcher of a run or an index its extractor with another name of the detector; or
+    any, if it has none."""
     from pyg_sgm.vision import open_extractor
     from pyg_sgm.vision.description import open_described
 
     if matcher.made_by is None:
         matcher.extractor = open_extractor(detector)
     else:
-        matcher.extractor = open_described(matcher.made_by, f"{run}", detector)
+        matcher.extractor = open_described(matcher.made_by, where, detector)
 
 
 def _graph_folder(run: Path, data: str | None) -> Path:
@@ -317,14 +318,17 @@ def size_of(dataset: SceneGraphDataset) -> str:
 
 
 def find_text(text: str, *datasets: SceneGraphDataset) -> TextRecord:
-    """A caption of the data with its graph there, else a parsed text."""
+    """A caption of the data with its graph there, else a parsed text, which has a word."""
     from pyg_sgm.text import parse
 
     for dataset in datasets:
         for record in dataset.texts:
             if record.caption == text and record.has_graph:
                 return record
-    return parse(text).to_record()
+    parsed = parse(text)
+    if not parsed.words:
+        raise ValueError(f"--text: {text!r} has no word")
+    return parsed.to_record()
 
 
 def image_index(image: str, dataset: SceneGraphDataset) -> int:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pyg_sgm.cli._app import console, is_stdout, print_title, write_json
+from pyg_sgm.cli._data import set_detector
 from pyg_sgm.io import printable, to_path
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def search_index(
     top: int,
     flags: InIndex,
     json: Path | None,
+    detector: str | None,
 ) -> None:
     """Shows the best images of an index for sentences, for photos, and for the query of a file."""
     from pyg_sgm.index import SceneGraphIndex
@@ -77,6 +79,8 @@ def search_index(
         raise ValueError(f"--weight: {unused[0]!r} is no word of a text")
     queries += [] if file is None else [Query.from_json(read_json(file))]
     index = SceneGraphIndex.open(uri, ray=flags.ray)
+    if detector is not None:
+        set_detector(index.matcher, uri, detector)
     queries += [Query.of(_photo(name, index)) for name in photos]
     titles = [*sentences, *([] if file is None else [str(file)]), *photos]
     found = index.search_many(

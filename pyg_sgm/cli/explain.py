@@ -125,7 +125,7 @@ def _image(
 
     if data is None and Path(image).is_file():
         if pixels is not None and pixels.detector is not None:
-            set_detector(matcher, run, pixels.detector)
+            set_detector(matcher, f"{run}", pixels.detector)
         return [SceneGraphDataset([image_record(id=image, file=image)], [], [])]
     dataset = open_records(data, known_split(data, split, run), run, pixels, captioned=False)
     one = dataset.select_images([image_index(image, dataset)])

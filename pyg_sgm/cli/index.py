@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -58,7 +59,7 @@ def build(
     split: Split = "test",
     pixels: PixelFlags = None,
     metadata: Metadata = None,
-    dtype: Literal["float16", "float32"] = "float16",
+    dtype: Literal["float16", "float32"] | None = None,
     shards: int | None = None,
     ray: Ray = None,
     json: JsonFile = None,
@@ -73,7 +74,7 @@ def build(
         Folders, or their addresses, whose photos are known by their paths within them; files, and
         files .txt that list photos.
     dtype
-        Type of the encoded nodes that are kept.
+        Type of the encoded nodes that are kept. [default: float16]
     shards
         Number of indices that the photos are spread over, which answer as one. [default: one index]
     json
@@ -87,9 +88,17 @@ def build(
     images = _images(photos, data, split, run, pixels, matcher)
     if is_index(index):
         found = SceneGraphIndex.open(index, matcher, ray=ray)
+        there = found.info()
+        for flag, asked, own in (
+            ("--dtype", dtype, there["dtype"]),
+            ("--shards", shards, there.get("shards")),
+        ):
+            if asked not in (None, own):
+                has = "one index" if own is None else own
+                raise ValueError(f"{flag} {asked}: {index} is there, and has {has}")
     else:
-        options: dict[str, Any] = {"run": run, "dtype": dtype, "shards": shards, "ray": ray}
-        found = SceneGraphIndex.create(index, matcher, **options)
+        options: dict[str, Any] = {"run": run, "shards": shards, "ray": ray}
+        found = SceneGraphIndex.create(index, matcher, dtype=dtype or "float16", **options)
     _add(found, images, metadata, json)
 
 
@@ -257,7 +266,7 @@ def _images(
     parts = [dataset_of(path).images for path in photos]
     dataset = dataset_of([image for part in parts for image in part])
     if pixels is not None and pixels.detector is not None:
-        set_detector(matcher, run, pixels.detector)
+        set_detector(matcher, f"{run}", pixels.detector)
     if pixels is not None and pixels.graphs is not None:
         with count_up("photos to graphs") as progress:
             return with_graphs(dataset, pixels.graphs, matcher.extractor, progress)
@@ -303,8 +312,15 @@ def _read_metadata(path: Path, images: SceneGraphDataset) -> dict[str, dict[str,
     for row in table.to_pylist():
         image = str(row.pop("image"))
         rows[image] = {name: value for name, value in row.items() if value is not None}
-    if not rows.keys() & set(images.image_ids):
+    others = list(rows.keys() - set(images.image_ids))
+    if len(others) == len(rows):
         raise ValueError(f"{path}: names none of the images, such as {images.image_ids[0]!r}")
+    if others:
+        warnings.warn(
+            f"{path}: {len(others)} of {len(rows)} rows name none of the images, such as "
+            f"{min(others)!r}",
+            stacklevel=2,
+        )
     return rows
 
 

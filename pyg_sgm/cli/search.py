@@ -24,6 +24,7 @@ from pyg_sgm.cli._app import (
 )
 from pyg_sgm.cli._data import (
     PixelFlags,
+    Pixels,
     find_text,
     image_index,
     known_split,
@@ -90,15 +91,17 @@ def search(
         raise ValueError(f"--top: must be at least 1, got {top}")
     check_out(json)
     if is_uri(run) or is_index(run):
-        flags = {"--data": data, "--split": split, "--image": image, "--out": out}
+        flags: dict[str, Any] = {"--data": data, "--split": split, "--image": image, "--out": out}
+        given = pixels or Pixels()
+        flags |= {"--captions": given.captions, "--graphs": given.graphs}
         wrong = [flag for flag, value in flags.items() if value is not None]
         if wrong:
             raise ValueError(f"{wrong[0]}: not in an index")
         sentences, photos = [*query, *(text or ())], similar_to or []
-        given = in_index or InIndex()
-        if not sentences and not photos and given.query_file is None:
+        inside = in_index or InIndex()
+        if not sentences and not photos and inside.query_file is None:
             raise ValueError('give a query, such as "a man on a horse", or --similar-to')
-        search_index(run, sentences, photos, top, given, json)
+        search_index(run, sentences, photos, top, inside, json, given.detector)
         return
     if query or in_index is not None:
         raise ValueError(f"{run} is no index; in a dataset, give queries with --text")

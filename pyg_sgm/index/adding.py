@@ -20,17 +20,16 @@ from pyg_sgm.datasets.image_folder import ImageFolder
 from pyg_sgm.index.header import Header
 from pyg_sgm.index.rows import (
     Field,
-    check_metadata,
     encoding_columns,
     fields_of,
     from_text,
     is_metadata,
     record_columns,
 )
-from pyg_sgm.index.store import Store
+from pyg_sgm.index.store import Store, Table
 from pyg_sgm.io import file_state, is_path, is_uri, to_path
-from pyg_sgm.retrieval import SceneGraphMatcher, with_graphs
-from pyg_sgm.retrieval.prepare import needs_graph
+from pyg_sgm.retrieval import SceneGraphMatcher
+from pyg_sgm.retrieval.prepare import graphs_and_skipped, needs_graph
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,8 +103,8 @@ def content_hash(dataset: SceneGraphDataset, i: int) -> str | None:
 
 def chunks(
     dataset: SceneGraphDataset, places: Sequence[int], matcher: SceneGraphMatcher, folder: Path
-) -> Iterator[tuple[SceneGraphDataset, list[int]]]:
-    """Parts of some images with their graphs, and the positions that they had.
+) -> Iterator[tuple[SceneGraphDataset, list[int], Mapping[str, str]]]:
+    """Parts of some images with their graphs, the positions that they had, and why some have none.
 
     Graphs of photos are made in a folder, which a process that was killed goes on with, and which
     is removed after each part.
@@ -120,9 +119,11 @@ def chunks(
         chosen = list(places[start : start + CHUNK])
         part = dataset.select_images(chosen)
         pixels = any(needs_graph(image) for image in part.images)
+        why: Mapping[str, str] = {}
         if pixels:
-            part = with_graphs(part, folder, matcher.extractor)
-        yield part, chosen
+            part, why = graphs_and_skipped(part, folder, matcher.extractor)
+        unread = [image.id for image in part.images if not image.has_graph]
+        yield part, chosen, {id: why.get(id, "it has neither graph nor file") for id in unread}
         if pixels:
             shutil.rmtree(folder)
 
@@ -157,15 +158,51 @@ def rows_of(
     columns["position"] = pa.array([positions[i] for i in known], pa.int64())
     columns["hash"] = [hashes[i] for i in known]
     columns |= encoding_columns(encoded.encoding, kept)
-    for name in check_metadata(metadata):
-        values = [metadata.get(record.id, {}).get(name) for record in records]
+    columns |= metadata_columns([metadata.get(record.id, {}) for record in records])
+    return pa.table(columns), kept
+
+
+def metadata_columns(values: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array]:
+    """Columns of metadata, without those that have no value.
+
+    Args:
+        values (list of dict): Values of each row by name.
+
+    Raises:
+        ValueError: If the values of a column are of several types.
+    """
+    import pyarrow as pa
+
+    columns = {}
+    for name in dict.fromkeys(name for row in values for name in row):
         try:
-            column = pa.array(values)
+            column = pa.array([row.get(name) for row in values])
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise ValueError(f"metadata: {name!r}: {error}") from error
         if column.type != pa.null():
             columns[name] = column
-    return pa.table(columns), kept
+    return columns
+
+
+def relabelled(table: Table, metadata: Metadata) -> Iterator[pa.Table]:
+    """Rows of images that are there, part by part, with other metadata.
+
+    Args:
+        table (Table): The rows.
+        metadata (dict): Values by name, by the id of their image.
+    """
+    import pyarrow as pa
+
+    rows = table.at(table.version())
+    found = rows.read(["id"])
+    names = map(from_text, found["id"].to_pylist())
+    keys = dict(zip(names, found["_rowid"].to_pylist(), strict=True))
+    ids = list(metadata)
+    for start in range(0, len(ids), CHUNK):
+        chosen = ids[start : start + CHUNK]
+        part = rows.take([keys[id] for id in chosen], rows.schema().names).drop_columns("_rowid")
+        columns = dict(zip(part.column_names, part.columns, strict=True))
+        yield pa.table(columns | metadata_columns([metadata[id] for id in chosen]))
 
 
 def files_of(parts: Sequence[tuple[Store, Header]]) -> list[ImageRecord]:
@@ -203,6 +240,17 @@ def metadata_of(parts: Sequence[tuple[Store, Header]]) -> dict[str, dict[str, An
                 own = {name: row[name] for name in names if row[name] is not None}
                 found[from_text(row["id"])] = own
     return found
+
+
+def merged_metadata(before: Metadata, given: Metadata, ids: Sequence[str]) -> Metadata:
+    """What images have once they are given other metadata, which replace those of the same names.
+
+    Args:
+        before (dict): Values by name, by the id of their image.
+        given (dict): The others.
+        ids (list of str): The images.
+    """
+    return {id: {**before.get(id, {}), **given.get(id, {})} for id in ids}
 
 
 def _rows(parts: Sequence[tuple[Store, Header]], columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyg_sgm.data import Ragged, Spans
 from pyg_sgm.datasets import SceneGraphDataset
-from pyg_sgm.index.adding import Metadata, chunks, rows_of
+from pyg_sgm.index.adding import Metadata, chunks, metadata_columns, relabelled, rows_of
 from pyg_sgm.index.header import Header
 from pyg_sgm.index.index import SceneGraphIndex
 from pyg_sgm.index.rows import Field, from_text, is_metadata
@@ -112,8 +112,10 @@ def _encode_to(side: Path, task: ToEncode, matcher: SceneGraphMatcher) -> None:
     # Beside the rows another process that goes on finds them; those of a URI are made here.
     local = is_local(task.folder)
     graphs = Path(task.folder.with_suffix(".sg")) if local else side / "graphs.sg"
-    for part, _ in chunks(task.images, every, matcher, graphs):
-        skipped = {i.id: "cannot be read" for i in part.images if not i.has_graph}
+    for part, _, skipped in chunks(task.images, every, matcher, graphs):
+        if len(skipped) == len(part):
+            write_json(side / DONE, {"skipped": skipped, "fields": []})
+            continue
         rows, fields = rows_of(
             part, matcher, task.hashes, task.metadata, task.positions, task.dtype, None
         )
@@ -162,6 +164,7 @@ class ToWrite:
         fields (list of Field): How encodings are kept.
         columns (dict): Types of the metadata by their names.
         gone (list of str): Names of rows that are removed. (default: none)
+        metadata (dict, optional): Of rows that are there and stay but for these. (default: none)
         fresh (bool): Write all segments anew. (default: :obj:`False`)
     """
 
@@ -172,6 +175,7 @@ class ToWrite:
     fields: tuple[Field, ...] = ()
     columns: Mapping[str, Any] | None = None
     gone: Sequence[str] = ()
+    metadata: Metadata | None = None
     fresh: bool = False
 
 
@@ -191,6 +195,8 @@ def write(task: ToWrite, matcher: SceneGraphMatcher) -> tuple[int, str]:
             rows = encoded.rows(task.number)
             if rows is not None:
                 table.upsert(with_columns(rows, task.columns or {}))
+        for rows in relabelled(table, task.metadata or {}):
+            table.upsert(with_columns(rows, task.columns or {}))
         if task.gone:
             table.delete(task.gone)
     return task.number, shard._header.to_text()
@@ -220,11 +226,12 @@ def with_columns(rows: pa.Table, columns: Mapping[str, Any]) -> pa.Table:
     return rows
 
 
-def metadata_columns(encoded: Sequence[Encoded], shards: int) -> dict[str, Any]:
+def column_types(encoded: Sequence[Encoded], metadata: Metadata, shards: int) -> dict[str, Any]:
     """Types of the metadata of rows by name, those of the first rows that have them.
 
     Args:
-        encoded (list of Encoded): The rows.
+        encoded (list of Encoded): Rows.
+        metadata (dict): Values of others by name, by the id of their image.
         shards (int): Number of shards.
     """
     found: dict[str, Any] = {}
@@ -234,6 +241,8 @@ def metadata_columns(encoded: Sequence[Encoded], shards: int) -> dict[str, Any]:
         for field in () if rows is None else rows.schema:
             if is_metadata(field.name):
                 found.setdefault(field.name, field.type)
+    for name, column in metadata_columns(list(metadata.values())).items():
+        found.setdefault(name, column.type)
     return found
 
 

@@ -73,7 +73,7 @@ class Added:
 
     Args:
         added (int): Images that are new.
-        replaced (int): Images that were there with other content.
+        replaced (int): Images that were there with other content or metadata.
         unchanged (int): Images that were there as they are.
         skipped (dict): Why images could not be read, by their ids.
     """

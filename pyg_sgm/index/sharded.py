@@ -20,14 +20,16 @@ from pyg_sgm.index.adding import (
     Metadata,
     content_hash,
     dataset_of,
+    merged_metadata,
+    metadata_of,
 )
 from pyg_sgm.index.building import (
     ShardKeeper,
     ToEncode,
     ToWrite,
     alone,
+    column_types,
     encode,
-    metadata_columns,
     open_shard,
     write,
 )
@@ -40,6 +42,7 @@ from pyg_sgm.index.shards import Shards, folder_of, shard_of
 from pyg_sgm.index.store import KEPT
 from pyg_sgm.io import is_uri, locked, make_folder_of, remove_tree
 from pyg_sgm.retrieval import SceneGraphMatcher
+from pyg_sgm.retrieval.prepare import warn_of_skipped
 
 ADDING = "adding"  # folder of rows that are not yet in their shards
 
@@ -94,6 +97,7 @@ class ShardedIndex(SceneGraphIndex):
         with self._changing():
             done, shards = self._added(dataset, metadata or {}, self._shards, progress, pool)
             self._publish(shards)
+        warn_of_skipped(done.skipped, len(dataset))
         return done
 
     def remove(self, ids: Collection[str], pool: Pool | None = None) -> int:
@@ -181,6 +185,8 @@ class ShardedIndex(SceneGraphIndex):
     ) -> tuple[Added, Shards]:
         """Writes images to shards; gives what is to be published."""
         known = self._known(shards)
+        before = metadata_of([(shard._store, shard._header) for shard in self._each(shards)])
+        metadata = merged_metadata(before, metadata, dataset.image_ids)
         hashes = [content_hash(dataset, i) for i in range(len(dataset))]
         names = [to_text(id) for id in dataset.image_ids]
         new = [i for i, name in enumerate(names) if known.get(name, "") != hashes[i]]
@@ -196,7 +202,7 @@ class ShardedIndex(SceneGraphIndex):
                     alone(part),
                     [shards.next + i for i in own],
                     [hashes[i] or "" for i in own],
-                    {image.id: metadata.get(image.id, {}) for image in part.images},
+                    {image.id: metadata[image.id] for image in part.images},
                     shards.header(self._home, 0).dtype,
                     len(shards.headers),
                 )
@@ -209,16 +215,23 @@ class ShardedIndex(SceneGraphIndex):
                 progress(done, len(dataset))
         encoded.sort(key=lambda part: part.folder)
         skipped = {id: why for part in encoded for id, why in part.skipped.items()}
-        if encoded:
-            columns = self._columns(shards) | metadata_columns(encoded, len(shards.headers))
+        same = [dataset.image_ids[i] for i in sorted(set(range(len(dataset))) - set(new))]
+        other = {id: metadata[id] for id in same if metadata[id] != before.get(id, {})}
+        if encoded or other:
+            count = len(shards.headers)
+            columns = self._columns(shards) | column_types(encoded, other, count)
+            fields = next((part.fields for part in encoded if part.fields), ())
+            own: list[dict[str, Any]] = [{} for _ in range(count)]
+            for id, values in other.items():
+                own[shard_of(id, count)][id] = values
             writes = [
-                ToWrite(self._home, number, header, encoded, encoded[0].fields, columns)
-                for number, header in enumerate(shards.headers)
+                ToWrite(self._home, n, header, encoded, fields, columns, metadata=own[n])
+                for n, header in enumerate(shards.headers)
             ]
             shards = self._written(writes, shards, pool)
         replaced = sum(names[i] in known for i in new if dataset.images[i].id not in skipped)
         added = len(new) - replaced - len(skipped)
-        result = Added(added, replaced, len(dataset) - len(new), skipped)
+        result = Added(added, replaced + len(other), len(same) - len(other), skipped)
         return result, Shards(shards.headers, shards.next + len(dataset))
 
     def _written(self, tasks: Sequence[ToWrite], shards: Shards, pool: Pool | None) -> Shards:

@@ -16,7 +16,9 @@ from pyg_sgm.index.adding import (
     content_hash,
     dataset_of,
     files_of,
+    merged_metadata,
     metadata_of,
+    relabelled,
     rows_of,
 )
 from pyg_sgm.index.header import Header, header_of, same_makers
@@ -27,6 +29,7 @@ from pyg_sgm.index.rows import check_metadata, to_text
 from pyg_sgm.index.store import FOREVER, KEPT, Store, Table
 from pyg_sgm.io import locked
 from pyg_sgm.retrieval import SceneGraphMatcher
+from pyg_sgm.retrieval.prepare import warn_of_skipped
 
 EXTRACTING = "extracting.sg"
 
@@ -42,25 +45,28 @@ class IndexWriter(IndexReader):
     ) -> Added:
         """Adds images; those that are there and have not changed stay as they are.
 
-        It goes on where one that was stopped was, and what it adds is seen at once when it ends.
+        It goes on where one that was stopped was, and what it adds is seen at once when it ends. An
+        image that cannot be read is left out, with a warning.
 
         Args:
             images (Addable): A dataset; a folder of photos, known by their paths within it; or
                 files and records.
             metadata (dict, optional): Values to filter by and to show, by name, by the id of their
-                image. (default: :obj:`None`)
+                image. Images that are there take them too, and keep those of other names. (default:
+                :obj:`None`)
             progress (callable, optional): Called with the number of images done and that of all.
                 (default: :obj:`None`)
 
         Raises:
-            ValueError: If an image does not fit the model, or a value its column, or another
-                process is writing.
+            ValueError: If an image does not fit the model, or a value its column, no image can be
+                read, or another process is writing.
             OSError: If the disk is full.
         """
         dataset = dataset_of(images)
-        metadata = metadata or {}
-        check_metadata(metadata)
+        check_metadata(metadata or {})
         with self._writing() as table:
+            before = metadata_of([(self._store, self._header)])
+            metadata = merged_metadata(before, metadata or {}, dataset.image_ids)
             known, first = _known(table)
             hashes = [content_hash(dataset, i) for i in range(len(dataset))]
             names = [to_text(id) for id in dataset.image_ids]
@@ -68,27 +74,33 @@ class IndexWriter(IndexReader):
             skipped: dict[str, str] = {}
             done = len(dataset) - len(new)
             folder = self._folder().parent / EXTRACTING
-            for part, places in chunks(dataset, new, self.matcher, folder):
-                skipped |= {i.id: "cannot be read" for i in part.images if not i.has_graph}
-                written, fields = rows_of(
-                    part,
-                    self.matcher,
-                    [hashes[i] or "" for i in places],
-                    {image.id: metadata.get(image.id, {}) for image in part.images},
-                    range(first, first + len(places)),
-                    self._header.dtype,
-                    self._header.fields,
-                )
-                if not self._header.fields:
-                    self._write_header(replace(self._header, fields=tuple(fields)))
-                table.upsert(written)
+            for part, places, unread in chunks(dataset, new, self.matcher, folder):
+                skipped |= unread
+                if len(unread) < len(part):
+                    written, fields = rows_of(
+                        part,
+                        self.matcher,
+                        [hashes[i] or "" for i in places],
+                        metadata,
+                        range(first, first + len(places)),
+                        self._header.dtype,
+                        self._header.fields,
+                    )
+                    if not self._header.fields:
+                        self._write_header(replace(self._header, fields=tuple(fields)))
+                    table.upsert(written)
                 first += len(places)
                 done += len(places)
                 if progress is not None:
                     progress(done, len(dataset))
+            same = [dataset.image_ids[i] for i in sorted(set(range(len(dataset))) - set(new))]
+            other = {id: metadata[id] for id in same if metadata[id] != before.get(id, {})}
+            for rows in relabelled(table, other):
+                table.upsert(rows)
+        warn_of_skipped(skipped, len(dataset))
         replaced = sum(names[i] in known for i in new if dataset.images[i].id not in skipped)
         added = len(new) - replaced - len(skipped)
-        return Added(added, replaced, len(dataset) - len(new), skipped)
+        return Added(added, replaced + len(other), len(same) - len(other), skipped)
 
     def remove(self, ids: Collection[str]) -> int:
         """Removes images; gives how many there were.

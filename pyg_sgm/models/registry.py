@@ -95,6 +95,8 @@ def model_name(model: str | type[Matcher]) -> str:
             known = ", ".join([*MODELS, *sorted(others - set(MODELS))])
             raise ValueError(f"no model {model!r}; known: {known}")
         return model
+    if not isinstance(model, type):
+        raise ValueError(f"model: expected a name or a class, got {model!r}")
     for name, registered in MODELS.items():
         if registered is model:
             return name

@@ -68,25 +68,47 @@ def with_graphs(
             image came with a graph that the others' features do not fit.
         ImportError: If what the extractor needs is not installed.
     """
-    files = {image.id: image.file for image in dataset.images if needs_graph(image) and image.file}
-    if not files:
+    count = sum(map(needs_graph, dataset.images))
+    if not count:
         return dataset
-    extractor = extractor or extractor_of(folder)
+    dataset, skipped = graphs_and_skipped(
+        dataset, folder, extractor or extractor_of(folder), progress
+    )
+    listed = "" if folder is None else f"; all are listed in {to_path(folder) / SKIPPED}"
+    warn_of_skipped(skipped, count, listed)
+    return dataset
+
+
+def graphs_and_skipped(
+    dataset: SceneGraphDataset,
+    folder: str | os.PathLike[str] | None,
+    extractor: Extractor,
+    progress: Progress | None = None,
+) -> tuple[SceneGraphDataset, Mapping[str, str]]:
+    """What :func:`with_graphs` gives, also if no image can be read; and why images have none.
+
+    Args:
+        dataset (SceneGraphDataset): See there.
+        folder (str or PathLike, optional): See there.
+        extractor (Extractor): See there.
+        progress (Progress, optional): See there. (default: :obj:`None`)
+    """
+    files = {image.id: image.file for image in dataset.images if needs_graph(image) and image.file}
     if folder is None:
         records, features, skipped = graphs_in_memory(files, extractor, progress)
-        listed = ""
     else:
         with outside_autocast():
             skipped = extract(files, folder, extractor, progress=progress).skipped
+    if len(skipped) == len(files):
+        images = [replace(i, file=None) if needs_graph(i) else i for i in dataset.images]
+        return dataset.replace(images=images), skipped
+    if folder is not None:
         records, features = open_graphs(folder)
-        listed = f"; all are listed in {to_path(folder) / SKIPPED}"
-    warn_of_skipped(skipped, len(files), listed)
     images, features = _merged(
         dataset.images, dataset.features, (records, features), files.keys() - skipped, extractor
     )
-    return dataset.replace(
-        images=images, labels=_labels(dataset.labels, extractor), features=features
-    )
+    known = _labels(dataset.labels, extractor)
+    return dataset.replace(images=images, labels=known, features=features), skipped
 
 
 def images_with_graphs(

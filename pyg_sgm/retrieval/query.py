@@ -98,7 +98,8 @@ class Query:
             weights (dict, optional): Factors of words, beside those of ``value``. (default: none)
 
         Raises:
-            ValueError: If it is something else, or as the class and :meth:`from_json`.
+            ValueError: If it is something else, a sentence has no word, or as the class and
+                :meth:`from_json`.
 
         Example:
             >>> query = Query.of(["a man on a beach", ("man", "ride", "horse")], exclude="hat")
@@ -227,6 +228,8 @@ def word_forms(word: str) -> set[str]:
 
 
 def _of_sentence(parsed: ParsedCaption) -> Query:
+    if not parsed.words:
+        raise ValueError(f"query: {parsed.caption!r} has no word")
     texts, exclude = wanted_and_excluded(parsed)
     return Query(texts, exclude=exclude)
 

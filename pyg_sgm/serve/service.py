@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,8 +22,10 @@ from pyg_sgm.serve.meters import Meters
 from pyg_sgm.serve.photos import Side, photo_jpeg, sent_photo
 from pyg_sgm.serve.queries import Mistake, edited, read_queries, read_query
 from pyg_sgm.serve.telling import explanation_json, record_json
+from pyg_sgm.vision.images import ImageError
 
 T = TypeVar("T")
+LOG = logging.getLogger(__name__)
 
 
 class NotFound(LookupError):
@@ -243,10 +246,11 @@ class Service:
         try:
             with sent_photo(content) as path:
                 return encode_query(self.index.matcher, Query(images=(path,)))
-        except ImportError:
-            raise Mistake("this service cannot read photos") from None
-        except ValueError:
-            raise Mistake("this is no photo that can be read, or the model takes none") from None
+        except ImageError:
+            raise Mistake("this is no photo that can be read") from None
+        except (ImportError, OSError, ValueError) as error:  # of the service's own files
+            LOG.error("a photo that was sent cannot become a graph: %s", error)
+            raise Mistake("this service takes no photos; its log says why") from None
 
     def _known(self, id: str) -> ImageRecord:
         name = from_text(id)

@@ -15,6 +15,7 @@ import torch
 
 from pyg_sgm.data import PairedGraphs
 from pyg_sgm.evaluation.encode import check_features, feature_width
+from pyg_sgm.io import counted
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.serialization import SavedModel, save_description
 from pyg_sgm.training.precision import chosen_precision
@@ -123,10 +124,13 @@ def fit(
 
     check_features(saved.model, train.images)
     share = 1 if gather_negatives else devices
-    if recipe.images_per_batch < 2 * share or train.image_of_text.unique().numel() < 2 * share:
+    count = train.image_of_text.unique().numel()
+    if min(recipe.images_per_batch, count) < 2 * share:
+        held_out = "" if dev is None else f" (beside {len(dev.images)} for dev)"
         raise ValueError(
-            f"texts of two images at least are needed in each batch{' of a device' * (share > 1)}: "
-            "one image alone has no negative, and nothing is learned"
+            f"texts of two images at least are needed in each batch{' of a device' * (share > 1)}, "
+            "since one image alone has no negative and nothing is learned: there are texts of "
+            f"{counted(count, 'image')}{held_out}, with {recipe.images_per_batch} images_per_batch"
         )
     if dev is not None:
         check_features(saved.model, dev.images)

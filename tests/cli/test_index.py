@@ -33,6 +33,7 @@ def failed(capsys: pytest.CaptureFixture[str], *tokens: object) -> str:
     return capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("default:.*rows name none")
 def test_an_index_from_first_to_last(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,6 +44,11 @@ def test_an_index_from_first_to_last(
     build = ("index", "build", index, "--run", run, "--data", DATA, "--split", "dev")
     assert "12 photos added" in said(capsys, *build, "--metadata", table)
     assert "12 unchanged" in said(capsys, *build)
+    table.write_text(f"image,year\n{ids[0]},1999\nnobody,1\n")
+    main([str(token) for token in (*build, "--metadata", table)])
+    told = capsys.readouterr()
+    assert "1 replaced, 11 unchanged" in told.out
+    assert "1 of 2 rows name none of the images, such as 'nobody'" in told.err
     done = json.loads(said(capsys, "index", "add", index, "--data", DATA, "--json", "-"))
     assert (done["added"], done["num_images"]) == (12, 24)
     done = json.loads(said(capsys, "index", "remove", index, ids[0], "nobody", "--json", "-"))
@@ -86,9 +92,19 @@ def test_mistakes_are_told(run: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     said(capsys, *build, "--data", DATA)
     assert "give a query" in failed(capsys, "search", index)
     assert "--data: not in an index" in failed(capsys, "search", index, "a", "--data", DATA)
+    assert "--graphs: not in an index" in failed(capsys, "search", index, "a", "--graphs", "b")
+    assert "has no word" in failed(capsys, "search", index, "")
+    assert "has no word" in failed(capsys, "search", run, "--data", DATA, "--text", "...")
+    assert "Unknown option" in failed(capsys, "search", index, "-")
     assert "is no index" in failed(capsys, "search", run, "a dog")
     assert "no column 'path'" in failed(capsys, "search", index, "a", "--where", "path = ''")
     assert "is no file" in failed(capsys, "search", index, "--similar-to", "nobody")
+    named = ("--similar-to", "nobody", "--detector", "onnx:nothing.onnx")
+    assert "nothing.onnx" in failed(capsys, "search", index, *named)
+    assert "nothing.onnx" in failed(capsys, "serve", index, "--port", "0", *named[2:])
+    build_again = (*build, "--data", DATA)
+    assert "has one index" in failed(capsys, *build_again, "--shards", "2")
+    assert "has float16" in failed(capsys, *build_again, "--dtype", "float32")
     assert "WORD=FACTOR" in failed(capsys, "search", index, "a dog", "--weight", "dog")
     assert "'cat' is no word" in failed(capsys, "search", index, "a dog", "--weight", "cat=2")
     assert "is no index" in failed(capsys, "search", run, "--text", "a", "--exclude", "hat")

@@ -149,7 +149,13 @@ def test_distractors_and_no_features() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"split": "tests"}, {"num_images": -1}, {"missed": 2.0}, {"distractors": (3, 1)}],
+    [
+        {"split": "tests"},
+        {"num_images": 0},
+        {"captions_per_image": -1},
+        {"missed": 2.0},
+        {"distractors": (3, 1)},
+    ],
 )
 def test_bad_arguments(arguments: dict) -> None:
     with pytest.raises(ValueError, match="SceneWorld"):

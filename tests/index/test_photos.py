@@ -24,14 +24,20 @@ def test_photos_that_are_new_changed_or_broken(index: SceneGraphIndex, tmp_path:
     draw_photo(photos / "3.png", "black", "white")
     (photos / "broken.png").write_bytes((photos / "4.png").read_bytes()[:50])
     scored = {hit.id: hit.score for hit in index.search("a red ball", 12).hits}
-    with pytest.warns(UserWarning, match="1 of 3 images"):
+    with pytest.warns(UserWarning, match="1 of 14 images"):
         done = index.add(photos)
     assert (done.added, done.replaced, done.unchanged) == (1, 1, 11)
-    assert done.skipped == {"broken.png": "cannot be read"}
+    assert "cut short" in done.skipped["broken.png"]
+    with pytest.warns(UserWarning, match="1 of 14 images"):  # there is nothing else to do
+        again = index.add(photos)
+    assert (again.added, again.replaced, again.unchanged) == (0, 0, 13)
+    assert again.skipped == done.skipped
+    with pytest.raises(ValueError, match="cut short"):
+        index.add(photos / "broken.png")
     assert len(index) == 13
     assert "broken.png" not in index
-    again = {hit.id: hit.score for hit in index.search("a red ball", 13).hits}
-    assert {id for id in scored if abs(again[id] - scored[id]) > 1e-5} == {"3.png"}
+    new = {hit.id: hit.score for hit in index.search("a red ball", 13).hits}
+    assert {id for id in scored if abs(new[id] - scored[id]) > 1e-5} == {"3.png"}
     assert not (Path(index.uri) / EXTRACTING).exists()
     assert index.verify() == []
 

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,36 @@ def test_what_else_an_index_does(tmp_path: Path) -> None:
         many.export(tmp_path / "a.npz")
     with pytest.raises(ValueError, match=r"^filter .*month"):
         many.search(text, where="month > 1")
+
+
+def test_images_that_are_there_take_other_metadata(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not named stays, and nothing is encoded again."""
+    data = world(num_images=40)
+    encoded = adding.encoding_columns
+    changed = {id: {"year": 7, "place": "Kiel"} for id in data.image_ids[5:30]}
+    for index in both(tmp_path, data):
+        monkeypatch.setattr(adding, "encoding_columns", None)
+        done = index.add(data, changed | {data.image_ids[1]: {"year": 2001}})
+        assert (done.added, done.replaced, done.unchanged) == (0, 25, 15)
+        monkeypatch.setattr(adding, "encoding_columns", encoded)
+        found = {hit.id: hit.metadata for hit in index.search("a dog", k=40).hits}
+        expected = {id: {**row, **changed.get(id, {})} for id, row in years(data).items()}
+        assert {id: {"place": None} | dict(row) for id, row in found.items()} == {
+            id: {"place": None} | row for id, row in expected.items()
+        }
+        assert len(index.search("a dog", k=40, where="place = 'Kiel'").hits) == 25
+        assert index.add(data).unchanged == 40
+        with pytest.raises(ValueError, match="column 'year' holds int64"):
+            index.add(data, {data.image_ids[0]: {"year": "old"}})
+        # One that has changed keeps its metadata too.
+        other = world("dev").select_images([0])
+        first = other.replace(images=[replace(other.images[0], id=data.image_ids[3])])
+        assert index.add(first).replaced == 1
+        (hit,) = index.search("a dog", where="year = 2003").hits
+        assert hit.id == data.image_ids[3]
+        assert index.verify() == []
 
 
 @pytest.mark.filterwarnings("ignore:optimize")

@@ -113,6 +113,7 @@ def test_two_objects_of_one_name() -> None:
             {"texts": [{"caption": "a dog", "objects": ["dog"], "spans": {"object": [7]}}]},
             r"texts\[0\]: spans: object\[0\]: expected a list",
         ),
+        (" ?", "' \\?' has no word"),
         ({"images": [7]}, r"query: images\[0\]: expected a path"),
         ({"texts": ["a dog"], "exclude": [7]}, r"query: exclude\[0\]: expected a sentence"),
         ({"texts": ["a dog"], "exclude": [list("abcd")]}, r"exclude\[0\]: expected one to three"),

@@ -16,7 +16,7 @@ import httpx  # noqa: E402
 
 from pyg_sgm.index import SceneGraphIndex  # noqa: E402
 from pyg_sgm.index.rows import to_text  # noqa: E402
-from tests.helpers.service import EVIL, FOREIGN, SIZE, photo_index, running  # noqa: E402
+from tests.helpers.service import EVIL, FOREIGN, SIZE, Finder, photo_index, running  # noqa: E402
 
 SENTENCE = "a red ball on a blue box"
 
@@ -81,6 +81,19 @@ def test_a_photo_that_is_sent_finds_itself(client: httpx.Client, index: SceneGra
     answer = client.post("/api/similar", params={"filters": filters}, content=_png(SIZE))
     assert answer.json()["num_images"] == 3
     assert client.post("/api/similar?filters=[1", content=_png(SIZE)).status_code == 400
+
+
+def test_who_runs_it_is_told_why_it_takes_no_photos(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def closed(finder: Finder, photos: object) -> None:
+        raise ValueError("/secret: the detector is to be given by --detector")
+
+    monkeypatch.setattr(Finder, "__call__", closed)
+    answer = client.post("/api/similar", content=_png(SIZE))
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "this service takes no photos; its log says why"
+    assert "given by --detector" in caplog.text
 
 
 def test_filters_and_threshold(client: httpx.Client) -> None:

@@ -91,7 +91,9 @@ class SceneWorld(SceneGraphDataset):
         split = "dev" if split == "val" else split
         if split not in SPLITS:
             raise ValueError(f"SceneWorld: split must be one of {SPLITS}, got {split!r}")
-        if min(num_images, captions_per_image, feature_dim, feature_noise, invented) < 0:
+        if num_images < 1:
+            raise ValueError(f"SceneWorld: num_images must be at least 1, got {num_images}")
+        if min(captions_per_image, feature_dim, feature_noise, invented) < 0:
             raise ValueError("SceneWorld: numbers and sizes must not be negative")
         if not (0 <= label_noise <= 1 and 0 <= missed <= 1):
             raise ValueError("SceneWorld: label_noise and missed must lie in [0, 1]")
