@@ -116,13 +116,8 @@ def open_records(
     data: str | None, split: str, run: Path, pixels: Pixels | None, captioned: bool = True
 ) -> SceneGraphDataset:
     """A dataset as it is on the disk."""
-    from pyg_sgm.datasets import open_dataset
-
-    name = data_name(data, pixels, run)
-    dataset = open_dataset(name, split, strict=pixels is not None and pixels.strict)
-    if captioned and not dataset.texts:
-        raise ValueError(f"{name} has no captions: give --captions")
-    return dataset
+    strict = pixels is not None and pixels.strict
+    return _opened(data_name(data, pixels, run), split, strict, captioned)
 
 
 def give_graphs(
@@ -192,11 +187,17 @@ def data_name(data: str | None, pixels: Pixels | None, run: Path) -> str:
 
 def open_captioned(data: str, split: str, captions: Path | None) -> SceneGraphDataset:
     """A dataset with captions, which may come from a file of their own."""
+    return _opened(_with_captions(data, captions), split)
+
+
+def _opened(
+    name: str, split: str, strict: bool = False, captioned: bool = True
+) -> SceneGraphDataset:
     from pyg_sgm.datasets import open_dataset
 
-    dataset = open_dataset(_with_captions(data, captions), split)
-    if not dataset.texts:
-        raise ValueError(f"{data} has no captions: give --captions")
+    dataset = open_dataset(name, split, strict=strict)
+    if captioned and not dataset.texts:
+        raise ValueError(f"{name} has no captions: give --captions")
     return dataset
 
 

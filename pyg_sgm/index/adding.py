@@ -236,7 +236,7 @@ def metadata_of(parts: Sequence[tuple[Store, Header]]) -> dict[str, dict[str, An
         if header.version:
             schema = store.table(header.table).at(header.version).schema()
             names = [name for name in schema.names if is_metadata(name)]
-            for row in _rows([part], names):
+            for row in _rows([part], names) if names else ():
                 own = {name: row[name] for name in names if row[name] is not None}
                 found[from_text(row["id"])] = own
     return found

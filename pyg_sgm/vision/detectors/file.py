@@ -75,9 +75,11 @@ class DetectionsFile:
 
     def _detections(self, photo: Photo) -> Detections:
         if photo.id not in self._lines:
-            raise ValueError(
-                f"{self._path}: image {photo.id!r} has no line; without objects, boxes are []"
-            )
+            name = Path(photo.id).name
+            why = "without objects, boxes are []"
+            if name in self._lines:
+                why = f"{name!r} has one: open the photos as a folder, or name them so in records"
+            raise ValueError(f"{self._path}: image {photo.id!r} has no line; {why}")
         line = self._lines[photo.id]
         stored = line.frame == "stored"
         if line.frame is None and photo.orientation != 1 and line.boxes:

@@ -79,6 +79,8 @@ def test_file_of_detections(tmp_path: Path) -> None:
     assert (a.labels, a.scores.tolist()) == (("dog",), [0.5])
     assert (b.boxes.tolist(), b.scores.tolist()) == ([[0, 0, 0.5, 1]], [1])
     assert c.boxes.shape == (0, 4)
+    with pytest.raises(ValueError, match=r"'photos/a.jpg' has no line; 'a.jpg' has one: open"):
+        detector([Photo(PHOTO.pixels, PHOTO.size, "photos/a.jpg")])
     with pytest.raises(ValueError, match=r"found.jsonl: image 'd.jpg' has no line"):
         detector([Photo(PHOTO.pixels, PHOTO.size, "d.jpg")])
 
