@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -197,14 +198,20 @@ def is_stdout(path: Path | None) -> bool:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes indented JSON, to the standard output if the path is ``-``."""
-    from pyg_sgm.io import write_json as write_json_file
+    """Writes indented JSON, with dates of metadata as ISO 8601 has them, to the standard output if
+    the path is ``-``."""
+    from pyg_sgm.io import write_text
 
     check_out(path)
+    text = json.dumps(value, indent=2, default=_plain) + "\n"
     if is_stdout(path):
-        sys.stdout.write(json.dumps(value, indent=2) + "\n")
+        sys.stdout.write(text)
     else:
-        write_json_file(path, value)
+        write_text(path, text)
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, (date, time)) else str(value)
 
 
 def _check_yaml(path: Path) -> None:

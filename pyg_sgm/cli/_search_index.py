@@ -35,7 +35,7 @@ class InIndex:
         list[str] | None,
         Parameter(
             negative="",
-            help='What must not be there, such as "hat", for all texts; several times for more.',
+            help='What must not be there, such as "hat"; several times for more.',
         ),
     ] = None
     weight: Annotated[
@@ -73,15 +73,17 @@ def search_index(
 
     file = flags.query_file
     weights = _weights(flags.weight or [])
-    queries = [_sentence(sentence, flags.exclude or [], weights) for sentence in sentences]
+    queries = [Query.of(sentence) for sentence in sentences]
+    queries += [] if file is None else [Query.from_json(read_json(file))]
+    queries = [_weighed(query, weights) for query in queries]
     unused = [w for w in weights if not any(w in query.weights for query in queries)]
     if unused:
         raise ValueError(f"--weight: {unused[0]!r} is no word of a text")
-    queries += [] if file is None else [Query.from_json(read_json(file))]
     index = SceneGraphIndex.open(uri, ray=flags.ray)
     if detector is not None:
         set_detector(index.matcher, uri, detector)
     queries += [Query.of(_photo(name, index)) for name in photos]
+    queries = [Query.of(query, exclude=flags.exclude or []) for query in queries]
     titles = [*sentences, *([] if file is None else [str(file)]), *photos]
     found = index.search_many(
         queries,
@@ -103,12 +105,11 @@ def search_index(
         write_json(json, {"index": uri, "queries": rows})
 
 
-def _sentence(sentence: str, exclude: list[str], weights: dict[str, float]) -> Query:
-    """A query of a sentence, with the weights of those words that it has."""
+def _weighed(query: Query, weights: dict[str, float]) -> Query:
+    """The query with the weights of those words that it has."""
     from pyg_sgm.retrieval import Query
     from pyg_sgm.retrieval.query import word_forms
 
-    query = Query.of(sentence, exclude=exclude)
     words = {form for text in query.texts for word in text.words for form in word_forms(word)}
     return Query.of(query, weights={word: w for word, w in weights.items() if word in words})
 

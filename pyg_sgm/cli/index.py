@@ -311,7 +311,8 @@ def _read_metadata(path: Path, images: SceneGraphDataset) -> dict[str, dict[str,
     rows: dict[str, dict[str, Any]] = {}
     for row in table.to_pylist():
         image = str(row.pop("image"))
-        rows[image] = {name: value for name, value in row.items() if value is not None}
+        # An empty cell of text is read as text.
+        rows[image] = {name: value for name, value in row.items() if value not in (None, "")}
     others = list(rows.keys() - set(images.image_ids))
     if len(others) == len(rows):
         raise ValueError(f"{path}: names none of the images, such as {images.image_ids[0]!r}")

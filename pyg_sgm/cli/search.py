@@ -103,8 +103,11 @@ def search(
             raise ValueError('give a query, such as "a man on a horse", or --similar-to')
         search_index(run, sentences, photos, top, inside, json, given.detector)
         return
-    if query or in_index is not None:
+    if query:
         raise ValueError(f"{run} is no index; in a dataset, give queries with --text")
+    if in_index is not None:
+        asked = next(name for name, value in vars(in_index).items() if value is not None)
+        raise ValueError(f"--{asked.replace('_', '-')}: only in an index, and {run} is none")
     _search_dataset(Path(run), data, text, image, similar_to, split, pixels, top, json, out)
 
 

@@ -179,7 +179,7 @@ def train(
         dev = open_records(data, dev_split, out, pixels)
         _check_apart(dataset, dev, dev_split)
     try:
-        with run_dir(out, resume, overwrite):
+        with run_dir(out, resume, overwrite, preparing=True):
             dataset = give_graphs(dataset, out, pixels, matcher)
             if dev is not None:
                 part = {"split": dev_split, "dev_every": 0}

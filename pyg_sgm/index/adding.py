@@ -24,9 +24,11 @@ from pyg_sgm.index.rows import (
     fields_of,
     from_text,
     is_metadata,
+    path_column,
     record_columns,
+    to_text,
 )
-from pyg_sgm.index.store import Store, Table
+from pyg_sgm.index.store import Store, Table, cast_column
 from pyg_sgm.io import file_state, is_path, is_uri, to_path
 from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.retrieval.prepare import graphs_and_skipped, needs_graph
@@ -184,25 +186,68 @@ def metadata_columns(values: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array]
     return columns
 
 
-def relabelled(table: Table, metadata: Metadata) -> Iterator[pa.Table]:
-    """Rows of images that are there, part by part, with other metadata.
+def changed_columns(
+    dataset: SceneGraphDataset,
+    same: Iterable[int],
+    before: Metadata,
+    metadata: Metadata,
+    paths: Mapping[str, str | None],
+) -> dict[str, dict[str, Any]]:
+    """What else has changed of images whose content is the same: metadata, and where files are.
+
+    Args:
+        dataset (SceneGraphDataset): Images.
+        same (list of int): Positions of those that are there as they are.
+        before (dict): Metadata by name, by the id of their image.
+        metadata (dict): The same as it shall be.
+        paths (dict): Where files were, by :func:`~pyg_sgm.index.rows.to_text` of the id.
+
+    Returns:
+        New values of columns by name, by the id of their image.
+    """
+    found = {}
+    for image in (dataset.images[i] for i in same):
+        old, new = before.get(image.id, {}), metadata[image.id]
+        columns = {name: value for name, value in new.items() if old.get(name) != value}
+        path = path_column(image)
+        if path is not None and path != paths[to_text(image.id)]:
+            columns["path"] = path
+        if columns:
+            found[image.id] = columns
+    return found
+
+
+def with_changes(table: Table, changes: Metadata) -> Iterator[pa.Table]:
+    """Rows of images that are there, part by part, with other values in some columns.
 
     Args:
         table (Table): The rows.
-        metadata (dict): Values by name, by the id of their image.
+        changes (dict): New values by name, by the id of their image.
+
+    Raises:
+        ValueError: If a value does not fit its column.
     """
     import pyarrow as pa
 
+    if not changes:
+        return
     rows = table.at(table.version())
     found = rows.read(["id"])
     names = map(from_text, found["id"].to_pylist())
     keys = dict(zip(names, found["_rowid"].to_pylist(), strict=True))
-    ids = list(metadata)
+    ids = list(changes)
     for start in range(0, len(ids), CHUNK):
         chosen = ids[start : start + CHUNK]
         part = rows.take([keys[id] for id in chosen], rows.schema().names).drop_columns("_rowid")
         columns = dict(zip(part.column_names, part.columns, strict=True))
-        yield pa.table(columns | metadata_columns([metadata[id] for id in chosen]))
+        for name, column in metadata_columns([changes[id] for id in chosen]).items():
+            if name in columns:
+                kind = columns[name].type
+                new, old = cast_column(column, name, kind).to_pylist(), columns[name].to_pylist()
+                both = zip(chosen, new, old, strict=True)
+                column = pa.array([n if name in changes[id] else o for id, n, o in both], kind)
+            columns[name] = column
+        yield pa.table(columns)
 
 
 def files_of(parts: Sequence[tuple[Store, Header]]) -> list[ImageRecord]:
@@ -243,14 +288,18 @@ def metadata_of(parts: Sequence[tuple[Store, Header]]) -> dict[str, dict[str, An
 
 
 def merged_metadata(before: Metadata, given: Metadata, ids: Sequence[str]) -> Metadata:
-    """What images have once they are given other metadata, which replace those of the same names.
+    """What images have once they are given other metadata, which replace those of the same names;
+    :obj:`None` is no value.
 
     Args:
         before (dict): Values by name, by the id of their image.
         given (dict): The others.
         ids (list of str): The images.
     """
-    return {id: {**before.get(id, {}), **given.get(id, {})} for id in ids}
+    return {
+        id: dict(before.get(id, {})) | {k: v for k, v in given.get(id, {}).items() if v is not None}
+        for id in ids
+    }
 
 
 def _rows(parts: Sequence[tuple[Store, Header]], columns: Sequence[str]) -> list[dict[str, Any]]:

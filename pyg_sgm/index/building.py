@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from pyg_sgm.data import Ragged, Spans
 from pyg_sgm.datasets import SceneGraphDataset
-from pyg_sgm.index.adding import Metadata, chunks, metadata_columns, relabelled, rows_of
+from pyg_sgm.index.adding import Metadata, chunks, metadata_columns, rows_of, with_changes
 from pyg_sgm.index.header import Header
 from pyg_sgm.index.index import SceneGraphIndex
 from pyg_sgm.index.rows import Field, from_text, is_metadata
 from pyg_sgm.index.shards import Pinned, folder_of, shard_of
-from pyg_sgm.index.store import LanceStore
+from pyg_sgm.index.store import LanceStore, cast_column
 from pyg_sgm.io import atomic_write, is_local, is_there, read_bytes, read_json, write_json
 from pyg_sgm.retrieval import SceneGraphMatcher
 
@@ -164,7 +164,8 @@ class ToWrite:
         fields (list of Field): How encodings are kept.
         columns (dict): Types of the metadata by their names.
         gone (list of str): Names of rows that are removed. (default: none)
-        metadata (dict, optional): Of rows that are there and stay but for these. (default: none)
+        changes (dict, optional): New values of columns of rows that stay, by the id of their
+            image. (default: none)
         fresh (bool): Write all segments anew. (default: :obj:`False`)
     """
 
@@ -175,7 +176,7 @@ class ToWrite:
     fields: tuple[Field, ...] = ()
     columns: Mapping[str, Any] | None = None
     gone: Sequence[str] = ()
-    metadata: Metadata | None = None
+    changes: Metadata | None = None
     fresh: bool = False
 
 
@@ -195,7 +196,7 @@ def write(task: ToWrite, matcher: SceneGraphMatcher) -> tuple[int, str]:
             rows = encoded.rows(task.number)
             if rows is not None:
                 table.upsert(with_columns(rows, task.columns or {}))
-        for rows in relabelled(table, task.metadata or {}):
+        for rows in with_changes(table, task.changes or {}):
             table.upsert(with_columns(rows, task.columns or {}))
         if task.gone:
             table.delete(task.gone)
@@ -219,19 +220,16 @@ def with_columns(rows: pa.Table, columns: Mapping[str, Any]) -> pa.Table:
             rows = rows.append_column(name, pa.nulls(len(rows), kind))
             continue
         place = rows.column_names.index(name)
-        try:
-            rows = rows.set_column(place, name, rows[name].cast(kind))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise ValueError(f"column {name!r} holds {kind} values: {error}") from error
+        rows = rows.set_column(place, name, cast_column(rows[name], name, kind))
     return rows
 
 
-def column_types(encoded: Sequence[Encoded], metadata: Metadata, shards: int) -> dict[str, Any]:
+def column_types(encoded: Sequence[Encoded], changes: Metadata, shards: int) -> dict[str, Any]:
     """Types of the metadata of rows by name, those of the first rows that have them.
 
     Args:
         encoded (list of Encoded): Rows.
-        metadata (dict): Values of others by name, by the id of their image.
+        changes (dict): New values of others by name, by the id of their image.
         shards (int): Number of shards.
     """
     found: dict[str, Any] = {}
@@ -241,8 +239,9 @@ def column_types(encoded: Sequence[Encoded], metadata: Metadata, shards: int) ->
         for field in () if rows is None else rows.schema:
             if is_metadata(field.name):
                 found.setdefault(field.name, field.type)
-    for name, column in metadata_columns(list(metadata.values())).items():
-        found.setdefault(name, column.type)
+    for name, column in metadata_columns(list(changes.values())).items():
+        if is_metadata(name):
+            found.setdefault(name, column.type)
     return found
 
 

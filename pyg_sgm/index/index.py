@@ -208,4 +208,10 @@ def _matcher(header: Header, where: str) -> SceneGraphMatcher:
     """The matcher that made an index."""
     if header.run is None:
         raise ValueError(f"{where}: does not say which run it was built with: give it")
-    return SceneGraphMatcher.from_pretrained(header.run)
+    try:
+        return SceneGraphMatcher.from_pretrained(header.run)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{where}: {error}; if the run is elsewhere now, `pyg-sgm index rebuild {where} --run "
+            "RUN` notes where"
+        ) from error

@@ -43,8 +43,9 @@ def rebuilt(
         header = shards.header(home, 0)
         own = header_of(matcher, None if run is None else absolute(run), header.dtype)
         if same_makers(header, own):
-            every = enumerate(shards.headers)
-            tasks = [ToWrite(index._home, number, text, fresh=True) for number, text in every]
+            headers = [shards.header(home, number) for number in range(len(shards.headers))]
+            noted = [replace(one, run=own.run or one.run).to_text() for one in headers]
+            tasks = [ToWrite(index._home, n, text, fresh=True) for n, text in enumerate(noted)]
             index._publish(index._written(tasks, shards, None))
             return index
         parts = [(shard._store, shard._header) for shard in index._each()]

@@ -136,16 +136,22 @@ def record_columns(records: Sequence[ImageRecord]) -> dict[str, Any]:
     ]
     return {
         "id": [to_text(record.id) for record in records],
-        "path": pa.array(
-            [None if r.file is None else to_text(str(to_path(r.file).absolute())) for r in records],
-            pa.string(),
-        ),
+        "path": pa.array([path_column(record) for record in records], pa.string()),
         "labels": pa.array([list(record.objects) for record in records], words),
         "relations": pa.array(named, words),
         "width": pa.array([size[0] for size in sizes], pa.float64()),
         "height": pa.array([size[1] for size in sizes], pa.float64()),
         "graph": [json.dumps(_graph(record)) for record in records],
     }
+
+
+def path_column(record: ImageRecord) -> str | None:
+    """Where the file of an image is, if it has one.
+
+    Args:
+        record (ImageRecord): The image.
+    """
+    return None if record.file is None else to_text(str(to_path(record.file).absolute()))
 
 
 def _graph(record: ImageRecord) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pyg_sgm.index import adding
 from pyg_sgm.index.adding import (
     Addable,
     Metadata,
+    changed_columns,
     content_hash,
     dataset_of,
     merged_metadata,
@@ -184,14 +185,15 @@ class ShardedIndex(SceneGraphIndex):
         pool: Pool | None,
     ) -> tuple[Added, Shards]:
         """Writes images to shards; gives what is to be published."""
-        known = self._known(shards)
+        known, paths = self._known(shards)
         before = metadata_of([(shard._store, shard._header) for shard in self._each(shards)])
         metadata = merged_metadata(before, metadata, dataset.image_ids)
         hashes = [content_hash(dataset, i) for i in range(len(dataset))]
         names = [to_text(id) for id in dataset.image_ids]
         new = [i for i, name in enumerate(names) if known.get(name, "") != hashes[i]]
         done = len(dataset) - len(new)
-        folder = self._side(json.dumps([shards.headers, names, hashes]))
+        own = [sorted(metadata[id].items()) for id in dataset.image_ids]
+        folder = self._side(json.dumps([shards.headers, names, hashes, own], default=str))
 
         def tasks() -> Iterator[ToEncode]:
             for number, start in enumerate(range(0, len(new), adding.CHUNK)):
@@ -215,23 +217,23 @@ class ShardedIndex(SceneGraphIndex):
                 progress(done, len(dataset))
         encoded.sort(key=lambda part: part.folder)
         skipped = {id: why for part in encoded for id, why in part.skipped.items()}
-        same = [dataset.image_ids[i] for i in sorted(set(range(len(dataset))) - set(new))]
-        other = {id: metadata[id] for id in same if metadata[id] != before.get(id, {})}
-        if encoded or other:
+        same = sorted(set(range(len(dataset))) - set(new))
+        changes = changed_columns(dataset, same, before, metadata, paths)
+        if encoded or changes:
             count = len(shards.headers)
-            columns = self._columns(shards) | column_types(encoded, other, count)
+            columns = self._columns(shards) | column_types(encoded, changes, count)
             fields = next((part.fields for part in encoded if part.fields), ())
-            own: list[dict[str, Any]] = [{} for _ in range(count)]
-            for id, values in other.items():
-                own[shard_of(id, count)][id] = values
+            parts: list[dict[str, Any]] = [{} for _ in range(count)]
+            for id, values in changes.items():
+                parts[shard_of(id, count)][id] = values
             writes = [
-                ToWrite(self._home, n, header, encoded, fields, columns, metadata=own[n])
+                ToWrite(self._home, n, header, encoded, fields, columns, changes=parts[n])
                 for n, header in enumerate(shards.headers)
             ]
             shards = self._written(writes, shards, pool)
         replaced = sum(names[i] in known for i in new if dataset.images[i].id not in skipped)
         added = len(new) - replaced - len(skipped)
-        result = Added(added, replaced + len(other), len(same) - len(other), skipped)
+        result = Added(added, replaced + len(changes), len(same) - len(changes), skipped)
         return result, Shards(shards.headers, shards.next + len(dataset))
 
     def _written(self, tasks: Sequence[ToWrite], shards: Shards, pool: Pool | None) -> Shards:
@@ -240,14 +242,17 @@ class ShardedIndex(SceneGraphIndex):
             headers[number] = header
         return Shards(tuple(headers), shards.next)
 
-    def _known(self, shards: Shards) -> dict[str, str]:
-        """Hash of every image by its name."""
+    def _known(self, shards: Shards) -> tuple[dict[str, str], dict[str, str | None]]:
+        """Hash and path of every image by its name."""
         known: dict[str, str] = {}
+        paths: dict[str, str | None] = {}
         for shard in self._each(shards):
             if shard._header.version:
-                rows = shard._table().at(shard._header.version).read(["id", "hash"])
-                known |= zip(rows["id"].to_pylist(), rows["hash"].to_pylist(), strict=True)
-        return known
+                rows = shard._table().at(shard._header.version).read(["id", "hash", "path"])
+                ids = rows["id"].to_pylist()
+                known |= zip(ids, rows["hash"].to_pylist(), strict=True)
+                paths |= zip(ids, rows["path"].to_pylist(), strict=True)
+        return known, paths
 
     def _columns(self, shards: Shards) -> dict[str, Any]:
         """Types of the metadata by name."""

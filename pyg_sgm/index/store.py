@@ -18,6 +18,10 @@ KEPT = timedelta(hours=1)  # that an old version stays, for those who are readin
 FOREVER = timedelta(days=36500)
 
 
+class WrongValue(ValueError):
+    """A value of metadata does not fit its column."""
+
+
 class Store(Protocol):
     """Tables by their names, and a text that says which of them is the index."""
 
@@ -167,8 +171,9 @@ class LanceTable:
             new = [field for field in rows.schema if field.name not in known]
             if new:
                 table.add_columns(pa.schema(new))
+            rows = _like(rows, table.schema)
             merge = table.merge_insert("id").when_matched_update_all()
-            merge.when_not_matched_insert_all().execute(_like(rows, table.schema))
+            merge.when_not_matched_insert_all().execute(rows)
 
     def delete(self, ids: Sequence[str]) -> None:
         with told(self._uri, "remove rows"):
@@ -251,6 +256,8 @@ def told(uri: str, doing: str) -> Iterator[None]:
     """
     try:
         yield
+    except WrongValue:  # it says what is wrong, and it is not the index
+        raise
     except (RuntimeError, OSError, ValueError) as error:
         said = _said(error)
         kind = OSError if isinstance(error, OSError) else ValueError
@@ -266,11 +273,27 @@ def _like(rows: pa.Table, schema: pa.Schema) -> pa.Table:
         if field.name not in rows.column_names:
             columns.append(pa.nulls(len(rows), field.type))
             continue
-        try:
-            columns.append(rows[field.name].cast(field.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise ValueError(f"column {field.name!r} holds {field.type} values: {error}") from error
+        columns.append(cast_column(rows[field.name], field.name, field.type))
     return pa.table(columns, schema=schema)
+
+
+def cast_column(column: pa.ChunkedArray, name: str, kind: pa.DataType) -> pa.ChunkedArray:
+    """A column in the type of another one of its name.
+
+    Args:
+        column (ChunkedArray): The column.
+        name (str): Its name.
+        kind (DataType): The type.
+
+    Raises:
+        WrongValue: If a value does not fit.
+    """
+    import pyarrow as pa
+
+    try:
+        return column.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise WrongValue(f"metadata: column {name!r} holds {kind} values: {error}") from error
 
 
 def _said(error: Exception) -> str:

@@ -12,14 +12,15 @@ from typing import Any, Self
 from pyg_sgm.index.adding import (
     Addable,
     Metadata,
+    changed_columns,
     chunks,
     content_hash,
     dataset_of,
     files_of,
     merged_metadata,
     metadata_of,
-    relabelled,
     rows_of,
+    with_changes,
 )
 from pyg_sgm.index.header import Header, header_of, same_makers
 from pyg_sgm.index.hits import Added
@@ -52,8 +53,8 @@ class IndexWriter(IndexReader):
             images (Addable): A dataset; a folder of photos, known by their paths within it; or
                 files and records.
             metadata (dict, optional): Values to filter by and to show, by name, by the id of their
-                image. Images that are there take them too, and keep those of other names. (default:
-                :obj:`None`)
+                image. Images that are there take them too, and keep those of other names and those
+                that are :obj:`None`. (default: :obj:`None`)
             progress (callable, optional): Called with the number of images done and that of all.
                 (default: :obj:`None`)
 
@@ -67,7 +68,7 @@ class IndexWriter(IndexReader):
         with self._writing() as table:
             before = metadata_of([(self._store, self._header)])
             metadata = merged_metadata(before, metadata or {}, dataset.image_ids)
-            known, first = _known(table)
+            known, paths, first = _known(table)
             hashes = [content_hash(dataset, i) for i in range(len(dataset))]
             names = [to_text(id) for id in dataset.image_ids]
             new = [i for i, name in enumerate(names) if known.get(name, "") != hashes[i]]
@@ -93,14 +94,14 @@ class IndexWriter(IndexReader):
                 done += len(places)
                 if progress is not None:
                     progress(done, len(dataset))
-            same = [dataset.image_ids[i] for i in sorted(set(range(len(dataset))) - set(new))]
-            other = {id: metadata[id] for id in same if metadata[id] != before.get(id, {})}
-            for rows in relabelled(table, other):
+            same = sorted(set(range(len(dataset))) - set(new))
+            changes = changed_columns(dataset, same, before, metadata, paths)
+            for rows in with_changes(table, changes):
                 table.upsert(rows)
         warn_of_skipped(skipped, len(dataset))
         replaced = sum(names[i] in known for i in new if dataset.images[i].id not in skipped)
         added = len(new) - replaced - len(skipped)
-        return Added(added, replaced + len(other), len(same) - len(other), skipped)
+        return Added(added, replaced + len(changes), len(same) - len(changes), skipped)
 
     def remove(self, ids: Collection[str]) -> int:
         """Removes images; gives how many there were.
@@ -112,7 +113,7 @@ class IndexWriter(IndexReader):
             ValueError: If another process is writing.
         """
         with self._writing() as table:
-            there, _ = _known(table)
+            there, _, _ = _known(table)
             wanted = [ids] if isinstance(ids, str) else ids
             gone = [name for name in dict.fromkeys(map(to_text, wanted)) if name in there]
             if gone:
@@ -161,7 +162,7 @@ class IndexWriter(IndexReader):
         if same_makers(header, own):
             index = cls(store, matcher, header)
             with index._writing(fresh=True):
-                pass
+                index._header = replace(index._header, run=own.run or header.run)
             return index
         images = files_of([(store, header)]) if images is None else images
         staged = None if header.staged is None else Header.of_text(header.staged, store.uri)
@@ -215,12 +216,15 @@ class Staged:
         return getattr(self._store, name)
 
 
-def _known(table: Table) -> tuple[dict[str, str], int]:
-    """Hash of every image by its name, also of those that are not yet seen, and the next
+def _known(table: Table) -> tuple[dict[str, str], dict[str, str | None], int]:
+    """Hash and path of every image by its name, also of those that are not yet seen, and the next
     position."""
     version = table.version()
     if not version:
-        return {}, 0
-    rows = table.at(version).read(["id", "hash", "position"])
-    columns = [rows[name].to_pylist() for name in ("id", "hash", "position")]
-    return dict(zip(*columns[:2], strict=True)), max(columns[2], default=-1) + 1
+        return {}, {}, 0
+    rows = table.at(version).read(["id", "hash", "path", "position"])
+    ids, hashes, paths, places = (
+        rows[name].to_pylist() for name in ("id", "hash", "path", "position")
+    )
+    known = dict(zip(ids, hashes, strict=True)), dict(zip(ids, paths, strict=True))
+    return *known, max(places, default=-1) + 1

@@ -64,7 +64,10 @@ def _records(value: Exclusion | Mapping[str, Any], where: str) -> Records:
     if isinstance(value, TextRecord):
         return (value,)
     if isinstance(value, str):
-        texts, exclude = wanted_and_excluded(parse(value))
+        parsed = parse(value)
+        if not parsed.words:
+            raise ValueError(f"{where}: {value!r} has no word")
+        texts, exclude = wanted_and_excluded(parsed)
         return exclude or tuple(_bare(text, where) for text in texts)
     if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
         raise ValueError(f"{where}: expected a sentence, or names, got {short(value)}")

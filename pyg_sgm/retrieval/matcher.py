@@ -147,14 +147,15 @@ class SceneGraphMatcher(Searcher):
         encoder = self._chosen_encoder(chosen.text_encoder)
         if encoder is not None and word_vectors is not None:
             raise ValueError("word_vectors and text_encoder exclude each other")
-        folder = None if out is None else Path(out) / GRAPHS
-        with run_dir(None if out is None else Path(out), resume, overwrite):
+        run = None if out is None else Path(out)
+        folder = None if run is None else run / GRAPHS
+        with run_dir(run, resume, overwrite, preparing=True):
             if self.made_by is None and any(needs_graph(image) for image in dataset.images):
                 self.extractor = extractor_of(folder)
             self.attributes = None
             dataset = self._prepared(dataset, folder)
             if chosen.attribute_words:
-                known = None if out is None else Path(out) / ATTRIBUTES
+                known = None if run is None or not resume else run / ATTRIBUTES
                 self._learn_attributes(dataset, chosen.attribute_words, known, seed)
                 dataset = self._named(dataset)
             dev = None if dev is None else self._prepared(dev, folder)
@@ -173,7 +174,7 @@ class SceneGraphMatcher(Searcher):
             if encoder is not None:
                 vectors, width = encoder.labels(vocabularies), encoder.dim
                 chosen = chosen.with_model_options(embed=width)
-            read_words = self._word_features(None if out is None else Path(out) / VECTORS)
+            read_words = self._word_features(None if run is None else run / VECTORS)
             graphs = dataset.encode(vocabularies, read_words)
             if chosen.edit_weight:
                 of_text = dataset.image_of_text.tolist()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pyg_sgm.data import PairBatch, PairedGraphs
 from pyg_sgm.datasets import SceneGraphDataset
-from pyg_sgm.io import to_path
+from pyg_sgm.io import counted, to_path
 from pyg_sgm.losses import ContrastiveLoss
 from pyg_sgm.models import GraphSizes, Matcher, build_model, find_recipe
 from pyg_sgm.text import TextEncoder, word_features
@@ -70,12 +70,19 @@ def finetune(
             and its loss. (default: :obj:`None`)
 
     Raises:
-        ValueError: If a photo has no file or no boxes, or the backbone has fewer blocks.
+        ValueError: If a photo has no file or no boxes, the backbone has fewer blocks, or there are
+            no batches of two photos.
     """
     for image in dataset.images:
         if image.file is None or image.boxes is None:
             lacks = "file" if image.file is None else "boxes"
             raise ValueError(f"image {image.id!r} has no {lacks}: nothing to fine-tune on")
+    if epochs < 1 or images_per_batch < 2 or len(dataset.images) < 2:
+        raise ValueError(
+            "expected an epoch and two photos in a batch at least, got "
+            f"{counted(len(dataset.images), 'photo')}, epochs {epochs}, "
+            f"images_per_batch {images_per_batch}"
+        )
     trained = last_blocks(net, blocks)
     device = torch.device(device)
     files = [to_path(image.file) for image in dataset.images if image.file is not None]

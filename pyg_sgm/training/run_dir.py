@@ -84,7 +84,9 @@ _RESUME, _OVERWRITE = "--resume, resume=True", "--overwrite, overwrite=True"
 
 
 @contextmanager
-def run_dir(folder: Path | None, resume: bool = False, overwrite: bool = False) -> Iterator[None]:
+def run_dir(
+    folder: Path | None, resume: bool = False, overwrite: bool = False, preparing: bool = False
+) -> Iterator[None]:
     """Makes a folder that of a run, and keeps other processes out of it during the block. Processes
     that share the work on further devices leave it to the first.
 
@@ -93,6 +95,8 @@ def run_dir(folder: Path | None, resume: bool = False, overwrite: bool = False) 
         resume (bool, optional): Go on with the run that is there. (default: :obj:`False`)
         overwrite (bool, optional): Start over: removes the files that a run writes, and nothing
             else. (default: :obj:`False`)
+        preparing (bool, optional): The block may fail for what was asked, so the run that is to be
+            overwritten stays; another block follows. (default: :obj:`False`)
 
     Raises:
         ValueError: If the folder holds a run and neither is wanted, or something that is no run, or
@@ -108,7 +112,8 @@ def run_dir(folder: Path | None, resume: bool = False, overwrite: bool = False) 
         check_run_dir(folder, resume, overwrite)  # it may have changed before the lock
         for part in (folder, *(folder / name for name in _FOLDERS)):
             remove_temporaries(part)
-        if not (resume and _is_prepared(folder)):
+        stays = preparing and overwrite and not new
+        if not (stays or (resume and _is_prepared(folder))):
             # First, so that whatever ends this process leaves a folder that is known to be a run.
             write_json(folder / RUN, MARKER)
             _clear(folder)

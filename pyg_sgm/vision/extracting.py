@@ -107,7 +107,8 @@ def extract(
     folder = to_path(out)
     files = {id: to_path(file) for id, file in files.items()}
     header = make_folder(folder, lambda: _header(extractor))
-    check_same(header.get("fingerprint"), extractor, f"{folder}")
+    remedy = "remove them, or give another folder"
+    check_same(header.get("fingerprint"), extractor, f"{folder}", remedy)
     report = progress or (lambda done, total: None)
     with ExitStack() as stack:
         try:

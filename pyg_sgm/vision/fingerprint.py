@@ -15,13 +15,16 @@ class Fingerprinted(Protocol):
         """What its graphs depend on."""
 
 
-def check_same(made: object, extractor: Fingerprinted, where: str) -> None:
+def check_same(
+    made: object, extractor: Fingerprinted, where: str, remedy: str = "give the same"
+) -> None:
     """Checks that an extractor is the one that made some graphs.
 
     Args:
         made (object): Fingerprint of the one that made them.
         extractor (Fingerprinted): The one at hand.
         where (str): What has the graphs, for messages.
+        remedy (str, optional): What to do, for messages. (default: :obj:`"give the same"`)
 
     Raises:
         ValueError: Saying in what they differ.
@@ -33,7 +36,7 @@ def check_same(made: object, extractor: Fingerprinted, where: str) -> None:
         if made.get(part) != own.get(part):
             raise ValueError(
                 f"{where}: the graphs were made with {part} {made.get(part)!r}, "
-                f"not {own.get(part)!r}; remove them, or give another folder"
+                f"not {own.get(part)!r}; {remedy}"
             )
 
 

@@ -49,6 +49,11 @@ def test_an_index_from_first_to_last(
     told = capsys.readouterr()
     assert "1 replaced, 11 unchanged" in told.out
     assert "1 of 2 rows name none of the images, such as 'nobody'" in told.err
+    table.write_text(f"image,day,note\n{ids[0]},2020-01-02,\n{ids[1]},2020-01-03,x\n")
+    said(capsys, *build, "--metadata", table)
+    found = json.loads(said(capsys, "search", index, "a dog", "--top", 12, "--json", "-"))
+    first = next(h for h in found["queries"][0]["hits"] if h["id"] == ids[0])
+    assert first["metadata"] == {"year": 1999, "day": "2020-01-02"}
     done = json.loads(said(capsys, "index", "add", index, "--data", DATA, "--json", "-"))
     assert (done["added"], done["num_images"]) == (12, 24)
     done = json.loads(said(capsys, "index", "remove", index, ids[0], "nobody", "--json", "-"))
@@ -56,7 +61,7 @@ def test_an_index_from_first_to_last(
     info = json.loads(said(capsys, "index", "info", index, "--json", "-"))
     assert info["num_images"] == 23
     assert info["run"] == str(run)
-    assert info["fields"] == {"year": "int64"}
+    assert info["fields"] == {"year": "int64", "day": "date32[day]", "note": "string"}
     assert "num_images: 23" in said(capsys, "index", "info", index)
     assert "all is well" in said(capsys, "index", "verify", index)
     assert "1 fragments" in said(capsys, "index", "optimize", index)
@@ -71,11 +76,14 @@ def test_an_index_from_first_to_last(
     assert "without hat" in shown
     assert "proved to be the best" in shown
     query = tmp_path / "query.json"
-    query.write_text(json.dumps({"texts": ["a dog"], "exclude": ["cat"]}))
+    query.write_text(json.dumps({"texts": ["a dog"]}))
     search = ("search", index, "a dog", "--exclude", "a cat", "--query-file", query, "--json", "-")
     excluded, filed = json.loads(said(capsys, *search))["queries"]
     assert [hit["id"] for hit in excluded["hits"]] == [hit["id"] for hit in filed["hits"]]
     assert all(hit["levels"]["excluded"] <= 0 for hit in filed["hits"])
+    search = ("search", index, "--similar-to", ids[1], *search[3:5], *search[7:])
+    (similar,) = json.loads(said(capsys, *search))["queries"]
+    assert all(hit["levels"]["excluded"] <= 0 for hit in similar["hits"])
     (plain,) = json.loads(said(capsys, "search", index, "a dog", "--json", "-"))["queries"]
     search = ("search", index, "a dog", "--weight", "dog=3", "--weight", "a=0", "--json", "-")
     (weighed,) = json.loads(said(capsys, *search))["queries"]
@@ -107,7 +115,8 @@ def test_mistakes_are_told(run: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "has float16" in failed(capsys, *build_again, "--dtype", "float32")
     assert "WORD=FACTOR" in failed(capsys, "search", index, "a dog", "--weight", "dog")
     assert "'cat' is no word" in failed(capsys, "search", index, "a dog", "--weight", "cat=2")
-    assert "is no index" in failed(capsys, "search", run, "--text", "a", "--exclude", "hat")
+    flag = ("--text", "a", "--exclude", "hat")
+    assert "--exclude: only in an index" in failed(capsys, "search", run, *flag)
     assert "no calibration" in failed(capsys, "search", index, "a", "--probability", "0.5")
     (tmp_path / "query.json").write_text('{"texts": [{"objects": [3]}]}')
     query = ("--query-file", tmp_path / "query.json")

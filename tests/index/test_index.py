@@ -26,6 +26,22 @@ def index(tmp_path: Path) -> SceneGraphIndex:
     return found
 
 
+@pytest.mark.parametrize("shards", [None, 2])
+def test_a_run_that_was_moved(shards: int | None, tmp_path: Path) -> None:
+    matcher = small_matcher()
+    matcher.save_pretrained(tmp_path / "run")
+    where = tmp_path / "world.idx"
+    index = SceneGraphIndex.create(where, matcher, run=tmp_path / "run", shards=shards)
+    index.add(world())
+    (tmp_path / "run").rename(tmp_path / "moved")
+    with pytest.raises(ValueError, match=r"index rebuild .* --run RUN` notes where"):
+        SceneGraphIndex.open(where)
+    SceneGraphIndex.rebuild(where, matcher, run=tmp_path / "moved")
+    found = SceneGraphIndex.open(where)
+    assert found.ids == index.ids
+    assert found.verify() == []
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_finds_what_the_matcher_ranks_first(name: str, tmp_path: Path) -> None:
     matcher, data = small_matcher(name), world()

@@ -55,6 +55,29 @@ def test_photos_that_are_new_changed_or_broken(index: SceneGraphIndex, tmp_path:
     assert best.id == "new.png"
 
 
+def test_photos_that_were_moved(index: SceneGraphIndex, tmp_path: Path) -> None:
+    before = index.search("a red ball", 12).hits
+    (tmp_path / "photos").rename(tmp_path / "elsewhere")
+    done = index.add(tmp_path / "elsewhere")
+    assert (done.added, done.replaced, done.unchanged) == (0, 12, 0)
+    assert index.record("3.png").file == tmp_path / "elsewhere" / "3.png"
+    hits = index.search("a red ball", 12).hits
+    assert [(hit.id, hit.score, hit.metadata) for hit in hits] == [
+        (hit.id, hit.score, hit.metadata) for hit in before
+    ]
+
+
+def test_an_index_of_photos_none_of_which_can_be_read(
+    index: SceneGraphIndex, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no photo")
+    for shards in (None, 2):
+        empty = SceneGraphIndex.create(tmp_path / f"{shards}.idx", index.matcher, shards=shards)
+        with pytest.raises(ValueError, match=r"broken.png: cut short or no image"):
+            empty.add(tmp_path / "broken.png")
+        assert len(empty) == 0
+
+
 def test_an_addition_that_broke_off_goes_on(
     index: SceneGraphIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

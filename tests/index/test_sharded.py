@@ -137,6 +137,10 @@ def test_images_that_are_there_take_other_metadata(
         }
         assert len(index.search("a dog", k=40, where="place = 'Kiel'").hits) == 25
         assert index.add(data).unchanged == 40
+        nothing: dict[str, Any] = {"year": None, "place": None}
+        only = {data.image_ids[5]: nothing, data.image_ids[6]: {"place": "Bonn"}}
+        assert index.add(data, only).replaced == 1
+        assert len(index.search("a dog", k=40, where="place = 'Kiel' and year = 7").hits) == 24
         with pytest.raises(ValueError, match="column 'year' holds int64"):
             index.add(data, {data.image_ids[0]: {"year": "old"}})
         # One that has changed keeps its metadata too.
@@ -231,6 +235,27 @@ def test_an_addition_that_broke_off_goes_on(
     assert len(encoded) == 5  # four parts, one of them twice
     assert many.ids == list(data.image_ids)
     assert not (tmp_path / "many.idx" / "adding").exists()
+
+
+def test_an_addition_that_broke_off_takes_the_metadata_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = world(num_images=20)
+    many = SceneGraphIndex.create(tmp_path / "many.idx", small_matcher(), shards=2)
+    monkeypatch.setattr("pyg_sgm.index.sharded.write", None)
+    with pytest.raises(TypeError):
+        many.add(data, {data.image_ids[0]: {"year": "unknown"}})
+    monkeypatch.undo()
+    many.add(data, years(data))
+    assert many.search("a dog", where="year = 2000").hits[0].id == data.image_ids[0]
+
+
+def test_a_shard_may_be_empty(tmp_path: Path) -> None:
+    data = world(num_images=2)
+    many = SceneGraphIndex.create(tmp_path / "many.idx", small_matcher(), shards=5)
+    assert many.add([]).added == 0
+    assert many.add(data).added == 2
+    assert {hit.id for hit in many.search("a dog").hits} == set(data.image_ids)
 
 
 def test_another_matcher(tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def test_two_objects_of_one_name() -> None:
         ),
         (" ?", "' \\?' has no word"),
         ({"images": [7]}, r"query: images\[0\]: expected a path"),
+        ({"texts": ["a dog"], "exclude": ["..."]}, r"exclude\[0\]: '...' has no word"),
         ({"texts": ["a dog"], "exclude": [7]}, r"query: exclude\[0\]: expected a sentence"),
         ({"texts": ["a dog"], "exclude": [list("abcd")]}, r"exclude\[0\]: expected one to three"),
         ({"texts": ["a dog"], "weights": {"dog": -1}}, "weights: 'dog': must be at least 0"),

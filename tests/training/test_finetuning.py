@@ -69,6 +69,8 @@ def test_pooling_of_a_batch_is_that_of_each() -> None:
 
 
 def test_what_cannot_be_trained_is_told(photos: SceneGraphDataset) -> None:
+    with pytest.raises(ValueError, match=r"an epoch and two photos in a batch.*epochs 0"):
+        finetune(Net(), photos, tiny_encoder(), epochs=0)
     with pytest.raises(ValueError, match="blocks: expected 1 to 3 of this backbone, got 4"):
         last_blocks(Net(), 4)
     with pytest.raises(ValueError, match="blocks: expected 1 to 0"):

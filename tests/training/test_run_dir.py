@@ -70,6 +70,17 @@ def test_what_fails_at_once_leaves_nothing(tmp_path: Path) -> None:
     assert files(tmp_path / "run") == {"run.json", PARSES}
 
 
+def test_a_run_stays_while_the_next_one_is_prepared(tmp_path: Path) -> None:
+    run_with_an_epoch(tmp_path / "run")
+    before = files(tmp_path / "run")
+    with run_dir(tmp_path / "run", overwrite=True, preparing=True):
+        assert files(tmp_path / "run") == before
+    start(tmp_path / "run", overwrite=True)
+    assert files(tmp_path / "run") == {"run.json"}
+    with run_dir(tmp_path / "new", overwrite=True, preparing=True):
+        assert files(tmp_path / "new") == {"run.json"}
+
+
 def test_a_run_without_an_epoch_frees_its_name(tmp_path: Path) -> None:
     start(tmp_path)
     (tmp_path / "config.json").touch()
