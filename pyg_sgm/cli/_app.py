@@ -4,6 +4,7 @@ PyTorch, so that help and mistyped flags are answered at once."""
 from __future__ import annotations
 
 import json
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -120,9 +121,13 @@ def run(tokens: list[str]) -> None:
         ValueError: If the words are no command.
     """
     # Cyclopts takes a hyphen for a flag, unless it is joined to one.
-    for place in range(len(tokens) - 1, 0, -1):
-        if tokens[place - 1 : place + 1] == ["--json", "-"]:
-            tokens = [*tokens[: place - 1], "--json=-", *tokens[place + 1 :]]
+    joined: list[str] = []
+    for token in tokens:
+        if token == "-" and joined and re.fullmatch(r"--[a-z][a-z-]*", joined[-1]):
+            joined[-1] += "=-"
+        else:
+            joined.append(token)
+    tokens = joined
     if tokens[:1] == ["rank"]:
         warnings.warn("the command rank is now called search", DeprecationWarning, stacklevel=1)
         tokens = ["search", *tokens[1:]]
