@@ -118,6 +118,113 @@ def among_same(runs: Sequence[Mapping[str, Any]]) -> str:
     return f"{100 * mean(run['same_objects']['first'] for run in runs):.1f}"
 
 
+def seeds_of(name: str) -> dict[str, list[dict[str, Any]]]:
+    """Results of ``benchmarks/photos.py``: those of all seeds, by row."""
+    return {row: list(seeds.values()) for row, seeds in read(name).items()}
+
+
+def without_bank(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [run.get("without_bank", run) for run in runs]
+
+
+def ladder(
+    recipe: Mapping[str, list[dict[str, Any]]],
+    default: Iterable[tuple[str, int, list[dict[str, Any]]]],
+) -> str:
+    """What the recipe for photos takes beyond the default one, step by step."""
+    steps = seeds_of("photos_ladder")
+    before = {name: runs for name, _, runs in default}
+    rows = (
+        ("the recipe of all data, lite0, YOLOX-nano", before["SGM"], before["OOM"]),
+        ("the recipe without false captions", steps["SGM, lite0"], steps["OOM, lite0"]),
+        ("+ lite2, and earlier layers", steps["SGM, + lite2"], steps["OOM, + lite2"]),
+        (
+            "+ labels of Open Images",
+            steps["SGM, + Open Images"],
+            recipe["OOM, no false captions"],
+        ),
+        ("+ all pairs of five objects", recipe["SGM, no false captions"], None),
+        ("+ false captions: the recipe", recipe["SGM"], recipe["OOM"]),
+    )
+
+    def cells(runs: list[dict[str, Any]] | None) -> list[str]:
+        if runs is None:
+            return ["", "", ""]
+        plain = spread_of_rsum(without_bank(runs)) if "without_bank" in runs[0] else ""
+        return [spread_of_rsum(runs), plain, f"{mean(run['seconds'] for run in runs):.0f}"]
+
+    header = ["rsum", "without bank", "seconds"]
+    return table(
+        ["", *(f"{model} {name}" for model in ("SGM", "OOM") for name in header)],
+        [[name, *cells(sgm), *cells(oom)] for name, sgm, oom in rows],
+    )
+
+
+def pooled(probes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A probe on several sets of cases as one on all of them."""
+    cases = sum(probe["cases"] for probe in probes)
+    shares = ("margin", "accuracy", "control")
+    means = {name: sum(p[name] * p["cases"] for p in probes) / cases for name in shares}
+    square = sum((probe["interval"] * probe["cases"]) ** 2 for probe in probes)
+    return {**means, "interval": square**0.5 / cases, "cases": cases}
+
+
+def sixth() -> str:
+    """Swaps on the training photos that were held out, and on dev photos."""
+    rows = {name: without_bank(runs)[0] for name, runs in seeds_of("photos_sixth").items()}
+    lines = []
+    for kind in ("swapped_relation", "swapped_reversible"):
+        for where, parts in (("held out", ["sixth"]), ("dev", ["dev"]), ("both", ["sixth", "dev"])):
+            of = {
+                model: pooled([rows[f"{model}, {part}"]["probe"][kind] for part in parts])
+                for model in ("SGM", "OOM")
+            }
+            lines.append(
+                [
+                    f"{kind.replace('_', ' ')}, {where}",
+                    *(f"{margin_cell([p])} ± {100 * p['interval']:.1f}" for p in of.values()),
+                    f"{of['SGM']['cases']:,}",
+                ]
+            )
+    return table(["", "SGM", "OOM", "cases"], lines)
+
+
+def whole_way() -> dict[str, Any]:
+    """Minutes from photos to a trained model, of all training photos at the rate of some."""
+    way, every = read("whole_way"), 5827
+
+    def minutes(row: Mapping[str, Any]) -> float:
+        seconds = row["graphs"]["seconds"] + row["training"]["seconds"]
+        return float(seconds) * every / way["photos"] / 60
+
+    return {
+        "way_photos": way["photos"],
+        "way": table(
+            [
+                "beside it",
+                "precision",
+                "photos to graphs, ms a photo",
+                "GiB",
+                "training, s",
+                "GiB",
+                f"minutes for {every:,} photos",
+            ],
+            [
+                [
+                    ("nothing", "one busy process")[row["busy"]],
+                    row["precision"],
+                    f"{1000 * row['graphs']['seconds'] / way['photos']:.0f}",
+                    f"{row['graphs']['peak_memory_gib']:.1f}",
+                    f"{row['training']['seconds']:.0f}",
+                    f"{row['training']['peak_memory_gib']:.1f}",
+                    f"{minutes(row):.0f}",
+                ]
+                for row in way["ways"]
+            ],
+        ),
+    }
+
+
 def photos() -> dict[str, Any]:
     rows: list[tuple[str, int, list[dict[str, Any]]]] = [
         ("VSE++", 10, runs_of("flickr8k", "vse")),
@@ -144,8 +251,8 @@ def photos() -> dict[str, Any]:
             ],
         )
 
-    recipe = {name: list(seeds.values()) for name, seeds in read("photos").items()}
-    plain = {name: [run.get("without_bank", run) for run in runs] for name, runs in recipe.items()}
+    recipe = seeds_of("photos")
+    plain = {name: without_bank(runs) for name, runs in recipe.items()}
     banked = {name: [r for r in runs if "without_bank" in r] for name, runs in recipe.items()}
     return {
         "recipe_recalls": table(
@@ -162,6 +269,9 @@ def photos() -> dict[str, Any]:
                 for name, runs in recipe.items()
             ],
         ),
+        "ladder": ladder(recipe, rows),
+        "sixth": sixth(),
+        **whole_way(),
         "recipe_probe": margins(plain),
         "bank_probe": margins({name: runs for name, runs in banked.items() if runs}),
         "recalls": with_epochs(rows),
