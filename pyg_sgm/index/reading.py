@@ -19,7 +19,7 @@ from pyg_sgm.index.publish import cover
 from pyg_sgm.index.segment import damaged_files
 from pyg_sgm.index.shards import is_sharded
 from pyg_sgm.index.snapshot import Snapshot
-from pyg_sgm.index.store import HEADER, LanceStore, Store, Table
+from pyg_sgm.index.store import HEADER, LanceStore, Store, StoreError, Table
 from pyg_sgm.index.view import OneView, View
 from pyg_sgm.io import cache_folder, is_there, is_uri, to_path
 from pyg_sgm.models import Encoding, Matcher
@@ -155,6 +155,8 @@ class IndexReader:
         header, folder = self._header, self._folder()
         try:
             return Snapshot.read(self._table(), header, folder, self._kind)
+        except StoreError:  # of rows, of which there is no other copy
+            raise
         except (FileNotFoundError, ValueError) as error:
             if self._store.folder is not None:
                 raise type(error)(f"{error}; `pyg-sgm index rebuild` makes it anew") from error

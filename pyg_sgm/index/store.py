@@ -18,6 +18,10 @@ KEPT = timedelta(hours=1)  # that an old version stays, for those who are readin
 FOREVER = timedelta(days=36500)
 
 
+class StoreError(ValueError):
+    """LanceDB cannot do what was asked of the rows."""
+
+
 class WrongValue(ValueError):
     """A value of metadata does not fit its column."""
 
@@ -260,7 +264,7 @@ def told(uri: str, doing: str) -> Iterator[None]:
         raise
     except (RuntimeError, OSError, ValueError) as error:
         said = _said(error)
-        kind = OSError if isinstance(error, OSError) else ValueError
+        kind = OSError if isinstance(error, OSError) else StoreError
         raise kind(f"{uri}: cannot {doing} ({said}); {_remedy(said)}") from error
 
 
@@ -313,4 +317,4 @@ def _remedy(said: str) -> str:
         return "the disk is full: make room, then give the same command again"
     if "conflict" in said.lower():
         return "another process has written meanwhile: give the same command again"
-    return "`pyg-sgm index verify` says what is damaged"
+    return "`pyg-sgm index verify` says what is damaged; damaged rows are built anew elsewhere"

@@ -69,7 +69,7 @@ def test_cut_rows_are_told(index: SceneGraphIndex) -> None:
     file.write_bytes(file.read_bytes()[:-100])
     fresh = SceneGraphIndex.open(index.uri, index.matcher)
     assert fresh.verify()
-    with pytest.raises((ValueError, OSError), match=r"a\.idx: cannot read the rows"):
+    with pytest.raises((ValueError, OSError), match=r"a\.idx: cannot read the rows.*elsewhere$"):
         fresh.record(world().image_ids[0])
 
 
