@@ -32,6 +32,7 @@ from pyg_sgm.io import is_temporary, write_json
 from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.text import parse_texts
 from pyg_sgm.training import Recipe
+from pyg_sgm.training.run_dir import read_run
 from pyg_sgm.vision import Extractor, RegionFeatures, extract, open_detector, open_graphs
 from tests.helpers.training import OPTIONS, world
 
@@ -62,6 +63,12 @@ def fit(out: Path, epochs: int = 2, seed: int = 0, **flags: bool) -> None:
     recipe = Recipe(epochs=epochs, images_per_batch=6, captions_per_image=2, lr=0.01)
     matcher = SceneGraphMatcher("sgm", **OPTIONS)
     matcher.fit(world(), world("dev"), recipe, out=out, seed=seed, progress=False, **flags)
+
+
+def fit_over(out: Path) -> None:
+    """Takes the place of a run of another seed, which is there until that of this one begins."""
+    old = read_run(out).get("seed") == 1
+    fit(out, overwrite=old, resume=not old)
 
 
 def fit_photos(folder: Path, **flags: bool) -> None:
@@ -146,7 +153,7 @@ TASKS = {
         lambda folder: run_of(folder / "run"),
     ),
     "overwrite": Task(
-        lambda folder, again: fit(folder / "run", overwrite=not again, resume=again),
+        lambda folder, again: fit_over(folder / "run"),
         lambda folder: run_of(folder / "run"),
         lambda folder: fit(folder / "run", seed=1),
     ),
