@@ -160,6 +160,29 @@ def ladder(
     )
 
 
+def left_out() -> str:
+    """Margins of the kinds of false captions that a training did not see."""
+    rows = seeds_of("photos_left_out")
+    kinds = list(dict.fromkeys(name.partition(" without ")[2] for name in rows))
+
+    def probe(model: str, kind: str) -> dict[str, Any]:
+        probe: dict[str, Any] = rows[f"{model} without {kind}"][0]["probe"][kind]
+        return probe
+
+    return table(
+        ["left out, and tested on", "SGM", "OOM", "interval", "cases"],
+        [
+            [
+                kind.replace("_", " "),
+                *(margin_cell([probe(model, kind)]) for model in ("SGM", "OOM")),
+                f"± {100 * probe('SGM', kind)['interval']:.1f}",
+                f"{probe('SGM', kind)['cases']:,}",
+            ]
+            for kind in kinds
+        ],
+    )
+
+
 def pooled(probes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A probe on several sets of cases as one on all of them."""
     cases = sum(probe["cases"] for probe in probes)
@@ -270,6 +293,19 @@ def photos() -> dict[str, Any]:
             ],
         ),
         "ladder": ladder(recipe, rows),
+        "grids": table(
+            ["cells", *RECALL_HEADER, "rsum without bank", "seconds"],
+            [
+                [
+                    name,
+                    *recalls(runs),
+                    spread_of_rsum(without_bank(runs)),
+                    f"{mean(run['seconds'] for run in runs):.0f}",
+                ]
+                for name, runs in seeds_of("photos_grids").items()
+            ],
+        ),
+        "left_out": left_out(),
         "sixth": sixth(),
         **whole_way(),
         "recipe_probe": margins(plain),
