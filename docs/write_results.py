@@ -144,6 +144,11 @@ def ladder(
             recipe["OOM, no false captions"],
         ),
         ("+ all pairs of five objects", recipe["SGM, no false captions"], None),
+        (
+            "the same with 5 x 5 cells",
+            steps["SGM, 5 x 5 cells"],
+            steps.get("OOM, 5 x 5 cells"),
+        ),
         ("+ false captions: the recipe", recipe["SGM"], recipe["OOM"]),
     )
 
