@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,6 +18,7 @@ from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.datasets._files.images import LIST
 from pyg_sgm.datasets.image_folder import ImageFolder
 from pyg_sgm.index.header import Header
+from pyg_sgm.index.hits import Added
 from pyg_sgm.index.rows import (
     Field,
     encoding_columns,
@@ -186,35 +187,78 @@ def metadata_columns(values: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array]
     return columns
 
 
-def changed_columns(
-    dataset: SceneGraphDataset,
-    same: Iterable[int],
-    before: Metadata,
-    metadata: Metadata,
-    paths: Mapping[str, str | None],
-) -> dict[str, dict[str, Any]]:
-    """What else has changed of images whose content is the same: metadata, and where files are.
+@dataclass(frozen=True)
+class Changes:
+    """What an addition changes of an index, by :func:`changes_of`.
 
     Args:
-        dataset (SceneGraphDataset): Images.
-        same (list of int): Positions of those that are there as they are.
-        before (dict): Metadata by name, by the id of their image.
-        metadata (dict): The same as it shall be.
-        paths (dict): Where files were, by :func:`~pyg_sgm.index.rows.to_text` of the id.
-
-    Returns:
-        New values of columns by name, by the id of their image.
+        hashes (list of str): See :func:`content_hash`, of all images that are added.
+        metadata (dict): What each image has then, by name, by its id.
+        new (list of int): Positions of images that are not there, or with other content.
+        replaced (list of int): Positions of those of them that are there.
+        columns (dict): New values of columns of images that stay, by name, by the id of their
+            image: metadata, and where files are.
     """
-    found = {}
-    for image in (dataset.images[i] for i in same):
-        old, new = before.get(image.id, {}), metadata[image.id]
-        columns = {name: value for name, value in new.items() if old.get(name) != value}
+
+    hashes: Sequence[str]
+    metadata: Metadata
+    new: Sequence[int]
+    replaced: Sequence[int]
+    columns: Metadata
+
+    def added(self, dataset: SceneGraphDataset, skipped: Mapping[str, str]) -> Added:
+        """What was done.
+
+        Args:
+            dataset (SceneGraphDataset): The images.
+            skipped (dict): Why images could not be read, by their ids.
+        """
+        replaced = sum(dataset.images[i].id not in skipped for i in self.replaced)
+        return Added(
+            added=len(self.new) - replaced - len(skipped),
+            replaced=replaced + len(self.columns),
+            unchanged=len(dataset) - len(self.new) - len(self.columns),
+            skipped=skipped,
+        )
+
+
+def changes_of(
+    dataset: SceneGraphDataset,
+    metadata: Metadata,
+    before: Metadata,
+    hashes: Mapping[str, str],
+    paths: Mapping[str, str | None],
+) -> Changes:
+    """What changes of an index when images are added.
+
+    Args:
+        dataset (SceneGraphDataset): The images.
+        metadata (dict): Values by name, by the id of their image; :obj:`None` is no value. Images
+            keep those of other names that they had.
+        before (dict): The same as it is.
+        hashes (dict): Content of the images that are there, by
+            :func:`~pyg_sgm.index.rows.to_text` of the id.
+        paths (dict): Their files, likewise.
+    """
+    own = [content_hash(dataset, i) for i in range(len(dataset))]
+    new, replaced = [], []
+    merged, columns = {}, {}
+    for i, image in enumerate(dataset.images):
+        name, old = to_text(image.id), before.get(image.id, {})
+        given = metadata.get(image.id, {}).items()
+        merged[image.id] = dict(old) | {key: value for key, value in given if value is not None}
+        if hashes.get(name, "") != own[i]:
+            new.append(i)
+            if name in hashes:
+                replaced.append(i)
+            continue
+        values = {k: value for k, value in merged[image.id].items() if old.get(k) != value}
         path = path_column(image)
-        if path is not None and path != paths[to_text(image.id)]:
-            columns["path"] = path
-        if columns:
-            found[image.id] = columns
-    return found
+        if path is not None and path != paths[name]:
+            values["path"] = path
+        if values:
+            columns[image.id] = values
+    return Changes([hash or "" for hash in own], merged, new, replaced, columns)
 
 
 def with_changes(table: Table, changes: Metadata) -> Iterator[pa.Table]:
@@ -285,21 +329,6 @@ def metadata_of(parts: Sequence[tuple[Store, Header]]) -> dict[str, dict[str, An
                 own = {name: row[name] for name in names if row[name] is not None}
                 found[from_text(row["id"])] = own
     return found
-
-
-def merged_metadata(before: Metadata, given: Metadata, ids: Sequence[str]) -> Metadata:
-    """What images have once they are given other metadata, which replace those of the same names;
-    :obj:`None` is no value.
-
-    Args:
-        before (dict): Values by name, by the id of their image.
-        given (dict): The others.
-        ids (list of str): The images.
-    """
-    return {
-        id: dict(before.get(id, {})) | {k: v for k, v in given.get(id, {}).items() if v is not None}
-        for id in ids
-    }
 
 
 def _rows(parts: Sequence[tuple[Store, Header]], columns: Sequence[str]) -> list[dict[str, Any]]:

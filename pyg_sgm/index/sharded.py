@@ -18,10 +18,8 @@ from pyg_sgm.index import adding
 from pyg_sgm.index.adding import (
     Addable,
     Metadata,
-    changed_columns,
-    content_hash,
+    changes_of,
     dataset_of,
-    merged_metadata,
     metadata_of,
 )
 from pyg_sgm.index.building import (
@@ -187,24 +185,21 @@ class ShardedIndex(SceneGraphIndex):
         """Writes images to shards; gives what is to be published."""
         known, paths = self._known(shards)
         before = metadata_of([(shard._store, shard._header) for shard in self._each(shards)])
-        metadata = merged_metadata(before, metadata, dataset.image_ids)
-        hashes = [content_hash(dataset, i) for i in range(len(dataset))]
-        names = [to_text(id) for id in dataset.image_ids]
-        new = [i for i, name in enumerate(names) if known.get(name, "") != hashes[i]]
-        done = len(dataset) - len(new)
-        own = [sorted(metadata[id].items()) for id in dataset.image_ids]
-        folder = self._side(json.dumps([shards.headers, names, hashes, own], default=str))
+        changes = changes_of(dataset, metadata, before, known, paths)
+        done = len(dataset) - len(changes.new)
+        own = [(id, sorted(values.items())) for id, values in changes.metadata.items()]
+        folder = self._side(json.dumps([shards.headers, changes.hashes, own], default=str))
 
         def tasks() -> Iterator[ToEncode]:
-            for number, start in enumerate(range(0, len(new), adding.CHUNK)):
-                own = new[start : start + adding.CHUNK]
+            for number, start in enumerate(range(0, len(changes.new), adding.CHUNK)):
+                own = changes.new[start : start + adding.CHUNK]
                 part = dataset.select_images(own)
                 yield ToEncode(
                     folder / f"{number:06d}",
                     alone(part),
                     [shards.next + i for i in own],
-                    [hashes[i] or "" for i in own],
-                    {image.id: metadata[image.id] for image in part.images},
+                    [changes.hashes[i] for i in own],
+                    {image.id: changes.metadata[image.id] for image in part.images},
                     shards.header(self._home, 0).dtype,
                     len(shards.headers),
                 )
@@ -217,23 +212,19 @@ class ShardedIndex(SceneGraphIndex):
                 progress(done, len(dataset))
         encoded.sort(key=lambda part: part.folder)
         skipped = {id: why for part in encoded for id, why in part.skipped.items()}
-        same = sorted(set(range(len(dataset))) - set(new))
-        changes = changed_columns(dataset, same, before, metadata, paths)
-        if encoded or changes:
+        if encoded or changes.columns:
             count = len(shards.headers)
-            columns = self._columns(shards) | column_types(encoded, changes, count)
+            columns = self._columns(shards) | column_types(encoded, changes.columns, count)
             fields = next((part.fields for part in encoded if part.fields), ())
             parts: list[dict[str, Any]] = [{} for _ in range(count)]
-            for id, values in changes.items():
+            for id, values in changes.columns.items():
                 parts[shard_of(id, count)][id] = values
             writes = [
                 ToWrite(self._home, n, header, encoded, fields, columns, changes=parts[n])
                 for n, header in enumerate(shards.headers)
             ]
             shards = self._written(writes, shards, pool)
-        replaced = sum(names[i] in known for i in new if dataset.images[i].id not in skipped)
-        added = len(new) - replaced - len(skipped)
-        result = Added(added, replaced + len(changes), len(same) - len(changes), skipped)
+        result = changes.added(dataset, skipped)
         return result, Shards(shards.headers, shards.next + len(dataset))
 
     def _written(self, tasks: Sequence[ToWrite], shards: Shards, pool: Pool | None) -> Shards:

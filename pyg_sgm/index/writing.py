@@ -12,12 +12,10 @@ from typing import Any, Self
 from pyg_sgm.index.adding import (
     Addable,
     Metadata,
-    changed_columns,
+    changes_of,
     chunks,
-    content_hash,
     dataset_of,
     files_of,
-    merged_metadata,
     metadata_of,
     rows_of,
     with_changes,
@@ -67,22 +65,19 @@ class IndexWriter(IndexReader):
         check_metadata(metadata or {})
         with self._writing() as table:
             before = metadata_of([(self._store, self._header)])
-            metadata = merged_metadata(before, metadata or {}, dataset.image_ids)
             known, paths, first = _known(table)
-            hashes = [content_hash(dataset, i) for i in range(len(dataset))]
-            names = [to_text(id) for id in dataset.image_ids]
-            new = [i for i, name in enumerate(names) if known.get(name, "") != hashes[i]]
+            changes = changes_of(dataset, metadata or {}, before, known, paths)
             skipped: dict[str, str] = {}
-            done = len(dataset) - len(new)
+            done = len(dataset) - len(changes.new)
             folder = self._folder().parent / EXTRACTING
-            for part, places, unread in chunks(dataset, new, self.matcher, folder):
+            for part, places, unread in chunks(dataset, changes.new, self.matcher, folder):
                 skipped |= unread
                 if len(unread) < len(part):
                     written, fields = rows_of(
                         part,
                         self.matcher,
-                        [hashes[i] or "" for i in places],
-                        metadata,
+                        [changes.hashes[i] for i in places],
+                        changes.metadata,
                         range(first, first + len(places)),
                         self._header.dtype,
                         self._header.fields,
@@ -94,14 +89,10 @@ class IndexWriter(IndexReader):
                 done += len(places)
                 if progress is not None:
                     progress(done, len(dataset))
-            same = sorted(set(range(len(dataset))) - set(new))
-            changes = changed_columns(dataset, same, before, metadata, paths)
-            for rows in with_changes(table, changes):
+            for rows in with_changes(table, changes.columns):
                 table.upsert(rows)
         warn_of_skipped(skipped, len(dataset))
-        replaced = sum(names[i] in known for i in new if dataset.images[i].id not in skipped)
-        added = len(new) - replaced - len(skipped)
-        return Added(added, replaced + len(changes), len(same) - len(changes), skipped)
+        return changes.added(dataset, skipped)
 
     def remove(self, ids: Collection[str]) -> int:
         """Removes images; gives how many there were.
