@@ -24,6 +24,10 @@ def main(tokens: Sequence[str] | None = None) -> None:
     # built with read these when they are loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     os.environ.setdefault("KMP_BLOCKTIME", "0")
+    # oneDNN keeps code and buffers for the shapes of the last 1,024 products, and those of ragged
+    # graphs hardly ever come again: a training takes a gigabyte less with 256. All layers of two
+    # backbones have 146.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
     stopped_by = [signal.SIGINT]
     try:
         with _sigterm_stops(stopped_by), warnings.catch_warnings():
