@@ -304,13 +304,29 @@ def _read_metadata(path: Path, images: SceneGraphDataset) -> dict[str, dict[str,
 
     try:
         table = csv.read_csv(path)
+        names = table.column_names
+        texts = csv.read_csv(
+            path, convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
+        )
     except pa.ArrowInvalid as error:
         raise ValueError(f"{path}: not CSV: {error}") from error
-    if "image" not in table.column_names:
-        raise ValueError(f"{path}: there is no column image, only {', '.join(table.column_names)}")
+    if "image" not in names:
+        raise ValueError(f"{path}: there is no column image, only {', '.join(names)}")
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise ValueError(f"{path}: two columns are named {twice[0]}")
+    for i, name in enumerate(names):
+        # 00501 is no number.
+        if name == "image" or (
+            pa.types.is_integer(table[name].type)
+            and any(text[:1] == "0" and text != "0" for text in texts[name].to_pylist())
+        ):
+            table = table.set_column(i, name, texts[name])
     rows: dict[str, dict[str, Any]] = {}
     for row in table.to_pylist():
-        image = str(row.pop("image"))
+        image = row.pop("image")
+        if image in rows:
+            raise ValueError(f"{path}: two rows name the image {image!r}")
         # An empty cell of text is read as text.
         rows[image] = {name: value for name, value in row.items() if value not in (None, "")}
     others = list(rows.keys() - set(images.image_ids))

@@ -295,7 +295,10 @@ def cast_column(column: pa.ChunkedArray, name: str, kind: pa.DataType) -> pa.Chu
     import pyarrow as pa
 
     try:
-        return column.cast(kind)
+        new = column.cast(kind)
+        if pa.types.is_boolean(kind) and not new.cast(column.type).equals(column):
+            raise pa.ArrowInvalid("there are others than true and false")
+        return new
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise WrongValue(f"metadata: column {name!r} holds {kind} values: {error}") from error
 

@@ -49,11 +49,13 @@ def test_an_index_from_first_to_last(
     told = capsys.readouterr()
     assert "1 replaced, 11 unchanged" in told.out
     assert "1 of 2 rows name none of the images, such as 'nobody'" in told.err
-    table.write_text(f"image,day,note\n{ids[0]},2020-01-02,\n{ids[1]},2020-01-03,x\n")
+    table.write_text(
+        f"image,day,note,zip\n{ids[0]},2020-01-02,,00501\n{ids[1]},2020-01-03,x,02134\n"
+    )
     said(capsys, *build, "--metadata", table)
     found = json.loads(said(capsys, "search", index, "a dog", "--top", 12, "--json", "-"))
     first = next(h for h in found["queries"][0]["hits"] if h["id"] == ids[0])
-    assert first["metadata"] == {"year": 1999, "day": "2020-01-02"}
+    assert first["metadata"] == {"year": 1999, "day": "2020-01-02", "zip": "00501"}
     done = json.loads(said(capsys, "index", "add", index, "--data", DATA, "--json", "-"))
     assert (done["added"], done["num_images"]) == (12, 24)
     done = json.loads(said(capsys, "index", "remove", index, ids[0], "nobody", "--json", "-"))
@@ -61,7 +63,12 @@ def test_an_index_from_first_to_last(
     info = json.loads(said(capsys, "index", "info", index, "--json", "-"))
     assert info["num_images"] == 23
     assert info["run"] == str(run)
-    assert info["fields"] == {"year": "int64", "day": "date32[day]", "note": "string"}
+    assert info["fields"] == {
+        "year": "int64",
+        "day": "date32[day]",
+        "note": "string",
+        "zip": "string",
+    }
     assert "num_images: 23" in said(capsys, "index", "info", index)
     assert "all is well" in said(capsys, "index", "verify", index)
     assert "1 fragments" in said(capsys, "index", "optimize", index)
@@ -126,6 +133,10 @@ def test_mistakes_are_told(run: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     table.write_text("name,year\na,1\n")
     add = ("index", "add", index, "--data", DATA, "--split", "dev", "--metadata", table)
     assert "no column image" in failed(capsys, *add)
+    table.write_text("image,year,year\na,1,2\n")
+    assert f"{table}: two columns are named year" in failed(capsys, *add)
+    table.write_text("image,year\na,1\na,2\n")
+    assert f"{table}: two rows name the image 'a'" in failed(capsys, *add)
     (file,) = index.glob("segments/*/objects.npy")
     file.write_bytes(file.read_bytes()[:-1])
     assert "1 damages" in failed(capsys, "index", "verify", index)

@@ -154,11 +154,14 @@ def test_wrong_conditions_are_named(where: str, index: SceneGraphIndex) -> None:
 def test_columns_of_metadata(index: SceneGraphIndex) -> None:
     more = world("dev", num_images=2)
     first, second = more.image_ids
-    index.add(more, {first: {"place": "Kiel", "year": 1999}})
+    index.add(more, {first: {"place": "Kiel", "year": 1999, "sea": True}})
     assert index.search("a dog", where="place = 'Kiel'").hits[0].metadata == {
         "place": "Kiel",
         "year": 1999,
+        "sea": True,
     }
+    with pytest.raises(ValueError, match="column 'sea' holds bool.*others than true and false"):
+        index.add(more, {second: {"sea": 7}})
     with pytest.raises(ValueError, match="column 'year' holds int64"):
         index.add(world("test", num_images=1), {world("test").image_ids[0]: {"year": "old"}})
     with pytest.raises(ValueError, match="cannot be a column"):
