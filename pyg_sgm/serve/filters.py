@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from pyg_sgm.serve.forms import Filter
 
@@ -12,8 +13,7 @@ def filter_sql(filters: Sequence[Filter], fields: Mapping[str, str]) -> str | No
 
     Args:
         filters (list of Filter): The conditions.
-        fields (dict): Types by name of the fields that there are: ``"string"``, ``"number"`` or
-            ``"boolean"``.
+        fields (dict): What the fields that there are hold, by name, see :func:`kind_of`.
 
     Raises:
         ValueError: For a field that is not there, or a value of another type.
@@ -26,8 +26,8 @@ def filter_sql(filters: Sequence[Filter], fields: Mapping[str, str]) -> str | No
 
 
 def kind_of(type: str) -> str | None:
-    """What a field holds, for people: ``"string"``, ``"number"`` or ``"boolean"``; none of what
-    no condition takes.
+    """What a field holds, for people: ``"string"``, ``"number"``, ``"boolean"`` or ``"date"``; none
+    of what no condition takes.
 
     Args:
         type (str): As Arrow names it.
@@ -40,6 +40,8 @@ def kind_of(type: str) -> str | None:
         return "boolean"
     if type in ("string", "large_string"):
         return "string"
+    if type.startswith(("date", "timestamp")):
+        return "date"
     return "number" if type.startswith(("int", "uint", "float", "double", "halffloat")) else None
 
 
@@ -49,6 +51,8 @@ def _condition(one: Filter, fields: Mapping[str, str]) -> str:
         raise ValueError(f"no field {one.field!r}; there are {', '.join(fields) or 'none'}")
     is_number = isinstance(one.value, (int, float)) and not isinstance(one.value, bool)
     given = "string" if isinstance(one.value, str) else "number" if is_number else "boolean"
+    if kind == "date" and given == "string" and one.op != "contains":
+        return f"cast({one.field} as date) {one.op} date '{_day(one)}'"
     if given != kind or (one.op == "contains" and kind != "string"):
         raise ValueError(f"{one.field} {one.op}: expected a {kind}, got {one.value!r}")
     value = one.value
@@ -58,3 +62,12 @@ def _condition(one: Filter, fields: Mapping[str, str]) -> str:
             return f"strpos(lower({one.field}), lower({quoted})) > 0"
         return f"{one.field} {one.op} {quoted}"
     return f"{one.field} {one.op} {str(value).lower()}"
+
+
+def _day(one: Filter) -> date:
+    try:
+        return date.fromisoformat(str(one.value))
+    except ValueError as error:
+        raise ValueError(
+            f"{one.field} {one.op}: expected a day such as 2024-05-31, got {one.value!r}"
+        ) from error

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,12 @@ def photo_index(
     index = SceneGraphIndex.create(folder / "photos.idx", matcher)
     whole = ImageFolder(photos)
     metadata = {
-        id: {"year": 2020 + number, "note": "<b>bold</b>", "kept": number % 2 == 0}
+        id: {
+            "year": 2020 + number,
+            "note": "<b>bold</b>",
+            "kept": number % 2 == 0,
+            "taken": datetime(2024, 5, 1 + number, 12),
+        }
         for number, id in enumerate(whole.image_ids)
     }
     index.add(whole, metadata)

@@ -138,6 +138,7 @@ def test_a_query_opens_no_file(address: str, images: object) -> None:
         {"field": "year", "op": "=", "value": {"sql": "1"}},
         {"field": "year", "op": "=", "value": 2020, "or": "1=1"},
         {"field": "kept", "op": "=", "value": "true) OR (true"},
+        {"field": "taken", "op": "=", "value": "2024-05-01' OR '1'='1"},
         {"field": "year", "op": "=", "value": 10**400},
     ],
 )

@@ -107,6 +107,12 @@ def test_filters_and_threshold(client: httpx.Client) -> None:
     assert count("note", "contains", "BOLD") == 12
     assert count("note", "contains", "%") == 0
     assert count("kept", "=", True) == 6
+    assert count("taken", "=", "2024-05-01") == 1
+    assert count("taken", ">=", "2024-05-10") == 3
+    filters = [{"field": "taken", "op": "=", "value": "May"}]
+    answer = client.post("/api/search", json={"text": "ball", "filters": filters})
+    assert answer.status_code == 400
+    assert "taken =: expected a day such as 2024-05-31, got 'May'" in answer.text
     best = search(client, text="ball")["hits"]
     middle = (best[4]["score"] + best[5]["score"]) / 2
     assert len(search(client, text="ball", threshold=middle)["hits"]) == 5
@@ -233,7 +239,12 @@ def test_health_numbers_and_description(client: httpx.Client) -> None:
     assert client.get("/health").json() == {"status": "ok"}
     told = client.get("/api/info").json()
     assert told["num_images"] == 12
-    assert told["fields"] == {"year": "number", "note": "string", "kept": "boolean"}
+    assert told["fields"] == {
+        "year": "number",
+        "note": "string",
+        "kept": "boolean",
+        "taken": "date",
+    }
     search(client, text="ball")
     lines = client.get("/metrics").text.splitlines()
     assert "pyg_sgm_images 12.0" in lines

@@ -2,10 +2,12 @@
 
 import {el} from "/page/dom.js";
 
+const INPUTS = {string: "text", number: "number", date: "date"};
 const OPS = {
   string: [["=", "is"], ["!=", "is not"], ["contains", "contains"]],
   number: [["=", "="], ["!=", "≠"], [">=", "≥"], ["<=", "≤"], [">", ">"], ["<", "<"]],
   boolean: [["=", "is"]],
+  date: [["=", "on"], [">=", "from"], ["<=", "until"], [">", "after"], ["<", "before"]],
 };
 
 export class Filters {
@@ -43,7 +45,7 @@ export class Filters {
       const ops = OPS[kind].map(([op, said]) => el("option", {value: op}, said));
       const value = kind === "boolean"
         ? el("select", {"aria-label": "Value"}, el("option", {value: "true"}, "yes"), el("option", {value: "false"}, "no"))
-        : el("input", {"aria-label": "Value", type: kind === "number" ? "number" : "text", step: "any", maxlength: 200, required: true});
+        : el("input", {"aria-label": "Value", type: INPUTS[kind], step: "any", maxlength: 200, required: true});
       const gone = el("button", {type: "button", "aria-label": "Remove this filter", onclick: () => {
         row.remove();
         this.changed();
