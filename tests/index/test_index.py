@@ -160,7 +160,7 @@ def test_columns_of_metadata(index: SceneGraphIndex) -> None:
         "year": 1999,
         "sea": True,
     }
-    with pytest.raises(ValueError, match="column 'sea' holds bool.*others than true and false"):
+    with pytest.raises(ValueError, match=r"column 'sea' holds bool.*others than true and false"):
         index.add(more, {second: {"sea": 7}})
     with pytest.raises(ValueError, match="column 'year' holds int64"):
         index.add(world("test", num_images=1), {world("test").image_ids[0]: {"year": "old"}})
