@@ -129,6 +129,7 @@ def without_bank(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def ladder(
     recipe: Mapping[str, list[dict[str, Any]]],
+    cells3: Mapping[str, list[dict[str, Any]]],
     default: Iterable[tuple[str, int, list[dict[str, Any]]]],
 ) -> str:
     """What the recipe for photos takes beyond the default one, step by step."""
@@ -141,10 +142,10 @@ def ladder(
         (
             "+ labels of Open Images",
             steps["SGM, + Open Images"],
-            recipe["OOM, no false captions"],
+            cells3["OOM, no false captions"],
         ),
-        ("+ all pairs of five objects", recipe["SGM, no false captions"], None),
-        ("the same with 5 x 5 cells", steps["SGM, 5 x 5 cells"], None),
+        ("+ all pairs of five objects", cells3["SGM, no false captions"], None),
+        ("+ 5 x 5 cells", recipe["SGM, no false captions"], None),
         ("+ false captions: the recipe", recipe["SGM"], recipe["OOM"]),
     )
 
@@ -158,6 +159,28 @@ def ladder(
     return table(
         ["", *(f"{model} {name}" for model in ("SGM", "OOM") for name in header)],
         [[name, *cells(sgm), *cells(oom)] for name, sgm, oom in rows],
+    )
+
+
+def weights() -> str:
+    """Recalls and margins by the weight of false captions."""
+    rows = {name: (runs, without_bank(runs)) for name, runs in seeds_of("photos_weights").items()}
+    kinds = ("swapped_relation", "replaced_predicate", "half_truth")
+
+    def margin(run: Mapping[str, Any], kind: str) -> str:
+        return margin_cell([run["probe"][kind]]) if "probe" in run else ""
+
+    return table(
+        ["weight", "rsum", "without bank", *(kind.replace("_", " ") for kind in kinds)],
+        [
+            [
+                name,
+                spread_of_rsum(runs),
+                spread_of_rsum(plain),
+                *(margin(plain[0], kind) for kind in kinds),
+            ]
+            for name, (runs, plain) in rows.items()
+        ],
     )
 
 
@@ -275,25 +298,30 @@ def photos() -> dict[str, Any]:
             ],
         )
 
-    recipe = seeds_of("photos")
-    plain = {name: without_bank(runs) for name, runs in recipe.items()}
-    banked = {name: [r for r in runs if "without_bank" in r] for name, runs in recipe.items()}
-    return {
-        "recipe_recalls": table(
+    def with_bank_or_not(rows: Mapping[str, list[dict[str, Any]]]) -> str:
+        return table(
             ["", "seeds", *RECALL_HEADER, "rsum without bank", "same objects", "seconds"],
             [
                 [
                     name,
                     str(len(runs)),
                     *recalls(runs),
-                    spread_of_rsum(plain[name]),
-                    among_same(plain[name]),
+                    spread_of_rsum(without_bank(runs)),
+                    among_same(without_bank(runs)),
                     f"{mean(run['seconds'] for run in runs):.0f}",
                 ]
-                for name, runs in recipe.items()
+                for name, runs in rows.items()
             ],
-        ),
-        "ladder": ladder(recipe, rows),
+        )
+
+    def margins_without_bank(rows: Mapping[str, list[dict[str, Any]]]) -> str:
+        return margins({name: without_bank(runs) for name, runs in rows.items()})
+
+    recipe, cells3 = seeds_of("photos"), seeds_of("photos_cells3")
+    return {
+        "recipe_recalls": with_bank_or_not(recipe),
+        "cells3_recalls": with_bank_or_not(cells3),
+        "ladder": ladder(recipe, cells3, rows),
         "grids": table(
             ["cells", *RECALL_HEADER, "rsum without bank", "seconds"],
             [
@@ -306,11 +334,13 @@ def photos() -> dict[str, Any]:
                 for name, runs in seeds_of("photos_grids").items()
             ],
         ),
+        "weights": weights(),
         "left_out": left_out(),
         "sixth": sixth(),
         **whole_way(),
-        "recipe_probe": margins(plain),
-        "bank_probe": margins({name: runs for name, runs in banked.items() if runs}),
+        "recipe_probe": margins_without_bank(recipe),
+        "bank_probe": margins(recipe),
+        "cells3_probe": margins_without_bank(cells3),
         "recalls": with_epochs(rows),
         "probe": table(
             ["true caption against one with", *KIND_HEADER],

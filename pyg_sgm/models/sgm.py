@@ -121,7 +121,7 @@ class SGMEncoding(Encoding):
             text_encoder="minilm",
             precision="auto",
             query_bank=2048,
-            edit_weight=0.2,
+            edit_weight=0.1,
             options={
                 "dim": 384,
                 "normalize": True,
