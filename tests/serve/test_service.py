@@ -47,7 +47,8 @@ def test_a_sentence_finds_what_the_index_finds(
         assert hit["rank"] == own.rank
         assert hit["score"] == pytest.approx(own.score, abs=1e-5)
         assert hit["levels"] == pytest.approx(own.levels, abs=1e-5)
-        assert hit["metadata"] == own.metadata
+        taken = own.metadata["taken"].isoformat()
+        assert hit["metadata"] == {**own.metadata, "taken": taken}
         assert "path" not in hit
     assert found["certified"] == expected.certified
     assert found["num_images"] == 12
