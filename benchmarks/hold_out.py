@@ -30,13 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     held_out = photos[::EVERY]
     others = sorted(set(photos) - set(held_out))
     short = sorted(random.Random(SEED).sample(others, min(SHORT, len(others))))
+    lists = {"train.txt": others, "held_out.txt": held_out, "short.txt": short}
     options.out.mkdir(parents=True)
     for entry in options.folder.iterdir():
-        if entry.name != "train.txt":
+        if entry.name not in lists:
             (options.out / entry.name).symlink_to(entry.absolute())
-    for name, part in (("train", others), ("held_out", held_out), ("short", short)):
-        write_text(options.out / f"{name}.txt", "".join(f"{photo}\n" for photo in part))
-        print(f"{options.out / name}.txt: {len(part):,} photos")
+    for name, part in lists.items():
+        write_text(options.out / name, "".join(f"{photo}\n" for photo in part))
+        print(f"{options.out / name}: {len(part):,} photos")
 
 
 if __name__ == "__main__":

@@ -322,18 +322,7 @@ def photos() -> dict[str, Any]:
         "recipe_recalls": with_bank_or_not(recipe),
         "cells3_recalls": with_bank_or_not(cells3),
         "ladder": ladder(recipe, cells3, rows),
-        "grids": table(
-            ["cells", *RECALL_HEADER, "rsum without bank", "seconds"],
-            [
-                [
-                    name,
-                    *recalls(runs),
-                    spread_of_rsum(without_bank(runs)),
-                    f"{mean(run['seconds'] for run in runs):.0f}",
-                ]
-                for name, runs in seeds_of("photos_grids").items()
-            ],
-        ),
+        "grids": with_bank_or_not(seeds_of("photos_grids")),
         "weights": weights(),
         "left_out": left_out(),
         "sixth": sixth(),

@@ -100,7 +100,7 @@ def test_all_that_a_recipe_has(name: str, device: torch.device, tmp_path: Path) 
         feature_dropout=0.2,
         word_dropout=0.1,
         ema_decay=0.8,
-        edit_weight=0.1,
+        edit_weight=0.2,
         query_bank=6,
         clip=1.0,
     )
