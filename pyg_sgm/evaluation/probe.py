@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.metrics import pair_wins
 from pyg_sgm.text import EDITS, Edit, EditKind, make_edits, reversible_pairs
 
-AT_ONCE = 1024  # cases
+AT_ONCE = 256  # texts, with the cases of all kinds
 
 
 class Scorer(Protocol):
@@ -101,32 +102,48 @@ def probe_relations(
     if reversible is None:
         reversible = reversible_pairs(dataset.texts)
     images, of_text = matcher.encode_images(dataset), dataset.image_of_text.tolist()
-    probes = []
+    blocks: defaultdict[int, defaultdict[EditKind, list[Edit]]]
+    blocks = defaultdict(lambda: defaultdict(list))
     for kind in kinds:
-        edits = make_edits(dataset.texts, of_text, kind, seed, reversible=reversible)
-        probes.append(_probe(matcher, images, kind, edits, dataset.image_of_text))
-    return probes
+        for edit in make_edits(dataset.texts, of_text, kind, seed, reversible=reversible):
+            blocks[edit.index // AT_ONCE][kind].append(edit)
+    cases: dict[EditKind, list[_Case]] = {kind: [] for kind in kinds}
+    for block in blocks.values():
+        # Most kinds share the true side, which is scored once.
+        texts = {id(t): t for edits in block.values() for e in edits for t in (e.true, e.false)}
+        scores = matcher.score(images, matcher.encode_texts(list(texts.values())))
+        column = {text: number for number, text in enumerate(texts)}
+        for kind, edits in block.items():
+            cases[kind] += _cases(edits, scores, column, dataset.image_of_text)
+    return [_probe(kind, cases[kind]) for kind in kinds]
 
 
-def _probe(
-    matcher: Scorer, images: Any, kind: EditKind, edits: list[Edit], image_of_text: Tensor
-) -> Probe:
-    cases: list[tuple[TextRecord, TextRecord]] = []
-    own, others = [torch.zeros(0)], [torch.zeros(0)]
-    for first in range(0, len(edits), AT_ONCE):
-        some = edits[first : first + AT_ONCE]
-        texts = matcher.encode_texts([text for edit in some for text in (edit.true, edit.false)])
-        scores = matcher.score(images, texts)  # [num_images, num_edits * 2], true and false in turn
-        wins = pair_wins(scores[:, ::2], scores[:, 1::2])
-        row = image_of_text[[edit.index for edit in some]]
-        # An image that cannot be read scores minus infinity, and is nobody's image.
-        seen = (scores > -torch.inf).any(dim=1)
-        kept = seen[row]
-        right = wins[row, torch.arange(len(some))]
-        cases += [(e.true, e.false) for e, there in zip(some, kept.tolist(), strict=True) if there]
-        own.append(right[kept])
-        others.append(((wins[seen].sum(dim=0) - right) / (seen.sum() - 1))[kept])
-    accuracy, control = torch.cat(own), torch.cat(others)
+@dataclass(frozen=True)
+class _Case:
+    edit: Edit
+    own: float  # whether its own image prefers the true side
+    others: float  # share of the other images that do
+
+
+def _cases(
+    edits: list[Edit], scores: Tensor, column: dict[int, int], image_of_text: Tensor
+) -> list[_Case]:
+    true = scores[:, [column[id(edit.true)] for edit in edits]]  # [num_images, num_edits]
+    false = scores[:, [column[id(edit.false)] for edit in edits]]
+    wins = pair_wins(true, false)
+    row = image_of_text[[edit.index for edit in edits]]
+    # An image that cannot be read scores minus infinity, and is nobody's image.
+    seen = (scores > -torch.inf).any(dim=1)
+    own = wins[row, torch.arange(len(edits))]
+    others = (wins[seen].sum(dim=0) - own) / (seen.sum() - 1)
+    told = zip(edits, seen[row].tolist(), own.tolist(), others.tolist(), strict=True)
+    return [_Case(edit, own, others) for edit, there, own, others in told if there]
+
+
+def _probe(kind: EditKind, found: list[_Case]) -> Probe:
+    cases = [(case.edit.true, case.edit.false) for case in found]
+    accuracy = torch.tensor([case.own for case in found], dtype=torch.float64)
+    control = torch.tensor([case.others for case in found], dtype=torch.float64)
     if not cases:
         return Probe(kind, None, None, None, None, cases)
     if control.isnan().any():  # there is no other image
