@@ -252,13 +252,20 @@ def changes_of(
             if name in hashes:
                 replaced.append(i)
             continue
-        values = {k: value for k, value in merged[image.id].items() if old.get(k) != value}
+        values = {k: v for k, v in merged[image.id].items() if not _is_same(old.get(k), v)}
         path = path_column(image)
         if path is not None and path != paths[name]:
             values["path"] = path
         if values:
             columns[image.id] = values
     return Changes([hash or "" for hash in own], merged, new, replaced, columns)
+
+
+def _is_same(old: Any, value: Any) -> bool:
+    """Whether a value is one that was read back."""
+    if isinstance(value, tuple):
+        value = list(value)
+    return bool(old == value or (old != old and value != value))  # NaN is not equal to itself
 
 
 def with_changes(table: Table, changes: Metadata) -> Iterator[pa.Table]:

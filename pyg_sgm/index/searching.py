@@ -21,6 +21,7 @@ from pyg_sgm.retrieval import (
     encode_queries,
     prior_part,
 )
+from pyg_sgm.retrieval.encoded_query import check_encoded
 from pyg_sgm.retrieval.explain import text_in_strings
 from pyg_sgm.retrieval.inputs import text_graphs
 from pyg_sgm.text import parse_texts
@@ -124,6 +125,8 @@ class IndexSearcher(IndexWriter):
         """
         if len(set(ids)) < len(ids):
             raise ValueError("ids: a candidate is named twice")
+        if k is not None and k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
         if prior is not None and len(prior) != len(ids):
             raise ValueError(f"prior: {len(prior)} scores for {len(ids)} candidates")
         view = self._view()
@@ -182,7 +185,9 @@ class IndexSearcher(IndexWriter):
         without: list[list[str]] = [[] for _ in plain]
         asked: list[EncodedQuery | Query] = []
         for query, own in zip(plain, without, strict=True):
-            if isinstance(query, Query):
+            if isinstance(query, EncodedQuery):
+                check_encoded(self.matcher, query)
+            else:
                 images = tuple(self._stored(image, view, own) for image in query.images)
                 query = replace(query, images=images)
             asked.append(query)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Self
@@ -25,6 +25,7 @@ from pyg_sgm.index.hits import Added
 from pyg_sgm.index.publish import publish, remove_others
 from pyg_sgm.index.reading import IndexReader, absolute, open_store
 from pyg_sgm.index.rows import check_metadata, to_text
+from pyg_sgm.index.segment import open_segment
 from pyg_sgm.index.store import FOREVER, KEPT, Store, Table
 from pyg_sgm.io import locked
 from pyg_sgm.retrieval import SceneGraphMatcher
@@ -66,6 +67,7 @@ class IndexWriter(IndexReader):
         with self._writing() as table:
             before = metadata_of([(self._store, self._header)])
             known, paths, first = _known(table)
+            first = max(first, self._after_segments())
             changes = changes_of(dataset, metadata or {}, before, known, paths)
             skipped: dict[str, str] = {}
             done = len(dataset) - len(changes.new)
@@ -136,8 +138,12 @@ class IndexWriter(IndexReader):
         with self._writing() as table:
             if table.version() == self._header.version:
                 table.optimize(kept)
-        self._store.tidy([self._header.table], kept)
-        remove_others(self._folder(), self._header.segments)
+            self._publish_rows()
+            headers = [self._header]
+            if self._header.staged is not None:  # by a rebuild that goes on later
+                headers.append(Header.of_text(self._header.staged, self.uri))
+            self._store.tidy([header.table for header in headers], kept)
+            remove_others(self._folder(), [name for header in headers for name in header.segments])
 
     @classmethod
     def _rebuilt(
@@ -157,8 +163,9 @@ class IndexWriter(IndexReader):
             return index
         images = files_of([(store, header)]) if images is None else images
         staged = None if header.staged is None else Header.of_text(header.staged, store.uri)
-        if staged is None or not same_makers(staged, own):
-            table = f"images-{store.table(header.table).version()}-{own.fingerprint}"
+        # One that was stopped goes on if the images that are there are the same since.
+        table = f"images-{store.table(header.table).version()}-{own.fingerprint}"
+        if staged is None or staged.table != table or not same_makers(staged, own):
             staged = replace(own, table=table)
             store.write_header(replace(header, staged=staged.to_text()).to_text())
         cls(Staged(store), matcher, staged).add(images, metadata_of([(store, header)]), progress)
@@ -173,8 +180,20 @@ class IndexWriter(IndexReader):
         with locked(folder, wait=wait):
             self._refresh()
             yield self._table()
-            arguments = (self._table(), self._header, self._folder(), self.matcher, self._kind)
-            self._write_header(publish(*arguments, fresh))
+            self._publish_rows(fresh)
+
+    def _publish_rows(self, fresh: bool = False) -> None:
+        arguments = (self._table(), self._header, self._folder(), self.matcher, self._kind)
+        self._write_header(publish(*arguments, fresh))
+
+    def _after_segments(self) -> int:
+        """A position that no segment has, which keep the places of images that were removed."""
+        ends = [0]
+        for name in self._header.segments:
+            with suppress(FileNotFoundError, ValueError):  # a damaged one is written anew
+                positions = open_segment(self._folder() / name, self._kind).positions
+                ends.append(int(positions.max()) + 1)
+        return max(ends)
 
     def _write_header(self, header: Header) -> None:
         if header != self._header:

@@ -1,17 +1,21 @@
 """Writing files so that what is there is whole at any time."""
 
 import errno
+import hashlib
 import json
 import os
+import platform
 import re
 import secrets
 import shutil
 import stat
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +24,8 @@ from pyg_sgm.io._places import is_local, to_path, uploading
 if TYPE_CHECKING:
     from torch import Tensor
 
-_TEMPORARY = re.compile(r"\.pyg_sgm-(\d+)-[0-9a-f]{8}\.tmp")
+_TEMPORARY = re.compile(r"\.pyg_sgm-(?:([0-9a-f]{8})-)?(\d+)-[0-9a-f]{8}\.tmp")
+_FOREIGN_SECONDS = 86_400  # that a temporary file of another machine may be in use
 
 
 @contextmanager
@@ -30,7 +35,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     An interrupted or failed write leaves the old file as it was. Links are followed; devices and
     pipes are written to instead of replaced. An existing file keeps its permissions, a new one has
     those of the umask. The content has reached the disk when the block has ended. Temporary files
-    that killed processes left in the folder are removed. A file at a URI is put there as a whole.
+    that killed processes left in the folder are removed, those of other machines and containers
+    when they are a day old. A file at a URI is put there as a whole.
 
     Args:
         path (str or PathLike): The file, or its URI; its folder exists.
@@ -55,7 +61,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         target.exists() and not target.is_file() and not target.is_dir()
     )
     folder = Path(tempfile.gettempdir()) if through else target.parent
-    temporary = folder / f".pyg_sgm-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    temporary = folder / f".pyg_sgm-{_here()}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
         remove_temporaries(folder)
         # Made here, so that its permissions are those of the umask whatever the writer does.
@@ -179,9 +185,24 @@ def remove_temporaries(folder: str | os.PathLike[str]) -> None:
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             match = _TEMPORARY.fullmatch(entry.name)
-            if match is not None and not _is_alive(int(match[1])):
-                with suppress(OSError):
+            if match is None:
+                continue
+            with suppress(OSError):
+                if match[1] == _here():
+                    gone = not _is_alive(int(match[2]))
+                else:  # of a process that cannot be asked for
+                    gone = time.time() - entry.stat().st_mtime > _FOREIGN_SECONDS
+                if gone:
                     os.unlink(entry.path)
+
+
+@cache
+def _here() -> str:
+    """What tells the machine, or the container on it, whose processes have numbers of their own."""
+    names = [platform.node()]
+    with suppress(OSError):  # there is none but on Linux
+        names.append(os.readlink("/proc/self/ns/pid"))
+    return hashlib.sha256(repr(names).encode()).hexdigest()[:8]
 
 
 def _is_alive(process: int) -> bool:

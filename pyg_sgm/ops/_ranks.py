@@ -146,6 +146,9 @@ class RankCounter:
         image_of_text (LongTensor): Image of every text, ``[num_texts]``.
         num_images (int): Number of images, each of which has a text.
 
+    Raises:
+        ValueError: If an image has no text, or a text no image.
+
     Example:
         >>> import torch
         >>> scores = torch.tensor([[0.9, 0.2, 0.1], [0.3, 0.2, 0.0]])
@@ -157,6 +160,7 @@ class RankCounter:
     """
 
     def __init__(self, truth: Tensor, image_of_text: Tensor, num_images: int) -> None:
+        _check_ground_truth(image_of_text, num_images, len(truth))
         self.truth, self.image_of_text = truth, image_of_text
         lowest = truth.new_full((num_images,), -torch.inf)
         self.best = lowest.scatter_reduce(0, image_of_text, truth, "amax")  # [num_images]

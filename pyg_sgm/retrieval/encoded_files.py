@@ -56,7 +56,7 @@ def write_arrays(
         metadata = {"format": FORMAT, "fingerprint": fingerprint, "ids": json.dumps(list(ids))}
         write_tensors(path, arrays, metadata)
         return
-    values = {name: array.detach().cpu().numpy() for name, array in arrays.items()}
+    values = {name: _to_numpy(array) for name, array in arrays.items()}
     with atomic_write(path) as side, side.open("wb") as file:
         texts: dict[str, Any] = {"ids": np.array(ids), "fingerprint": np.array(fingerprint)}
         np.savez(file, **values, **texts)  # type: ignore[arg-type]
@@ -128,6 +128,13 @@ def _write_parquet(path: Path, ids: Sequence[str], encoding: Encoding, fingerpri
     pq.write_table(table.replace_schema_metadata({"fingerprint": fingerprint}), path)
 
 
+def _to_numpy(x: Tensor) -> np.ndarray:
+    x = x.detach().cpu()
+    # NumPy has no bfloat16, all of whose numbers float32 has.
+    array: np.ndarray = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+    return array
+
+
 def as_lists(value: Packed | Tensor) -> Any:
     """Rows of images as a column of pyarrow: vectors as lists of numbers, and where an image may
     have several, as lists of these.
@@ -137,7 +144,7 @@ def as_lists(value: Packed | Tensor) -> Any:
     """
     pa, _ = _pyarrow()
     x = value.x if isinstance(value, Packed) else value
-    rows = pa.array(x.detach().cpu().flatten().numpy())
+    rows = pa.array(_to_numpy(x.flatten()))
     if x.dim() == 2:
         rows = pa.FixedSizeListArray.from_arrays(rows, x.size(1))
     if not isinstance(value, Packed):

@@ -128,6 +128,17 @@ def as_text(image: EncodedImages) -> EncodedTexts:
     return EncodedTexts(query.ids, query.encoding, query.fingerprint)
 
 
+def check_encoded(matcher: Scorer, query: EncodedQuery) -> None:
+    """Raises a ValueError if a query was encoded by another model.
+
+    Args:
+        matcher (Scorer): A trained matcher.
+        query (EncodedQuery): The query.
+    """
+    for _, part in query.parts:
+        matcher.encode_texts(part)  # which refuses those of another model
+
+
 def score_query(matcher: Scorer, images: EncodedImages, query: EncodedQuery) -> Tensor:
     """Scores of images, ``[num_images]``, on the CPU; minus infinity for those that cannot be read.
 
@@ -139,8 +150,7 @@ def score_query(matcher: Scorer, images: EncodedImages, query: EncodedQuery) -> 
     Raises:
         ValueError: If they were encoded by another model, or a score is NaN.
     """
-    for _, part in query.parts:
-        matcher.encode_texts(part)  # which refuses those of another model
+    check_encoded(matcher, query)
     known = matcher.encode_images(images)
     parts = part_scores(matcher.saved.model, known.encoding, query)
     scores = torch.full((len(known),), -torch.inf)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 import numpy as np
@@ -198,19 +198,24 @@ def _as_records(items: Sequence[object]) -> tuple[list[ImageRecord], dict[str, P
     records: list[ImageRecord] = []
     pixels: dict[str, Pixels] = {}
     for number, item in enumerate(items):
+        source: Pixels | None
         if isinstance(item, ImageRecord):
-            record = item
-            if needs_graph(item) and item.file is not None:
-                pixels[item.id] = item.file
+            record, source = item, item.file if needs_graph(item) else None
         elif isinstance(item, (str, os.PathLike)) or is_path(item):
-            record = image_record(id=str(item), file=item)
-            pixels[record.id] = to_path(item)
+            record, source = image_record(id=str(item), file=item), to_path(item)
         else:
             name = getattr(item, "filename", "") or f"image {number}"
-            record = image_record(id=name)
-            pixels[name] = item  # type: ignore[assignment]  # of Pillow, or an array
+            record, source = image_record(id=name), item  # type: ignore[assignment]
+        if source is not None and not _is_same(pixels.setdefault(record.id, source), source):
+            # Two records without an id, or two images of Pillow of one file.
+            record = replace(record, id=f"{record.id} (image {number})".lstrip())
+            pixels[record.id] = source
         records.append(record)
     return records, pixels
+
+
+def _is_same(one: Pixels, other: Pixels) -> bool:
+    return one is other or (is_path(one) and is_path(other) and one == other)
 
 
 def _parsed(texts: Sequence[str | TextRecord]) -> list[TextRecord]:

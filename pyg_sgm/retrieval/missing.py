@@ -38,8 +38,11 @@ def phrase_similarities(explanation: Explanation) -> Similarities:
         if match.level != "reverse":
             found[match.text_kind][match.text_index] = match.similarity
     words, triplets = found["word"], found["triplet"]
-    # In an image without objects no word has a match; a model of whole graphs tells of none.
-    nothing = -math.inf if not words and "object" in explanation.levels else None
+    # In an image without objects no word has a match, in one without relations no triplet; a model
+    # that lacks such a level tells of none.
+    levels = explanation.levels
+    nothing = -math.inf if not words and "object" in levels else None
+    unrelated = -math.inf if not triplets and "relation" in levels else None
 
     def mean(span: Sequence[int]) -> float | None:
         values = [words[at] for at in span if at in words]
@@ -49,7 +52,7 @@ def phrase_similarities(explanation: Explanation) -> Similarities:
     return Similarities(
         [mean(span) for span in spans["object"]],
         [mean(span) for span in spans["attribute"]],
-        [triplets.get(i) for i in range(len(text.relations))],
+        [triplets.get(i, unrelated) for i in range(len(text.relations))],
     )
 
 

@@ -68,14 +68,13 @@ def with_graphs(
             image came with a graph that the others' features do not fit.
         ImportError: If what the extractor needs is not installed.
     """
-    count = sum(map(needs_graph, dataset.images))
-    if not count:
+    if not any(map(needs_graph, dataset.images)):
         return dataset
     dataset, skipped = graphs_and_skipped(
         dataset, folder, extractor or extractor_of(folder), progress
     )
     listed = "" if folder is None else f"; all are listed in {to_path(folder) / SKIPPED}"
-    warn_of_skipped(skipped, count, listed)
+    warn_of_skipped(skipped, len(dataset.images), listed)
     return dataset
 
 
@@ -125,7 +124,7 @@ def images_with_graphs(
         ValueError: As :func:`with_graphs`.
     """
     records, features, skipped = graphs_in_memory(pixels, extractor)
-    warn_of_skipped(skipped, len(pixels))
+    warn_of_skipped(skipped, len(pixels) + sum(image.has_graph for image in images))
     return _merged(images, {}, (records, features), pixels.keys() - skipped, extractor)
 
 

@@ -245,6 +245,8 @@ def _query(value: QueryPart | Sequence[QueryPart], where: str) -> Query:
         return Query.from_json(value)
     if isinstance(value, EncodedImages) or is_image(value):
         return Query(images=(value,))
+    if isinstance(value, tuple) and _is_triplet(value):
+        return Query.graph([value])
     if not isinstance(value, (list, tuple)) or not value:
         kind = "an empty list" if isinstance(value, (list, tuple)) else short(value)
         raise ValueError(

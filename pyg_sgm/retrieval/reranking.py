@@ -90,10 +90,10 @@ def prior_part(scores: Tensor, prior: Tensor, weight: float = 1.0) -> Tensor:
     if not known.any():
         return torch.zeros_like(scores)
     other = prior.to(torch.float64)
-    deviation = other[known].std(correction=0)
-    if float(deviation) == 0:
+    least, most = other[known].aminmax()
+    if least == most:  # their deviation may be rounded to more than 0
         return torch.zeros_like(scores)
-    standard = (other - other[known].mean()) / deviation
+    standard = (other - other[known].mean()) / other[known].std(correction=0)
     return (weight * scores[known].double().std(correction=0) * standard).to(scores.dtype)
 
 

@@ -148,7 +148,8 @@ class Scorer(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """What tells the trained model from others: its weights, options and vocabularies.
+        """What tells the trained model from others: its weights, options and vocabularies. It is
+        computed again when a weight is changed in place, but not through ``Tensor.data``.
 
         Raises:
             ValueError: If the matcher is not trained.

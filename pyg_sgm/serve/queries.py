@@ -8,6 +8,7 @@ from typing import Any
 
 from pyg_sgm.data import TextRecord
 from pyg_sgm.retrieval import Query
+from pyg_sgm.retrieval.query import word_forms
 from pyg_sgm.serve import edit as edits
 from pyg_sgm.serve.forms import MOST_WORDS, Edit
 from pyg_sgm.serve.saying import excluded, said_anew
@@ -85,7 +86,7 @@ def edited(query: Query, edit: Edit) -> Query:
         texts = (text, *query.texts[1:])
         if not (text.objects or text.words):
             texts = texts[1:]
-        known = {word for one in texts for word in one.words}
+        known = {form for one in texts for word in one.words for form in word_forms(word)}
         weights = {word: factor for word, factor in query.weights.items() if word in known}
         return replace(query, texts=texts, exclude=exclude, weights=weights)
     except ValueError as error:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -170,12 +171,13 @@ class Service:
 
         Raises:
             NotFound: If it is not there.
-            Mistake: If the query is none.
+            Mistake: If the query is none, or has no text.
         """
 
         def explained() -> dict[str, Any]:
-            record = self._known(id)
-            explanation = self.index.explain(read_query(value), record.id)
+            record, query = self._known(id), read_query(value)
+            with self._mistakes():
+                explanation = self.index.explain(query, record.id)
             return explanation_json(replace(explanation, image=record))
 
         return await self._on(self.batches.thread, explained)
@@ -231,16 +233,22 @@ class Service:
     ) -> Sequence[tuple[Query | None, SearchResult]]:
         """Answers to questions that came together."""
         queries = read_queries(asked)
-        try:
+        with self._mistakes():
             found = self.index.search_many(
                 queries, wanted.k, where=wanted.where, threshold=wanted.threshold
             )
+        known = [query if isinstance(query, Query) else None for query in queries]
+        return list(zip(known, found, strict=True))
+
+    @contextmanager
+    def _mistakes(self) -> Iterator[None]:
+        """What the index refuses was asked in a wrong way."""
+        try:
+            yield
         except ValueError as error:
             if self.index.uri in str(error):  # it is about files, and nobody else's business
                 raise RuntimeError("the index cannot be read") from error
             raise Mistake(str(error)) from error
-        known = [query if isinstance(query, Query) else None for query in queries]
-        return list(zip(known, found, strict=True))
 
     def _encoded(self, content: bytes) -> EncodedQuery:
         try:

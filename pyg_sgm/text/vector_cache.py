@@ -89,6 +89,7 @@ def _in_folder(
     places: Places = {}
     shards: list[Path] = []
     ptr = [0]
+    next_number = 0
     for listed in sorted(folder.glob("[0-9]*.json")):
         known = _read_texts(listed)
         rows = listed.with_suffix(".npy")
@@ -97,10 +98,11 @@ def _in_folder(
             raise ValueError(f"{rows}: not the vectors of the texts in {listed.name}")
         shards.append(rows)
         ptr.append(end)
+        next_number = int(listed.stem) + 1  # there may be gaps
     missing = [text for text in texts if text not in places]
-    for first in range(0, len(missing), TEXTS_PER_SHARD):
+    for number, first in enumerate(range(0, len(missing), TEXTS_PER_SHARD), next_number):
         shard = missing[first : first + TEXTS_PER_SHARD]
-        rows = folder / f"{len(shards):05d}.npy"
+        rows = folder / f"{number:05d}.npy"
         value = encoder(shard).half().numpy()
         with atomic_write(rows) as temporary, temporary.open("wb") as file:
             np.save(file, value)

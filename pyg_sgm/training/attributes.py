@@ -154,7 +154,8 @@ def _name(phrase: str) -> str:
 
 def _by_name(image: ImageRecord) -> dict[str, int]:
     """The most visible object of each name in an image."""
-    visible = np.asarray(image.scores.get("object") or np.ones(len(image.objects)))
+    scores = image.scores.get("object")
+    visible = np.ones(len(image.objects)) if scores is None else np.asarray(scores)
     if image.boxes is not None:
         visible = visible * (image.boxes[:, 2:] - image.boxes[:, :2]).prod(axis=1)
     names = [(label, i) for i, label in enumerate(image.objects) if label != UNKNOWN]

@@ -42,6 +42,14 @@ def test_the_same_recalls(
     assert not list(tmp_path.iterdir())
 
 
+def test_every_image_has_a_text(
+    matcher: SceneGraphMatcher, graphs: PairedGraphs, tmp_path: Path
+) -> None:
+    some = PairedGraphs(graphs.images, graphs.texts, graphs.image_of_text.clamp(max=48))
+    with pytest.raises(ValueError, match="image 49 has no text"):
+        evaluate_in_parts(matcher.saved, some, SerialPool(), tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["local", "ray"])
 def test_the_same_recalls_by_a_pool(kind: str, nodes: Any, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import torch
 
 from pyg_sgm.data import text_record
 from pyg_sgm.datasets import SceneGraphDataset
-from pyg_sgm.index import SceneGraphIndex
+from pyg_sgm.index import SceneGraphIndex, adding
+from pyg_sgm.index.store import KEPT
+from pyg_sgm.retrieval import encode_query
 from tests.helpers.indexes import SMALL, small_matcher
 from tests.helpers.training import world
 
@@ -99,6 +101,86 @@ def test_removed_images_are_gone(index: SceneGraphIndex) -> None:
     assert index.remove(world().image_ids[1]) == 1
     with pytest.raises(ValueError, match="no image"):
         index.record(first)
+
+
+@pytest.mark.parametrize("shards", [None, 2])
+def test_what_is_added_after_removals_is_scored_by_itself(
+    shards: int | None, tmp_path: Path
+) -> None:
+    """Segments keep the encodings of the last images, which were removed."""
+    data = world("train", 24)
+    matcher = small_matcher()
+    index = SceneGraphIndex.create(tmp_path / "a.idx", matcher, dtype="float32", shards=shards)
+    index.add(data.select_images(range(20)))
+    index.remove(data.image_ids[16:20])
+    index.add(data.select_images(range(20, 24)))
+    place = {id: i for i, id in enumerate(data.image_ids)}
+    expected = matcher.score(data, ["a dog"])[:, 0]
+    hits = index.search("a dog", k=24).hits
+    assert len(hits) == 20
+    scores = torch.tensor([hit.score for hit in hits])
+    torch.testing.assert_close(scores, expected[[place[hit.id] for hit in hits]])
+
+
+def test_a_stopped_rebuild_starts_over_when_images_have_changed(
+    index: SceneGraphIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, first = small_matcher(seed=5), world().image_ids[0]
+    monkeypatch.setattr(adding, "CHUNK", 4)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SceneGraphIndex.rebuild(index.uri, other, world(), progress=stop)
+    index.remove(first)
+    left = world().select_images(range(1, 12))
+    assert SceneGraphIndex.rebuild(index.uri, other, left).ids == left.image_ids
+
+
+def test_a_stopped_rebuild_outlives_optimizing(
+    index: SceneGraphIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, done = small_matcher(seed=5), []
+    monkeypatch.setattr(adding, "CHUNK", 4)
+
+    def stop(count: int, total: int) -> None:
+        done.append(count)
+        if len(done) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SceneGraphIndex.rebuild(index.uri, other, world(), progress=stop)
+    index._clean(KEPT)
+    SceneGraphIndex.rebuild(index.uri, other, world(), progress=lambda *at: done.append(at[0]))
+    assert done == [4, 8, 12]
+
+
+def test_nobody_writes_while_an_index_is_optimized(
+    index: SceneGraphIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what they have just published might be removed."""
+    reader = SceneGraphIndex.open(index.uri, index.matcher)
+
+    def tidy(*_: object) -> None:
+        with pytest.raises(ValueError, match="another process is writing"):
+            reader.add(world("dev", num_images=3))
+
+    monkeypatch.setattr(index._store, "tidy", tidy)
+    index.optimize()
+
+
+def test_queries_that_another_model_encoded_are_refused(index: SceneGraphIndex) -> None:
+    query = encode_query(small_matcher(seed=5), "a dog")
+    with pytest.raises(ValueError, match="encoded by another model"):
+        index.search(query)
+
+
+def test_metadata_given_again_change_nothing(index: SceneGraphIndex) -> None:
+    first = world().image_ids[0]
+    values = {first: {"tags": ("a", "b"), "weight": float("nan")}}
+    assert index.add(world(), values).replaced == 1
+    assert index.add(world(), values).replaced == 0
 
 
 def test_another_reader_sees_what_was_added(index: SceneGraphIndex) -> None:

@@ -203,6 +203,8 @@ def test_reranks_candidates(tmp_path: Path) -> None:
     assert sum(found.hits[0].levels.values()) == pytest.approx(found.hits[0].score, abs=1e-4)
     with pytest.raises(ValueError, match="named twice"):
         index.rerank(text, [some[0], some[0]])
+    with pytest.raises(ValueError, match="k must be at least 1"):
+        index.rerank(text, some, k=0)
     with pytest.raises(ValueError, match="2 scores for 1"):
         index.rerank(text, some[:1], [1.0, 2.0])
     with pytest.raises(ValueError, match="no image 'x'"):

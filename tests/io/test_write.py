@@ -145,12 +145,18 @@ def test_temporaries_of_dead_processes_are_removed(tmp_path: Path) -> None:
             os._exit(9)
     """
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "a")], check=False)
-    assert [is_temporary(name) for name in names(tmp_path)] == [True]
-    theirs = tmp_path / f".pyg_sgm-{os.getppid()}-0123abcd.tmp"  # alive
-    theirs.touch()
-    (tmp_path / "a.123.tmp").touch()  # somebody else's
+    (left,) = names(tmp_path)
+    assert is_temporary(left)
+    _, here, _, token = left.split("-")
+    theirs = tmp_path / f".pyg_sgm-{here}-{os.getppid()}-{token}"  # alive
+    dead = 4194999  # beyond the largest process
+    elsewhere = tmp_path / f".pyg_sgm-01234567-{dead}-{token}"  # maybe alive on its machine
+    old = tmp_path / f".pyg_sgm-01234567-{dead}-01234567.tmp"
+    for path in (theirs, elsewhere, old, tmp_path / "a.123.tmp"):  # the last is somebody else's
+        path.touch()
+    os.utime(old, (0, 0))
     write_text(tmp_path / "b", "")
-    assert names(tmp_path) == sorted([theirs.name, "a.123.tmp", "b"])
+    assert names(tmp_path) == sorted([theirs.name, elsewhere.name, "a.123.tmp", "b"])
 
 
 def test_longest_name(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What scores are worth, and which phrases are missing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,11 @@ def test_an_image_without_objects_lacks_everything() -> None:
     assert missing_phrases(explained({}, {}), 0.2, 0.3) == ["man", "horse"]
 
 
-def test_without_a_relation_level_no_triplet_is_missing() -> None:
-    assert missing_phrases(explained(ALL, {}), 0.2, 0.3) == []
+def test_an_image_without_relations_lacks_triplets() -> None:
+    told = explained(ALL, {})
+    assert missing_phrases(told, 0.2, 0.3) == ["man ride horse"]
+    without_level = replace(told, levels={"object": 0.0})
+    assert missing_phrases(without_level, 0.2, 0.3) == []
 
 
 def test_models_that_cannot_tell() -> None:

@@ -1,6 +1,7 @@
 """Encoded images on the disk."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,15 @@ def test_half_precision_and_unread_images(
         assert "unread" not in again.ids
     assert torch.equal(scores.isinf(), expected.isinf())
     torch.testing.assert_close(scores, expected, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_bfloat16(matcher: SceneGraphMatcher, ending: str, tmp_path: Path) -> None:
+    images = matcher.encode_images(world())
+    short = replace(images, encoding=images.encoding.to(torch.bfloat16))
+    again = EncodedImages.load(written(tmp_path / f"a{ending}", short), matcher)
+    expected = replace(images, encoding=short.encoding.to(torch.float32))
+    assert torch.equal(matcher.score(again, "a dog"), matcher.score(expected, "a dog"))
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

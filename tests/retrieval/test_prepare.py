@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -207,6 +208,21 @@ def test_graphs_that_cannot_have_features(data: ImageFolder) -> None:
             with_graphs(SceneGraphDataset(images, data.texts, data.image_of_text))
 
 
+def test_files_that_cannot_be_read_beside_graphs(data: ImageFolder, tmp_path: Path) -> None:
+    matcher = SceneGraphMatcher("sgm", dim=8, hidden=8, embed=6)
+    matcher.fit(data, recipe=Recipe(epochs=1), progress=False)
+    (tmp_path / "bad.png").touch()
+    bad = image_record(id="bad.png", file=tmp_path / "bad.png")
+    known = with_graphs(data)
+    alone = matcher.score(known.select_images([0]), ["a dog"])
+    with pytest.warns(UserWarning, match="1 of 2 images cannot be read"):
+        scores = matcher.score([known.images[0], bad], ["a dog"])
+    torch.testing.assert_close(scores, torch.cat([alone, torch.tensor([[-torch.inf]])]))
+    mixed = known.replace(images=[*known.images[:7], replace(bad, id=known.images[7].id)])
+    with pytest.warns(UserWarning, match="1 of 8 images cannot be read"):
+        assert matcher.score(mixed, ["a dog"]).isinf().flatten().tolist() == [False] * 7 + [True]
+
+
 def test_pixels_in_memory(data: ImageFolder) -> None:
     matcher = SceneGraphMatcher("sgm", dim=8, hidden=8, embed=6)
     matcher.fit(data, recipe=Recipe(epochs=1), progress=False)
@@ -220,6 +236,14 @@ def test_pixels_in_memory(data: ImageFolder) -> None:
     torch.testing.assert_close(twice, expected[[1, 0, 1]])
     assert matcher.encode_images(arrays[:2]).ids == ["image 0", "image 1"]
     assert matcher.encode_images(opened[:1]).ids == [str(files[0])]
+    # Other images of the same name.
+    changed = Image.open(files[0])
+    changed.paste((0, 0, 0), (0, 0, 15, 20))
+    blank = matcher.score(changed, ["a dog"])
+    expected_two = torch.cat([expected[:1], blank])
+    torch.testing.assert_close(matcher.score([opened[0], changed], ["a dog"]), expected_two)
+    nameless = [image_record(file=file) for file in files[:2]]
+    torch.testing.assert_close(matcher.score(nameless, ["a dog"]), expected[:2])
     (best,) = matcher.search_texts(arrays[3], ["a dog"])
     assert best.score == pytest.approx(float(expected[3, 0]))
     (best,) = matcher.search_similar(opened[3], files, k=1)

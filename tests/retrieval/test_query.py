@@ -75,6 +75,9 @@ def test_forms_of_queries() -> None:
     assert [text.caption for text in both.texts] == ["man ride horse in hat", "a dog"]
     assert both.images == (photo,)
     assert Query.of(both) == both
+    alone = ("man", "ride", "horse")
+    assert Query.of(alone) == Query.of([alone]) == Query.graph([alone])
+    assert len(Query.of([*alone]).texts) == 3
     assert Query.of({"texts": ["a dog"]}).texts[0].caption == "a dog"
     more = Query.of("a dog", exclude=["without a hat", ("dog", "black"), ["man", "ride", "horse"]])
     assert [text.caption for text in more.exclude] == ["hat", "black dog", "man ride horse"]

@@ -36,7 +36,8 @@ def test_the_prior_in_the_unit_of_the_scores() -> None:
     assert part.tolist() == pytest.approx(expected, abs=1e-6)
     scaled = prior_part(torch.tensor(scores), 1000 * torch.tensor(prior) - 7, 2.5)
     torch.testing.assert_close(scaled, part)
-    assert prior_part(torch.tensor(scores), torch.ones(4)).tolist() == [0] * 4
+    for equal in (1.0, 0.1):  # the mean of tenths is none
+        assert prior_part(torch.rand(6), torch.full((6,), equal).double()).tolist() == [0] * 6
     assert prior_part(torch.zeros(0), torch.zeros(0)).tolist() == []
 
 

@@ -141,6 +141,10 @@ def test_editing_a_graph(client: httpx.Client) -> None:
     assert more["attributes"][-1] == [2, "small"]
     assert more["relations"] == [[0, "on", 1], [2, "near", 0]]
     assert search(client, query={"texts": [more]})["hits"]
+    weights = {"lie": 2.0, "lying": 2.0, "ball": 3.0}
+    lying = client.post("/api/parse", json={"text": "a ball lying on a box"}).json()["query"]
+    assert "weights" not in edit({**lying, "weights": weights}, do="remove", kind="object", index=0)
+    assert edit({**lying, "weights": weights}, do="add_object", phrase="dog")["weights"] == weights
     assert search(client, query=edit({"exclude": ["hat"]}, do="add_object", phrase="ball"))["hits"]
 
 
@@ -175,6 +179,9 @@ def test_an_explanation_has_both_graphs(client: httpx.Client) -> None:
     assert {match["text_kind"] for match in told["matches"]} == {"word", "triplet"}
     record = client.get("/api/record", params={"id": "0.png"}).json()
     assert record == told["image"]
+    textless = client.post("/api/explain", json={"id": "0.png", "query": {"exclude": ["hat"]}})
+    assert textless.status_code == 400
+    assert "no text to explain" in textless.json()["error"]
 
 
 def test_a_model_without_bounds_proves_nothing_and_explains_by_attention(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pyg_sgm.data import text_record
+from pyg_sgm.text import vector_cache
 from pyg_sgm.text.encoder import _Bert, open_text_encoder
 from pyg_sgm.text.vector_cache import word_features
 from tests.helpers.language_model import CONFIG, bert_weights, tiny_encoder
@@ -115,6 +116,16 @@ def test_folder_gives_the_same_as_memory(tmp_path) -> None:
         expected = memory.select(torch.tensor(index))
         assert torch.equal(found.spans.count, expected.spans.count)
         assert torch.equal(found.rows[found.spans.rows()], memory.rows[expected.spans.rows()])
+
+
+def test_a_shard_that_was_lost(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(vector_cache, "TEXTS_PER_SHARD", 1)
+    encoder = tiny_encoder()
+    texts = [text_record(caption) for caption in ("a dog", "a man", "skiing cat")]
+    word_features(texts, encoder, tmp_path)
+    (tmp_path / "00000.json").unlink()
+    found, expected = word_features(texts, encoder, tmp_path), word_features(texts, encoder)
+    assert torch.equal(found.rows[found.spans.rows()], expected.rows[expected.spans.rows()])
 
 
 def test_vectors_of_another_encoder_are_replaced(tmp_path) -> None:

@@ -1,7 +1,9 @@
 """Attributes learned from captions."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -29,6 +31,8 @@ def test_which_object_a_noun_is() -> None:
     scores = {"object": [1.0, 0.9, 0.8, 0.7, 0.6]}
     image = image_record(labels, boxes, attributes=[(3, "person"), (3, "brown")], scores=scores)
     assert said(image, ("wet", "dog")) == {2: {"wet"}}  # the larger one
+    of_arrays = replace(image, scores={"object": np.array(scores["object"])})
+    assert said(of_arrays, ("wet", "dog")) == {2: {"wet"}}
     assert said(image, ("wet", "puppies"), ("big", "brown dog")) == {2: {"wet", "big"}}
     assert said(image, ("old", "lady"), ("tall", "woman")) == {3: {"old", "tall"}}
     assert said(image, ("red", "shirt")) == {4: {"red"}}

@@ -1,4 +1,5 @@
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -131,6 +132,7 @@ def test_overwriting_that_was_killed(tmp_path: Path) -> None:
 def test_temporaries_are_no_files_of_others(tmp_path: Path) -> None:
     dead = tmp_path / ".pyg_sgm-4194999-01234567.tmp"  # beyond the largest process
     dead.touch()
+    os.utime(dead, (0, 0))
     (tmp_path / GRAPHS).mkdir()
     (tmp_path / PARSES).touch()
     (tmp_path / "checkpoints").mkdir()
