@@ -11,6 +11,7 @@ from pyg_sgm.models.lgsgm import LGSGM
 from pyg_sgm.models.pvse import PVSE, PVSEEncoding
 from pyg_sgm.models.query_bank import QueryBank
 from pyg_sgm.models.recipe import Recipe
+from pyg_sgm.models.regions_words import GlobalEncoding, NodeEncoding
 from pyg_sgm.models.registry import (
     MODELS,
     RECIPES,
@@ -49,9 +50,11 @@ __all__ = [
     "BoundLevel",
     "Encoding",
     "GSMNEncoding",
+    "GlobalEncoding",
     "GraphSizes",
     "HOADEncoding",
     "Matcher",
+    "NodeEncoding",
     "PVSEEncoding",
     "QueryBank",
     "Recipe",

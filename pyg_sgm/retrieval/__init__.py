@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pyg_sgm._deprecated import moved
-from pyg_sgm.models.explanation import Attention, Explanation
+from pyg_sgm.models.explanation import Attention, Explanation, Match, Node
 from pyg_sgm.retrieval.calibration import Calibration
 from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts
 from pyg_sgm.retrieval.encoded_query import (
@@ -32,6 +32,8 @@ __all__ = [
     "Explanation",
     "ImageInput",
     "Images",
+    "Match",
+    "Node",
     "Query",
     "QueryPart",
     "SceneGraphMatcher",
