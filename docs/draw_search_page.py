@@ -37,7 +37,7 @@ COLORS = {
     "black": "#3a3a3a",
     "white": "#ffffff", "brown": "#9a6b43", "orange": "#ec8a3a",
 }  # fmt: skip
-SENTENCE = "a bear is chasing a man"
+SENTENCE = "a boy is chasing a bear"  # swapped, it is said of two scenes
 
 
 def draw_scene(image: ImageRecord, path: Path) -> ImageRecord:
@@ -51,7 +51,9 @@ def draw_scene(image: ImageRecord, path: Path) -> ImageRecord:
     rows = np.linspace(0, 1, size[1], dtype=np.float32)[:, None]
     shade = np.where(rows < 0.45, sky + 30 * rows, ground - 25 * (rows - 0.45))
     photo = Image.fromarray(np.repeat(shade[:, None], size[0], 1).astype(np.uint8)).convert("RGBA")
-    for number, label in enumerate(image.objects):
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    for number in np.argsort(-areas):  # the small ones before the large ones
+        label = image.objects[number]
         x1, y1, x2, y2 = (boxes[number] * (size * 2)).tolist()
         width, height = max(int(x2 - x1), 8), max(int(y2 - y1), 8)
         tile = Image.new("RGBA", (160, 160))
