@@ -523,8 +523,10 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         if not self.sizes.features:
             box = batch["object"].box
             return x, box_geometry(union_box(box[subject], box[object]))
+        if "x" in batch["relation"]:
+            return x, batch["relation"].x
         # Without a feature of their union, a relation looks like its two objects.
-        return x, batch["relation"].get("x", (x[subject] + x[object]) / 2)
+        return x, (x[subject] + x[object]) / 2
 
     def _encoding(
         self,
