@@ -136,7 +136,7 @@ def ladder(
     steps = seeds_of("photos_ladder")
     before = {name: runs for name, _, runs in default}
     rows = (
-        ("the recipe of all data, lite0, YOLOX-nano", before["SGM"], before["OOM"]),
+        ("the default recipe, lite0, YOLOX-nano", before["SGM"], before["OOM"]),
         ("the recipe without false captions", steps["SGM, lite0"], steps["OOM, lite0"]),
         ("+ lite2, and earlier layers", steps["SGM, + lite2"], steps["OOM, + lite2"]),
         (
