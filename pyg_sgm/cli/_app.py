@@ -147,10 +147,13 @@ def run(tokens: list[str]) -> None:
 
 def open_run(run: Path) -> SceneGraphMatcher:
     """The trained matcher of a folder."""
+    from pyg_sgm.index.reading import is_index
     from pyg_sgm.retrieval import SceneGraphMatcher
 
     if not run.is_dir():
         raise ValueError(f"{run}: there is no such folder of a training run")
+    if is_index(run):
+        raise ValueError(f"{run} is an index: give the run that it was built with")
     return SceneGraphMatcher.from_pretrained(run)
 
 

@@ -100,8 +100,10 @@ def _table(probes: list[Probe], title: str) -> Table:
         table.add_column(column, justify="right")
     for one in probes:
         margin = "-"
-        if one.margin is not None and one.interval is not None:
-            margin = f"{100 * one.margin:.1f} ± {100 * one.interval:.1f}"
+        if one.margin is not None:
+            margin = f"{100 * one.margin:.1f}"
+            if one.interval is not None:
+                margin += f" ± {100 * one.interval:.1f}"
         shares = ("-" if n is None else f"{100 * n:.1f}" for n in (one.accuracy, one.control))
         table.add_row(_name(one), margin, *shares, f"{len(one.cases):,}")
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -11,7 +12,8 @@ from rich.table import Table
 
 from pyg_sgm.cli._app import KnownData, check_out, console, is_stdout, open_run
 from pyg_sgm.cli._candidates import Candidates, read_candidates, write_candidates
-from pyg_sgm.cli._data import PixelFlags, known_split, open_data
+from pyg_sgm.cli._data import PixelFlags, known_split, open_data, trained_on
+from pyg_sgm.io import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +73,7 @@ def rerank(
     else:
         folder = Path(run)
         matcher = open_run(folder)
-        scores = _by_run(matcher, folder, found, data, split, pixels)
+        scores = _by_run(matcher, folder, found, data, split, pixels, fit)
     if fit:
         weight = _fitted(found, scores, out)
         _keep(weight, matcher, folder, out)
@@ -83,13 +85,17 @@ def rerank(
         if group.prior:
             total = total + prior_part(total, _tensor(group.prior), weight)
         order = total.argsort(descending=True, stable=True).tolist()
+        came = list(range(len(group.ids)))
+        if group.prior:
+            came = _tensor(group.prior).argsort(descending=True, stable=True).tolist()
+        previous = {i: rank for rank, i in enumerate(came, 1)}
         rows += [
             {
                 "query": query,
                 "id": group.ids[i],
                 "score": float(total[i]),
                 "rank": rank,
-                "previous_rank": i + 1,
+                "previous_rank": previous[i],
             }
             for rank, i in enumerate(order, 1)
         ]
@@ -119,10 +125,19 @@ def _by_index(
     from pyg_sgm.index import SceneGraphIndex
 
     index = SceneGraphIndex.open(uri)
+    there, absent = set(index.ids), set()
     scores = {}
     for query, group in found.items():
-        of_id = {hit.id: hit.score for hit in index.rerank(query, group.ids).hits}
-        scores[query] = torch.tensor([of_id[id] for id in group.ids])
+        absent |= set(group.ids) - there
+        known = [id for id in group.ids if id in there]
+        of_id = {hit.id: hit.score for hit in index.rerank(query, known).hits}
+        scores[query] = torch.tensor([of_id.get(id, -torch.inf) for id in group.ids])
+    if absent:
+        warnings.warn(
+            f"{counted(len(absent), 'candidate')} not in the index, such as {min(absent)!r}: "
+            "they come last",
+            stacklevel=2,
+        )
     run = index.info()["run"]
     return index.matcher, None if run is None else Path(run), scores
 
@@ -134,6 +149,7 @@ def _by_run(
     data: str | None,
     split: str | None,
     pixels: PixelFlags,
+    fit: bool,
 ) -> Scores:
     """Scores of images of the data; says which candidates are relevant, if nothing does."""
     import torch
@@ -141,7 +157,8 @@ def _by_run(
     from pyg_sgm.retrieval import EncodedImages, encode_queries
     from pyg_sgm.retrieval.encoded_query import score_query
 
-    dataset = open_data(data, known_split(data, split, run), run, pixels, matcher, captioned=False)
+    split = known_split(data, split, run)
+    dataset = open_data(data, split, run, pixels, matcher, captioned=False)
     place = {id: i for i, id in enumerate(dataset.image_ids)}
     for group in found.values():
         unknown = [id for id in group.ids if id not in place]
@@ -151,6 +168,12 @@ def _by_run(
     queries = encode_queries(matcher, [captions.get(query, query) for query in found])
     chosen = sorted({place[id] for group in found.values() for id in group.ids})
     images = matcher.encode_images(dataset.select_images(chosen))
+    if fit and (seen := trained_on(dataset.select_images(chosen), data, split, run)):
+        warnings.warn(
+            f"--fit: the model was trained on {seen:,} of {counted(len(chosen), 'image')}, so that "
+            "its scores look better than they are: give other data",
+            stacklevel=2,
+        )
     row = {id: i for i, id in enumerate(images.ids)}
     row_of_known = torch.full((len(images),), -1)
     row_of_known[images.known] = torch.arange(len(images.known))

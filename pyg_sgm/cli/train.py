@@ -215,6 +215,11 @@ def train(
             console.print(metrics_table(matcher.evaluate(dev), f"{size_of(dev)}, best epoch"))
             if len(dev.images) >= LEAST_IMAGES:
                 matcher.calibrate(dev).save(out / CALIBRATION)
+            else:
+                console.print(
+                    f"No calibration, which needs {LEAST_IMAGES} images that are held out: see "
+                    "`pyg-sgm calibrate --data`"
+                )
         console.print(f"The model is in {out}", markup=False, highlight=False)
 
 

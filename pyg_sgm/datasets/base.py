@@ -94,8 +94,12 @@ class SceneGraphDataset:
         self.labels = labels or Labels()
         self.features = dict(features or {})
         self.skipped = list(skipped)
-        if len(set(self.image_ids)) < len(self.images):
-            raise ValueError("two images have the same id")
+        first: dict[str, ImageRecord] = {}
+        for image in self.images:
+            if image.id in first:
+                files = "" if image.file is None else f": {first[image.id].file}, {image.file}"
+                raise ValueError(f"two images have the same id {image.id!r}{files}")
+            first[image.id] = image
         if self.image_of_text.shape != (len(self.texts),):
             raise ValueError(
                 f"image_of_text: expected one index for each of {len(self.texts)} texts"

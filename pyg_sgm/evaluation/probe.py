@@ -41,6 +41,7 @@ class Probe:
             without another image.
         margin (float): Accuracy minus control: what the matcher reads from the image.
         interval (float): Half of the width of the margin's 95 % interval over the cases.
+            :obj:`None` with less than two.
         cases (list of tuple): The true and the false caption of every case.
     """
 
@@ -149,12 +150,12 @@ def _probe(kind: EditKind, found: list[_Case]) -> Probe:
     if control.isnan().any():  # there is no other image
         return Probe(kind, float(accuracy.mean()), None, None, None, cases)
     margin = accuracy - control
-    interval = 1.96 * margin.std(correction=0) / len(cases) ** 0.5
+    interval = 1.96 * float(margin.std()) / len(cases) ** 0.5 if len(cases) > 1 else None
     return Probe(
         kind,
         accuracy=float(accuracy.mean()),
         control=float(control.mean()),
         margin=float(margin.mean()),
-        interval=float(interval),
+        interval=interval,
         cases=cases,
     )

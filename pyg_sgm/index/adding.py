@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from pyg_sgm.index.rows import (
     to_text,
 )
 from pyg_sgm.index.store import Store, Table, cast_column
-from pyg_sgm.io import file_state, is_path, is_uri, to_path
+from pyg_sgm.io import counted, file_state, is_path, is_uri, to_path
 from pyg_sgm.retrieval import SceneGraphMatcher
 from pyg_sgm.retrieval.prepare import graphs_and_skipped, needs_graph
 
@@ -243,21 +244,31 @@ def changes_of(
     own = [content_hash(dataset, i) for i in range(len(dataset))]
     new, replaced = [], []
     merged, columns = {}, {}
+    name_of = {path: name for name, path in paths.items() if path is not None}
+    again: list[str] = []  # what is there by another name
     for i, image in enumerate(dataset.images):
         name, old = to_text(image.id), before.get(image.id, {})
         given = metadata.get(image.id, {}).items()
         merged[image.id] = dict(old) | {key: value for key, value in given if value is not None}
+        path = path_column(image)
         if hashes.get(name, "") != own[i]:
             new.append(i)
             if name in hashes:
                 replaced.append(i)
+            elif path is not None and name_of.setdefault(path, name) != name:
+                again.append(f"{name!r}, which is {name_of[path]!r}")
             continue
         values = {k: v for k, v in merged[image.id].items() if not _is_same(old.get(k), v)}
-        path = path_column(image)
         if path is not None and path != paths[name]:
             values["path"] = path
         if values:
             columns[image.id] = values
+    if again:
+        warnings.warn(
+            f"{counted(len(again), 'photo')} in the index by another name too, such as {again[0]}: "
+            "photos of a folder are known by their paths within it, others as they are given",
+            stacklevel=3,
+        )
     return Changes([hash or "" for hash in own], merged, new, replaced, columns)
 
 
@@ -299,6 +310,21 @@ def with_changes(table: Table, changes: Metadata) -> Iterator[pa.Table]:
                 column = pa.array([n if name in changes[id] else o for id, n, o in both], kind)
             columns[name] = column
         yield pa.table(columns)
+
+
+def warn_of_lost(skipped: Mapping[str, str]) -> None:
+    """Says that photos which could not be read are not in a rebuilt index.
+
+    Args:
+        skipped (dict): Why, by their names.
+    """
+    if skipped:
+        names = ", ".join(map(repr, list(skipped)[:3])) + (", ..." if len(skipped) > 3 else "")
+        warnings.warn(
+            f"{counted(len(skipped), 'photo')} whose files cannot be read left out of the index: "
+            f"{names}",
+            stacklevel=3,
+        )
 
 
 def files_of(parts: Sequence[tuple[Store, Header]]) -> list[ImageRecord]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -128,7 +129,11 @@ def check_same_makers(known: Header, matcher: SceneGraphMatcher, where: str) -> 
     own = header_of(matcher, None, known.dtype)
     if same_makers(known, own):
         return
-    remedy = f"open it with the run it was built with ({known.run}), or `pyg-sgm index rebuild`"
+    run = known.run or "RUN"
+    remedy = (
+        f"open it with the run it was built with ({run}), or, if that has been trained since, "
+        f"`pyg-sgm index rebuild {shlex.quote(where)} --run {shlex.quote(run)}`"
+    )
     if (known.model, known.fingerprint) != (own.model, own.fingerprint):
         raise ValueError(
             f"{where}: built with the model {known.model} {known.fingerprint}, not {own.model} "

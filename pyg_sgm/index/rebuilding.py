@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from pyg_sgm.index.adding import Addable, dataset_of, files_of, metadata_of
+from pyg_sgm.index.adding import Addable, dataset_of, files_of, metadata_of, warn_of_lost
 from pyg_sgm.index.building import ToWrite
 from pyg_sgm.index.header import header_of, same_makers
 from pyg_sgm.index.reading import absolute
@@ -54,6 +54,7 @@ def rebuilt(
         name = hashlib.sha256(json.dumps([own.to_text(), *shards.headers]).encode()).hexdigest()
         fresh = replace(own, table=f"images-{name[:16]}").to_text()
         new = Shards((fresh,) * len(shards.headers))
-        _, new = index._added(dataset_of(images), metadata_of(parts), new, progress, None)
+        added, new = index._added(dataset_of(images), metadata_of(parts), new, progress, None)
         index._publish(new)
+        warn_of_lost(added.skipped)
     return index

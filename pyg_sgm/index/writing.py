@@ -18,6 +18,7 @@ from pyg_sgm.index.adding import (
     files_of,
     metadata_of,
     rows_of,
+    warn_of_lost,
     with_changes,
 )
 from pyg_sgm.index.header import Header, header_of, same_makers
@@ -168,7 +169,9 @@ class IndexWriter(IndexReader):
         if staged is None or staged.table != table or not same_makers(staged, own):
             staged = replace(own, table=table)
             store.write_header(replace(header, staged=staged.to_text()).to_text())
-        cls(Staged(store), matcher, staged).add(images, metadata_of([(store, header)]), progress)
+        metadata = metadata_of([(store, header)])
+        added = cls(Staged(store), matcher, staged).add(images, metadata, progress)
+        warn_of_lost(added.skipped)
         done = Staged(store).header()
         store.write_header(done)
         return cls(store, matcher, Header.of_text(done, store.uri))

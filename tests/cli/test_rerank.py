@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,8 @@ def test_fit(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], rele
     (run / "rerank.json").unlink()
 
 
-def test_an_index(run: Path, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("default:1 candidate not in the index")
+def test_an_index(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("lancedb")
     from pyg_sgm.index import SceneGraphIndex
 
@@ -121,6 +123,18 @@ def test_an_index(run: Path, tmp_path: Path) -> None:
     hits = SceneGraphIndex.open(str(uri)).rerank(str(rows[0]["query"]), ids, prior, 2.0).hits
     assert [row["id"] for row in found] == [hit.id for hit in hits]
     assert [row["score"] for row in found] == pytest.approx([hit.score for hit in hits], abs=1e-5)
+    # Before are the scores that they came with, in whatever order.
+    query, other = str(rows[0]["query"]), [*ids, "nowhere"]
+    lines = [f"{query},{id},{place}" for place, id in enumerate(other)]
+    (tmp_path / "more.csv").write_text("query,id,score\n" + "\n".join(lines) + "\n")
+    capsys.readouterr()
+    main(["rerank", str(uri), str(tmp_path / "more.csv"), "--out", str(out)])
+    assert "1 candidate not in the index, such as 'nowhere'" in capsys.readouterr().err
+    found = json.loads(out.read_text())
+    assert {row["id"]: row["previous_rank"] for row in found} == {
+        id: 6 - place for place, id in enumerate(other)
+    }
+    assert (found[-1]["id"], found[-1]["score"]) == ("nowhere", -math.inf)
 
 
 @pytest.mark.parametrize(

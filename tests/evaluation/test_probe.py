@@ -1,6 +1,6 @@
 import json
 from pathlib import Path
-from statistics import pstdev
+from statistics import stdev
 from typing import Any, cast
 
 import pytest
@@ -90,7 +90,7 @@ def test_the_control_is_the_mean_of_all_other_images() -> None:
     assert swapped.accuracy == pytest.approx(sum(own) / 4)
     assert swapped.control == pytest.approx(sum(control) / 4)
     assert swapped.margin == pytest.approx(sum(margins) / 4)
-    assert swapped.interval == pytest.approx(1.96 * pstdev(margins) / 2)
+    assert swapped.interval == pytest.approx(1.96 * stdev(margins) / 2)
 
 
 def test_images_that_cannot_be_read_are_left_out(world: SceneWorld) -> None:

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 pytest.importorskip("PIL.Image")
 pytest.importorskip("lancedb")
 
 from pyg_sgm.index import SceneGraphIndex
 from pyg_sgm.index.writing import EXTRACTING
-from pyg_sgm.retrieval import Query
+from pyg_sgm.retrieval import Query, SceneGraphMatcher
 from tests.helpers.service import draw_photo, photo_index
 
 
@@ -65,6 +66,31 @@ def test_photos_that_were_moved(index: SceneGraphIndex, tmp_path: Path) -> None:
     assert [(hit.id, hit.score, hit.metadata) for hit in hits] == [
         (hit.id, hit.score, hit.metadata) for hit in before
     ]
+
+
+@pytest.mark.parametrize("shards", [None, 2])
+def test_one_photo_by_two_names(index: SceneGraphIndex, tmp_path: Path, shards: int | None) -> None:
+    other = SceneGraphIndex.create(tmp_path / "other.idx", index.matcher, shards=shards)
+    other.add(tmp_path / "photos")
+    with pytest.warns(UserWarning, match=r"1 photo in the index by another name too.*'3.png'"):
+        other.add(tmp_path / "photos" / "3.png")
+
+
+@pytest.mark.parametrize("shards", [None, 2])
+def test_a_rebuild_says_what_is_lost(
+    index: SceneGraphIndex, tmp_path: Path, shards: int | None
+) -> None:
+    other = SceneGraphIndex.create(tmp_path / "other.idx", index.matcher, shards=shards)
+    other.add(tmp_path / "photos")
+    (tmp_path / "photos" / "3.png").unlink()
+    matcher = SceneGraphMatcher._of(index.matcher.saved)
+    matcher.extractor = index.matcher.extractor
+    with torch.no_grad():
+        next(matcher.model.parameters()).mul_(2)
+    with pytest.warns(UserWarning, match="cannot be read") as caught:
+        assert len(SceneGraphIndex.rebuild(other.uri, matcher)) == 11
+    told = "1 photo whose files cannot be read left out of the index: '3.png'"
+    assert told in [str(warning.message) for warning in caught]
 
 
 def test_an_index_of_photos_none_of_which_can_be_read(

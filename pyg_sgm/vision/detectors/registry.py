@@ -45,6 +45,8 @@ def open_detector(
         >>> open_detector("grid:5").fingerprint
         'grid 5'
     """
+    if min_score is not None and not 0 <= min_score <= 1:
+        raise ValueError(f"min_score must lie in 0 to 1, got {min_score}")
     score: dict[str, Any] = {} if min_score is None else {"min_score": min_score}
     known = None if labels is None else read_labels(labels)
     parts: list[Detector] = []
