@@ -136,9 +136,9 @@ class IndexWriter(IndexReader):
         """Removes what no header names."""
         # Old versions go when the header names the joined one: no process that is killed in between
         # leaves it at a version that is gone.
-        with self._writing() as table:
-            if table.version() == self._header.version:
-                table.optimize(kept)
+        with self._alone():
+            if self._table().version() == self._header.version:
+                self._table().optimize(kept)
             self._publish_rows()
             headers = [self._header]
             if self._header.staged is not None:  # by a rebuild that goes on later
@@ -179,11 +179,16 @@ class IndexWriter(IndexReader):
     @contextmanager
     def _writing(self, fresh: bool = False, wait: bool = False) -> Iterator[Table]:
         """Keeps other writers out; what was written is seen at the end."""
-        folder = self._folder().parent
-        with locked(folder, wait=wait):
-            self._refresh()
+        with self._alone(wait):
             yield self._table()
             self._publish_rows(fresh)
+
+    @contextmanager
+    def _alone(self, wait: bool = False) -> Iterator[None]:
+        """Keeps other writers out."""
+        with locked(self._folder().parent, wait=wait):
+            self._refresh()
+            yield
 
     def _publish_rows(self, fresh: bool = False) -> None:
         arguments = (self._table(), self._header, self._folder(), self.matcher, self._kind)
