@@ -46,7 +46,8 @@ def rerank(
         CSV file with the columns query, id and perhaps score and relevant (0 or 1), or a JSON list
         of objects with these; ids are names of the index or of the data.
     out
-        File of the new order, CSV, or JSON if it ends in .json; "-" prints it.
+        File of the new order, CSV, or JSON if it ends in .json; "-" prints it. What cannot be
+        scored comes last and has no score.
     weight
         Weight of the scores that the candidates come with, brought to the spread of those here: at
         1 both say as much, at 0 they do not count. [default: what --fit left in the run, else 1]
@@ -93,7 +94,7 @@ def rerank(
             {
                 "query": query,
                 "id": group.ids[i],
-                "score": float(total[i]),
+                "score": float(total[i]) if total[i].isfinite() else None,
                 "rank": rank,
                 "previous_rank": previous[i],
             }

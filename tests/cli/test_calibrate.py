@@ -42,6 +42,15 @@ def test_tables(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "needs 20 images or more that are not trained on, got 8" in capsys.readouterr().err
 
 
+def test_a_training_with_few_images_says_why_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ("--data", "scene-world:num_images=12", "--dev-split", "dev")
+    main(["train", "vse", *data, "--epochs", "1", "--out", str(tmp_path / "run")])
+    assert "No calibration, which needs 20 images" in capsys.readouterr().out
+    assert not (tmp_path / "run" / "calibration.json").exists()
+
+
 def test_explanations_tell_it(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     calibration = Calibration.load(run / "calibration.json")
     data = ("--data", "scene-world:num_images=8", "--split", "dev")

@@ -112,6 +112,8 @@ def test_mistakes_are_told(run: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "has no word" in failed(capsys, "search", run, "--data", DATA, "--text", "...")
     assert "Unknown option" in failed(capsys, "search", index, "-")
     assert "is no index" in failed(capsys, "search", run, "a dog")
+    told = failed(capsys, "evaluate", index, "--data", DATA)
+    assert "is an index: give the run that it was built with" in told
     assert "no column 'path'" in failed(capsys, "search", index, "a", "--where", "path = ''")
     assert "is no file" in failed(capsys, "search", index, "--similar-to", "nobody")
     named = ("--similar-to", "nobody", "--detector", "onnx:nothing.onnx")

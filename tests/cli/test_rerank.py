@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 from pathlib import Path
 
 import pytest
@@ -109,6 +108,25 @@ def test_fit(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], rele
     (run / "rerank.json").unlink()
 
 
+@pytest.mark.filterwarnings("default:--fit")
+def test_fit_warns_of_what_was_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = str(tmp_path / "run")
+    main(["train", "vse", "--data", DATA, "--epochs", "1", "--out", trained, "--dev-every", "0"])
+    for split, warns in (("train", True), ("dev", False)):
+        data = open_dataset(DATA, split)
+        lines = [
+            f"{text.caption},{id},{place}"
+            for text in data.texts
+            for place, id in enumerate(data.image_ids)
+        ]
+        (tmp_path / "in.csv").write_text("\n".join(["query,id,score", *lines]) + "\n")
+        capsys.readouterr()
+        main(["rerank", trained, str(tmp_path / "in.csv"), "--fit", "--split", split])
+        assert ("was trained on 12 of 12 images" in capsys.readouterr().err) == warns
+
+
 @pytest.mark.filterwarnings("default:1 candidate not in the index")
 def test_an_index(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("lancedb")
@@ -134,7 +152,7 @@ def test_an_index(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert {row["id"]: row["previous_rank"] for row in found} == {
         id: 6 - place for place, id in enumerate(other)
     }
-    assert (found[-1]["id"], found[-1]["score"]) == ("nowhere", -math.inf)
+    assert (found[-1]["id"], found[-1]["score"]) == ("nowhere", None)
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,12 @@ def test_names_of_detectors(tmp_path: Path) -> None:
             open_detector(name)
 
 
+def test_the_least_score_lies_in_its_range() -> None:
+    for score in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="min_score must lie in 0 to 1"):
+            open_detector("grid", min_score=score)
+
+
 def test_keys_tell_detectors_apart() -> None:
     assert Grid(2).fingerprint != Grid(3).fingerprint
     assert join(Grid(2), Grid(3)).fingerprint != join(Grid(3), Grid(2)).fingerprint
