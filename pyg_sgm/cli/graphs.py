@@ -55,8 +55,8 @@ def graphs(
         What the backbone computes in; bfloat16 is slightly less exact, and faster on a card or on a
         processor with matrix instructions.
     pairs
-        If positive, the relations are all ordered pairs of so many objects, the most prominent, as
-        candidates. [default: those that the relation head finds]
+        If positive, the relations are all ordered pairs of so many objects with labels, the most
+        prominent, as candidates. [default: those that the relation head finds]
     batch_size
         Images handled at once by a thread; the graphs do not depend on it.
     ray

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MINILM = "minilm"
 WORDS_PER_WINDOW = 64  # a longer text is read window by window, so that its pieces always fit
+PIECES_PER_WINDOW = 512
 PIECES_PER_BATCH = 4096
 
 
@@ -210,15 +211,31 @@ def _transformers(name: str) -> TextEncoder:
         tokenizer = AutoTokenizer.from_pretrained(
             name[3:], add_prefix_space=True, local_files_only=local
         )
-        net = AutoModel.from_pretrained(name[3:], use_safetensors=True, local_files_only=local)
-    except (OSError, ValueError) as error:
+        # Weights in half precision would be computed in it.
+        net = AutoModel.from_pretrained(
+            name[3:], use_safetensors=True, local_files_only=local
+        ).float()
+        if hasattr(net, "decoder"):  # such as T5
+            net = net.encoder
+        dim = net.config.hidden_size
+    except (OSError, ValueError, AttributeError) as error:
         raise ValueError(f"text encoder {name!r}: {error}") from error
     if not tokenizer.is_fast:
         raise ValueError(f"text encoder {name!r} has no fast tokenizer")
-    most = min(net.config.max_position_embeddings, tokenizer.model_max_length)
     return TextEncoder(
-        name, _States(net), tokenizer.backend_tokenizer, net.config.hidden_size, most
+        name, _States(net), tokenizer.backend_tokenizer, dim, _most_pieces(net, tokenizer)
     )
+
+
+def _most_pieces(net: Any, tokenizer: Any) -> int:
+    """How many pieces of a window a network of transformers and its tokenizer take."""
+    most: int = min(tokenizer.model_max_length, PIECES_PER_WINDOW)  # it may know no end
+    positions = getattr(net.config, "max_position_embeddings", None)
+    if positions is not None:
+        # Those of RoBERTa begin after that of the padding.
+        first = getattr(getattr(net, "embeddings", None), "padding_idx", -1) + 1
+        most = min(most, positions - first)
+    return most
 
 
 class _States(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -70,13 +71,18 @@ def finetune(
             and its loss. (default: :obj:`None`)
 
     Raises:
-        ValueError: If a photo has no file or no boxes, the backbone has fewer blocks, or there are
-            no batches of two photos.
+        ValueError: If a photo has no file or no boxes, the backbone has fewer blocks, there are no
+            batches of two photos, a rate or the size is none, or a loss or its gradient is not
+            finite.
     """
     for image in dataset.images:
         if image.file is None or image.boxes is None:
             lacks = "file" if image.file is None else "boxes"
             raise ValueError(f"image {image.id!r} has no {lacks}: nothing to fine-tune on")
+    if not (0 < lr < float("inf") and 0 <= weight_decay < float("inf")):
+        raise ValueError(f"expected lr > 0 and weight_decay >= 0, got {lr} and {weight_decay}")
+    if size < 1:
+        raise ValueError(f"size: expected a pixel at least, got {size}")
     if epochs < 1 or images_per_batch < 2 or len(dataset.images) < 2:
         raise ValueError(
             "expected an epoch and two photos in a batch at least, got "
@@ -175,11 +181,14 @@ def _train(
         value = loss(scores.float(), batch.image_of_text)
         optimizer.zero_grad()
         value.backward()
-        torch.nn.utils.clip_grad_norm_([*trained, *others], CLIP)
+        norm = torch.nn.utils.clip_grad_norm_([*trained, *others], CLIP)
+        number = float(value.detach())
+        if not (norm.isfinite() and math.isfinite(number)):
+            raise ValueError(f"step {step}: loss {number}, norm of its gradient {norm}: lower lr")
         optimizer.step()
         schedule.step()
         if progress is not None:
-            progress(step, steps, float(value.detach()))
+            progress(step, steps, number)
 
 
 def _augmented(pixels: Tensor, box: Tensor, image_of_box: Tensor) -> tuple[Tensor, Tensor]:

@@ -39,12 +39,14 @@ class Extractor:
             objects, the most prominent (:func:`~pyg_sgm.vision.detectors.prominence`), whatever the
             relation head says: candidates, each with the features of its union box. A pair has the
             head's likeliest predicate and its confidence, or ``<unk>`` and 0 where the head does
-            not know the labels. (default: :obj:`0`)
+            not know the labels. Cells of a grid, which have no label, are not paired. (default:
+            :obj:`0`)
         options (dict, optional): What it can be made from again, kept with its graphs: the
             arguments of :func:`open_extractor`. (default: :obj:`None`)
 
     Raises:
-        ValueError: If the relation head needs region features, or for another number of pairs.
+        ValueError: If the relation head needs region features, for another number of pairs, or for
+            pairs of a detector without labels.
     """
 
     @renamed_arguments(limit="max_relations")
@@ -71,6 +73,10 @@ class Extractor:
         self.max_relations = max_relations
         if not 0 <= pairs <= _MOST_PAIRED:
             raise ValueError(f"pairs: expected 0 to {_MOST_PAIRED} objects, got {pairs}")
+        if pairs and not detector.labels:
+            raise ValueError(
+                f"pairs: {pairs}: the detector names no objects, of which pairs could be made"
+            )
         self.pairs = pairs
         self.options = options
 

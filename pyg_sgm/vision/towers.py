@@ -157,6 +157,8 @@ def _open_clip_towers(name: str) -> TwoTowers:
             f"two towers 'open_clip:{name}' need open_clip: pip install open_clip_torch"
         ) from error
     model, _, weights = name.partition("/")
+    if not weights:  # it would make random ones
+        raise ValueError(f"two towers 'open_clip:{name}': expected open_clip:MODEL/PRETRAINED")
     try:
         net, _, prepare = open_clip.create_model_and_transforms(model, pretrained=weights)
         tokens = open_clip.get_tokenizer(model)

@@ -10,7 +10,7 @@ from pyg_sgm.data import text_record
 from pyg_sgm.text import vector_cache
 from pyg_sgm.text.encoder import _Bert, open_text_encoder
 from pyg_sgm.text.vector_cache import word_features
-from tests.helpers.language_model import CONFIG, bert_weights, tiny_encoder
+from tests.helpers.language_model import CONFIG, PIECES, bert_weights, tiny_encoder
 
 
 def reference_states(ids: list[int], w: dict[str, np.ndarray]) -> np.ndarray:
@@ -102,6 +102,48 @@ def test_no_text_and_phrases() -> None:
 def test_unknown_names(name: str) -> None:
     with pytest.raises(ValueError, match="known: minilm, hf:NAME"):
         open_text_encoder(name)
+
+
+@pytest.mark.parametrize("kind", ["Bert", "Roberta", "T5"])
+def test_encoders_of_transformers(tmp_path, kind: str) -> None:
+    """With weights in half precision, which are computed with in float32, and texts that are longer
+    than a tokenizer without an end lets through."""
+    transformers = pytest.importorskip("transformers")
+    small = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    small |= {"hidden_size": 8, "max_position_embeddings": 24, "vocab_size": len(PIECES)}
+    if kind == "T5":
+        small = {"d_model": 8, "d_ff": 8, "d_kv": 4, "num_layers": 1, "num_heads": 2}
+        small["vocab_size"] = len(PIECES)
+    torch.manual_seed(0)
+    name = "T5Encoder" if kind == "T5" else kind
+    config = getattr(transformers, f"{kind}Config")(**small)
+    net = getattr(transformers, f"{name}Model")(config).half()
+    net.save_pretrained(tmp_path)
+    pieces = tiny_encoder().tokenizer
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=pieces, pad_token="[PAD]", unk_token="[UNK]"
+    ).save_pretrained(tmp_path)
+    encoder = open_text_encoder(f"hf:{tmp_path}")
+    assert encoder([("a", "dog"), ["a", "dog"] * 20]).shape == (42, 8)
+    ids = torch.tensor([[1, 9, 7, 8, 2]])  # [CLS] man ski ##ing [SEP]
+    with torch.no_grad():
+        states = net.float().eval()(input_ids=ids)[0][0]
+    expected = torch.stack([states[1], states[2:4].mean(dim=0)])
+    expected = torch.nn.functional.normalize(expected) * math.sqrt(8) / 4
+    torch.testing.assert_close(encoder([("man", "skiing")]), expected)
+
+
+def test_two_towers_are_no_encoder_of_texts(tmp_path) -> None:
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    small |= {"intermediate_size": 8, "projection_dim": 8}
+    config = transformers.CLIPConfig(vision_config=small, text_config=small | {"vocab_size": 9})
+    transformers.CLIPModel(config).save_pretrained(tmp_path)
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tiny_encoder().tokenizer).save_pretrained(
+        tmp_path
+    )
+    with pytest.raises(ValueError, match="text encoder 'hf:"):
+        open_text_encoder(f"hf:{tmp_path}")
 
 
 def test_folder_gives_the_same_as_memory(tmp_path) -> None:

@@ -1,5 +1,6 @@
 """Fine-tuning of a backbone from pixels, on a tiny one."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,15 @@ def test_pooling_of_a_batch_is_that_of_each() -> None:
     each = [pool_boxes(maps[i], boxes[n : n + 1]) for n, i in enumerate(image)]
     assert torch.allclose(pooled, torch.cat(each))
     assert torch.autograd.gradcheck(lambda x: pool_batch(x, boxes, image), maps)
+
+
+def test_a_loss_that_is_none_is_told(photos: SceneGraphDataset) -> None:
+    options = {"blocks": 2, "epochs": 2, "images_per_batch": 6, "size": 16}
+    with pytest.raises(ValueError, match=r"step \d+: loss .* norm of its gradient .*: lower lr"):
+        finetune(Net(), photos, tiny_encoder(), **options, lr=1e30)
+    for wrong in ({"lr": -1.0}, {"lr": math.nan}, {"weight_decay": -1.0}, {"size": 0}):
+        with pytest.raises(ValueError, match="expected"):
+            finetune(Net(), photos, tiny_encoder(), **(options | wrong))
 
 
 def test_what_cannot_be_trained_is_told(photos: SceneGraphDataset) -> None:

@@ -25,6 +25,7 @@ from pyg_sgm.vision import (  # noqa: E402
     RelationHead,
     extract,
     join,
+    open_extractor,
     open_graphs,
     read_skipped,
 )
@@ -123,6 +124,11 @@ class Crowd:
             Detections(np.float32(boxes), labels, np.float32([0.9, 0.8, 0.5, 0.9, 1]))
             for _ in photos
         ]
+
+
+def test_cells_are_no_pairs() -> None:
+    with pytest.raises(ValueError, match="pairs: 3: the detector names no objects"):
+        open_extractor("grid:5", pairs=3)
 
 
 def test_pairs_are_candidates_of_relations(extractor: Extractor, images: dict[str, Path]) -> None:

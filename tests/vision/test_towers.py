@@ -98,6 +98,8 @@ def test_open_clip(monkeypatch: pytest.MonkeyPatch) -> None:
     towers = open_towers("open_clip:ViT-B-32/openai")
     scores = towers([Image.new("RGB", (5, 4), color) for color in ("red", "blue")], ["r", "b"])
     assert torch.allclose(scores, torch.eye(2))
+    with pytest.raises(ValueError, match="expected open_clip:MODEL/PRETRAINED"):
+        open_towers("open_clip:ViT-B-32")
     with pytest.raises(ValueError, match="two towers 'open_clip:none/x': Model config for none"):
         open_towers("open_clip:none/x")
 

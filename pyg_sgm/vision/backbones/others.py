@@ -60,6 +60,11 @@ class FeatureMap(nn.Module):
         if out.dim() == 4:
             return out
         height, width = (side // self._patch for side in x.shape[-2:])
+        if out.shape[1] < height * width:
+            raise ValueError(
+                f"{type(self.net).__name__} gives {out.shape[1]} tokens, which are not those of "
+                f"{height} x {width} patches: its output is no map"
+            )
         # Tokens of the class and registers come first.
         patches: Tensor = out[:, out.shape[1] - height * width :].transpose(1, 2)
         return patches.reshape(*patches.shape[:2], height, width)
@@ -102,14 +107,18 @@ def transformers_backbone(name: str) -> nn.Module:
         ) from error
     try:
         local = only_local(name)
-        net = AutoModel.from_pretrained(name, use_safetensors=True, local_files_only=local)
+        # Weights in half precision would be computed in it.
+        net = AutoModel.from_pretrained(name, use_safetensors=True, local_files_only=local).float()
         pixels, _ = ImageProcessingMixin.get_image_processor_dict(name, local_files_only=local)
         net = getattr(net, "vision_model", net)
         patch = net.config.patch_size
     except (OSError, ValueError, AttributeError) as error:
         raise ValueError(f"backbone 'hf:{name}': {error}") from error
+    takes = inspect.signature(net.forward).parameters
+    if "spatial_shapes" in takes:
+        raise ValueError(f"backbone 'hf:{name}' takes patches of its own, not pixels")
     # Models whose positions do not follow the size of the image by themselves.
-    asked = "interpolate_pos_encoding" in inspect.signature(net.forward).parameters
+    asked = "interpolate_pos_encoding" in takes
     options = {"interpolate_pos_encoding": True} if asked else {}
 
     def features(x: Tensor) -> Tensor:
@@ -130,6 +139,8 @@ def open_clip_backbone(name: str) -> nn.Module:
             f"backbone 'open_clip:{name}' needs open_clip: pip install open_clip_torch"
         ) from error
     model, _, weights = name.partition("/")
+    if not weights:  # it would make random ones
+        raise ValueError(f"backbone 'open_clip:{name}': expected open_clip:MODEL/PRETRAINED")
     try:
         return open_clip_map(open_clip.create_model(model, pretrained=weights).visual)
     except (RuntimeError, ValueError) as error:
@@ -146,5 +157,5 @@ def open_clip_map(net: Any) -> FeatureMap:
         last: Tensor = out["image_intermediates"][-1]
         return last
 
-    size = net.image_size[0]
+    size = net.image_size if isinstance(net.image_size, int) else net.image_size[0]
     return FeatureMap(net, features, net.image_mean, net.image_std, size=size)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pyg_sgm.vision import Photo, RegionFeatures
 from pyg_sgm.vision.backbones import EfficientNetLite0, open_backbone, registry
+from pyg_sgm.vision.backbones.others import FeatureMap
 from pyg_sgm.vision.backbones.registry import full_names, save_finetuned
 
 WHITE = Photo(np.full((8, 8, 3), 255, np.uint8), (8, 8))
@@ -166,6 +167,28 @@ def test_open_clip(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.allclose(
         out, torch.tensor([1.0, 1, 0]).view(1, 3, 1, 1).expand(1, 3, 2, 2), atol=1e-6
     )
+    monkeypatch.setattr(Visual, "image_size", 8)  # as that of a ResNet
+    assert open_backbone("open_clip:RN50/openai")(torch.zeros(1, 3, 9, 9)).shape == (1, 3, 2, 2)
+    with pytest.raises(ValueError, match="expected open_clip:MODEL/PRETRAINED"):
+        open_backbone("open_clip:ViT-B-32")
+
+
+def test_tokens_that_are_no_map() -> None:
+    net = nn.Conv2d(3, 5, 8, 8)
+    pooled = FeatureMap(net, lambda x: net(x).mean(dim=(2, 3))[:, None], [0.5] * 3, [0.5] * 3)
+    with pytest.raises(ValueError, match="Conv2d gives 1 tokens, which are not those of 16 x 16"):
+        pooled(torch.zeros(1, 3, 16, 16))
+
+
+def test_a_network_on_patches_of_its_own(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    small |= {"intermediate_size": 8, "num_patches": 4, "patch_size": 8}
+    net = transformers.Siglip2VisionModel(transformers.Siglip2VisionConfig(**small))
+    net.save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text("{}")
+    with pytest.raises(ValueError, match="takes patches of its own, not pixels"):
+        open_backbone(f"hf:{tmp_path}")
 
 
 def test_names_that_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
