@@ -23,6 +23,7 @@ except ImportError as error:
     raise ImportError("the command line needs more: pip install pyg_sgm[train]") from error
 
 if TYPE_CHECKING:
+    from pyg_sgm.cli._data import Networks
     from pyg_sgm.distributed import Pool
     from pyg_sgm.retrieval import SceneGraphMatcher
 
@@ -92,6 +93,13 @@ KnownData = Annotated[
 ]
 JsonFile = Annotated[Path | None, Parameter(name="--json")]
 Run = Annotated[Path, Parameter(help="Folder of a training run or of a saved matcher.")]
+TextEncoderName = Annotated[
+    str | None,
+    Parameter(
+        help="Language model that gives the vectors of words: minilm (extra minilm), or hf:NAME. "
+        "[default: that of the run, if it is shipped; in training that of the recipe]"
+    ),
+]
 
 
 @app.meta.default
@@ -145,8 +153,8 @@ def run(tokens: list[str]) -> None:
         raise ValueError(str(error)) from error
 
 
-def open_run(run: Path) -> SceneGraphMatcher:
-    """The trained matcher of a folder."""
+def open_run(run: Path, networks: Networks | None = None) -> SceneGraphMatcher:
+    """The trained matcher of a folder, with the text encoder that flags name."""
     from pyg_sgm.index.reading import is_index
     from pyg_sgm.retrieval import SceneGraphMatcher
 
@@ -154,7 +162,17 @@ def open_run(run: Path) -> SceneGraphMatcher:
         raise ValueError(f"{run}: there is no such folder of a training run")
     if is_index(run):
         raise ValueError(f"{run} is an index: give the run that it was built with")
-    return SceneGraphMatcher.from_pretrained(run)
+    matcher = SceneGraphMatcher.from_pretrained(run)
+    set_text_encoder(matcher, None if networks is None else networks.text_encoder)
+    return matcher
+
+
+def set_text_encoder(matcher: SceneGraphMatcher, name: str | None) -> None:
+    """Gives a trained matcher its text encoder, if a flag names it."""
+    from pyg_sgm.text import open_text_encoder
+
+    if name is not None:
+        matcher.text_encoder = open_text_encoder(name)
 
 
 def open_pool(ray: str | None) -> Pool | None:

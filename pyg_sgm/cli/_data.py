@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pyg_sgm.cli._app import count_up
+from pyg_sgm.cli._app import TextEncoderName, count_up
 from pyg_sgm.io import counted, is_there, to_path
 
 if TYPE_CHECKING:
@@ -22,7 +22,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Pixels:
+class Networks:
+    """Flags that name networks, which a run or an index opens by itself only if they are
+    shipped."""
+
+    detector: Annotated[
+        str | None,
+        Parameter(
+            help="What finds the objects of photos: grid, onnx:FILE, torchvision:NAME, "
+            "file:FILE,name=NAME, or several joined by +. [default: what made the graphs that are "
+            "there, else grid]"
+        ),
+    ] = None
+    backbone: Annotated[
+        str | None,
+        Parameter(
+            help="What sees photos, as pyg-sgm graphs takes it. [default: what made the graphs "
+            "that are there, else efficientnet_lite0]"
+        ),
+    ] = None
+    text_encoder: TextEncoderName = None
+
+
+@dataclass(frozen=True)
+class Pixels(Networks):
     """Flags of commands on data, which may be files of images."""
 
     captions: Annotated[
@@ -37,13 +60,6 @@ class Pixels:
             "run; of other data a folder of their own beside it]"
         ),
     ] = None
-    detector: Annotated[
-        str | None,
-        Parameter(
-            help="What finds their objects: grid, onnx:FILE, torchvision:NAME, file:FILE, or "
-            "several joined by +. [default: what made the graphs that are there, else grid]"
-        ),
-    ] = None
     strict: Annotated[
         bool,
         Parameter(
@@ -52,6 +68,7 @@ class Pixels:
     ] = False
 
 
+NetworkFlags = Annotated[Networks | None, Parameter(name="*")]
 PixelFlags = Annotated[Pixels | None, Parameter(name="*")]
 
 
@@ -226,31 +243,37 @@ def make_graphs(
             training)
     """
     from pyg_sgm.retrieval import with_graphs
-    from pyg_sgm.retrieval.prepare import extractor_of, needs_graph
+    from pyg_sgm.retrieval.prepare import needs_graph
 
     if not any(needs_graph(image) for image in dataset.images):
         return dataset
     pixels = pixels or Pixels()
     folder = to_path(pixels.graphs) if pixels.graphs else _graph_folder(run, data)
-    if pixels.detector is not None:
-        set_detector(matcher, f"{run}", pixels.detector)
-    elif matcher.made_by is None:
-        matcher.extractor = extractor_of(folder)
+    set_extractor(matcher, f"{run}", pixels, folder)
     extractor = matcher.extractor
     with count_up("images to graphs") as progress:
         return with_graphs(dataset, folder, extractor, progress)
 
 
-def set_detector(matcher: SceneGraphMatcher, where: str, detector: str) -> None:
-    """Gives the matcher of a run or an index its extractor with another name of the detector; or
-    any, if it has none."""
-    from pyg_sgm.vision import open_extractor
+def set_extractor(
+    matcher: SceneGraphMatcher,
+    where: str,
+    networks: Networks | None,
+    folder: Path | None = None,
+) -> None:
+    """Gives the matcher of a run or an index its extractor with the names of detector and backbone
+    that flags give; and one that has none that of a folder of graphs, or any."""
+    from pyg_sgm.retrieval.prepare import extractor_of
     from pyg_sgm.vision.description import open_described
 
+    networks = networks or Networks()
+    asked = {"detector": networks.detector, "backbone": networks.backbone}
+    given = {name: value for name, value in asked.items() if value is not None}
     if matcher.made_by is None:
-        matcher.extractor = open_extractor(detector)
-    else:
-        matcher.extractor = open_described(matcher.made_by, where, detector)
+        if given or folder is not None:
+            matcher.extractor = extractor_of(folder, given)
+    elif given:
+        matcher.extractor = open_described(matcher.made_by, where, given)
 
 
 def _graph_folder(run: Path, data: str | None) -> Path:

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from pyg_sgm.cli._app import console, is_stdout, print_title, write_json
-from pyg_sgm.cli._data import set_detector
+from pyg_sgm.cli._app import console, is_stdout, print_title, set_text_encoder, write_json
+from pyg_sgm.cli._data import Networks, set_extractor
 from pyg_sgm.io import printable, to_path
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def search_index(
     top: int,
     flags: InIndex,
     json: Path | None,
-    detector: str | None,
+    networks: Networks,
 ) -> None:
     """Shows the best images of an index for sentences, for photos, and for the query of a file."""
     from pyg_sgm.index import SceneGraphIndex
@@ -80,8 +80,8 @@ def search_index(
     if unused:
         raise ValueError(f"--weight: {unused[0]!r} is no word of a text")
     index = SceneGraphIndex.open(uri, ray=flags.ray)
-    if detector is not None:
-        set_detector(index.matcher, uri, detector)
+    set_text_encoder(index.matcher, networks.text_encoder)
+    set_extractor(index.matcher, uri, networks)
     queries += [Query.of(_photo(name, index)) for name in photos]
     queries = [Query.of(query, exclude=flags.exclude or []) for query in queries]
     titles = [*sentences, *([] if file is None else [str(file)]), *photos]

@@ -48,7 +48,7 @@ def calibrate(
     from pyg_sgm.training.run_dir import CALIBRATION
 
     check_out(json)
-    matcher = open_run(run)
+    matcher = open_run(run, pixels)
     dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
     calibration = matcher.calibrate(dataset, seed)
     calibration.save(run / CALIBRATION)

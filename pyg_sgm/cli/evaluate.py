@@ -75,14 +75,16 @@ def evaluate(
     if ray is not None and (others or folds > 1 or rerank is not None):
         raise ValueError("--ray takes one run, without --folds and --rerank")
     pool = open_pool(ray)
-    matcher = open_run(run)
+    matcher = open_run(run, pixels)
     dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
     metrics: dict[str, Any]
     parts: list[RetrievalMetrics] = []
     if others:
         if {data, split, dev_every} == {None}:
             check_held_out([run, *others])
-        first = evaluate_sum([matcher, *map(open_run, others)], dataset, folds)
+        first = evaluate_sum(
+            [matcher, *(open_run(other, pixels) for other in others)], dataset, folds
+        )
         name += f", sum of {1 + len(others)} runs"
         metrics = {**first}
     elif folds > 1:

@@ -29,7 +29,7 @@ from pyg_sgm.cli._data import (
     known_split,
     make_graphs,
     open_records,
-    set_detector,
+    set_extractor,
 )
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def explain(
         from pyg_sgm.viz import check_picture
 
         check_picture(out)
-    matcher = open_run(run)
+    matcher = open_run(run, pixels)
     one, *known = _image(image, data, split, run, pixels, matcher)
     texts = [_text(each, triplet or [], *known) for each in text]
     found = [matcher.explain(one, each) for each in texts]
@@ -124,8 +124,7 @@ def _image(
     from pyg_sgm.datasets import SceneGraphDataset
 
     if data is None and Path(image).is_file():
-        if pixels is not None and pixels.detector is not None:
-            set_detector(matcher, f"{run}", pixels.detector)
+        set_extractor(matcher, f"{run}", pixels)
         return [SceneGraphDataset([image_record(id=image, file=image)], [], [])]
     dataset = open_records(data, known_split(data, split, run), run, pixels, captioned=False)
     one = dataset.select_images([image_index(image, dataset)])

@@ -14,11 +14,13 @@ from cyclopts import Parameter
 from pyg_sgm.cli._app import (
     JsonFile,
     Run,
+    TextEncoderName,
     check_out,
     console,
     count_up,
     is_stdout,
     open_run,
+    set_text_encoder,
     write_json,
 )
 from pyg_sgm.cli._data import PixelFlags
@@ -84,7 +86,7 @@ def build(
     from pyg_sgm.index.reading import is_index
 
     check_out(json)
-    matcher = open_run(run)
+    matcher = open_run(run, pixels)
     images = _images(photos, data, split, run, pixels, matcher)
     if is_index(index):
         found = SceneGraphIndex.open(index, matcher, ray=ray)
@@ -124,12 +126,18 @@ def add(
         File of what was done as JSON; "-" prints it.
     """
     check_out(json)
-    found = open_index(index, run, ray)
+    found = open_index(index, run, ray, None if pixels is None else pixels.text_encoder)
     folder = Path(found.info()["run"] or "") if run is None else run
     _add(found, _images(photos, data, split, folder, pixels, found.matcher), metadata, json)
 
 
-def remove(index: Index, *ids: str, run: IndexRun = None, json: JsonFile = None) -> None:
+def remove(
+    index: Index,
+    *ids: str,
+    run: IndexRun = None,
+    text_encoder: TextEncoderName = None,
+    json: JsonFile = None,
+) -> None:
     """Remove photos from an index.
 
     Parameters
@@ -142,7 +150,7 @@ def remove(index: Index, *ids: str, run: IndexRun = None, json: JsonFile = None)
     check_out(json)
     if not ids:
         raise ValueError("give the names of photos")
-    found = open_index(index, run)
+    found = open_index(index, run, text_encoder=text_encoder)
     unknown = [id for id in ids if id not in found]
     done = {"removed": found.remove(ids), "unknown": unknown, "num_images": len(found)}
     lines = [f"{done['removed']} photos removed, {done['num_images']} are left"]
@@ -163,9 +171,9 @@ def info(index: Index, *, run: IndexRun = None, json: JsonFile = None) -> None:
     _tell(found, [f"{name}: {_short(value)}" for name, value in found.items()], json)
 
 
-def optimize(index: Index, *, run: IndexRun = None) -> None:
+def optimize(index: Index, *, run: IndexRun = None, text_encoder: TextEncoderName = None) -> None:
     """Join the small files of an index, and remove versions older than an hour."""
-    found = open_index(index, run)
+    found = open_index(index, run, text_encoder=text_encoder)
     found.optimize()
     numbers = found.info()
     _say(f"{numbers['versions']} versions, {numbers['fragments']} fragments, {_size(numbers)}")
@@ -196,7 +204,7 @@ def rebuild(
     from pyg_sgm.index import SceneGraphIndex
 
     check_out(json)
-    matcher = open_run(run)
+    matcher = open_run(run, pixels)
     images = None
     if photos or data is not None:
         images = _images(photos, data, split, run, pixels, matcher)
@@ -234,11 +242,15 @@ def export(index: Index, out: Path, *, run: IndexRun = None) -> None:
     _say(f"{count} photos written: {out}")
 
 
-def open_index(index: str, run: Path | None, ray: str | None = None) -> SceneGraphIndex:
+def open_index(
+    index: str, run: Path | None, ray: str | None = None, text_encoder: str | None = None
+) -> SceneGraphIndex:
     """An index with its matcher."""
     from pyg_sgm.index import SceneGraphIndex
 
-    return SceneGraphIndex.open(index, None if run is None else open_run(run), ray=ray)
+    found = SceneGraphIndex.open(index, None if run is None else open_run(run), ray=ray)
+    set_text_encoder(found.matcher, text_encoder)
+    return found
 
 
 def _images(
@@ -250,7 +262,7 @@ def _images(
     matcher: SceneGraphMatcher,
 ) -> SceneGraphDataset:
     """The images that flags name, with graphs where there is a folder for them."""
-    from pyg_sgm.cli._data import make_graphs, open_records, set_detector
+    from pyg_sgm.cli._data import make_graphs, open_records, set_extractor
     from pyg_sgm.index.adding import dataset_of
     from pyg_sgm.io import is_there, to_path
     from pyg_sgm.retrieval import with_graphs
@@ -265,8 +277,7 @@ def _images(
             raise FileNotFoundError(f"{path}: there is no such file or folder")
     parts = [dataset_of(path).images for path in photos]
     dataset = dataset_of([image for part in parts for image in part])
-    if pixels is not None and pixels.detector is not None:
-        set_detector(matcher, f"{run}", pixels.detector)
+    set_extractor(matcher, f"{run}", pixels)
     if pixels is not None and pixels.graphs is not None:
         with count_up("photos to graphs") as progress:
             return with_graphs(dataset, pixels.graphs, matcher.extractor, progress)

@@ -59,7 +59,7 @@ def probe(
     from pyg_sgm.retrieval import with_parses
 
     check_out(json)
-    matcher = open_run(run)
+    matcher = open_run(run, pixels)
     dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
     probes = probe_relations(matcher, with_parses(dataset), seed, training_pairs(run))
     if json is not None:

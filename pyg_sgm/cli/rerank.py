@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import Parameter
 from rich.table import Table
 
-from pyg_sgm.cli._app import KnownData, check_out, console, is_stdout, open_run
+from pyg_sgm.cli._app import (
+    KnownData,
+    check_out,
+    console,
+    is_stdout,
+    open_run,
+    set_text_encoder,
+)
 from pyg_sgm.cli._candidates import Candidates, read_candidates, write_candidates
 from pyg_sgm.cli._data import PixelFlags, known_split, open_data, trained_on
 from pyg_sgm.io import counted
@@ -70,10 +77,10 @@ def rerank(
     if is_uri(run) or is_index(run):
         if data is not None or split is not None:
             raise ValueError("--data, --split: not with an index")
-        matcher, folder, scores = _by_index(run, found)
+        matcher, folder, scores = _by_index(run, found, pixels)
     else:
         folder = Path(run)
-        matcher = open_run(folder)
+        matcher = open_run(folder, pixels)
         scores = _by_run(matcher, folder, found, data, split, pixels, fit)
     if fit:
         weight = _fitted(found, scores, out)
@@ -118,7 +125,7 @@ def _keep(weight: float, matcher: SceneGraphMatcher, run: Path | None, out: Path
 
 
 def _by_index(
-    uri: str, found: dict[str, Candidates]
+    uri: str, found: dict[str, Candidates], pixels: PixelFlags
 ) -> tuple[SceneGraphMatcher, Path | None, Scores]:
     """The matcher of an index, its run, and scores of the rows."""
     import torch
@@ -126,6 +133,7 @@ def _by_index(
     from pyg_sgm.index import SceneGraphIndex
 
     index = SceneGraphIndex.open(uri)
+    set_text_encoder(index.matcher, None if pixels is None else pixels.text_encoder)
     there, absent = set(index.ids), set()
     scores = {}
     for query, group in found.items():

@@ -101,7 +101,7 @@ def search(
         inside = in_index or InIndex()
         if not sentences and not photos and inside.query_file is None:
             raise ValueError('give a query, such as "a man on a horse", or --similar-to')
-        search_index(run, sentences, photos, top, inside, json, given.detector)
+        search_index(run, sentences, photos, top, inside, json, given)
         return
     if query:
         raise ValueError(f"{run} is no index; in a dataset, give queries with --text")
@@ -131,7 +131,7 @@ def _search_dataset(
         from pyg_sgm.viz import check_picture
 
         check_picture(out)
-    matcher = open_run(run)
+    matcher = open_run(run, pixels)
     split = known_split(data, split, run)
     dataset = open_data(data, split, run, pixels, matcher, captioned=image is not None)
     queries: list[Query]

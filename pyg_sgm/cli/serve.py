@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pyg_sgm.cli._app import console, messages
+from pyg_sgm.cli._data import NetworkFlags
 
 
 def serve(
@@ -17,7 +18,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     token: str | None = None,
-    detector: str | None = None,
+    networks: NetworkFlags = None,
     ray: str | None = None,
 ) -> None:
     """Search an index in the browser, and by an API of JSON.
@@ -34,25 +35,20 @@ def serve(
         Port to listen at; 0 takes a free one.
     token
         What requests must know; the page is opened once with it in its address.
-    detector
-        What finds the objects of photos that are sent, as pyg-sgm graphs takes it. [default: what
-        made the graphs of the index, if it came with the library]
     ray
         Address of a Ray cluster whose workers search the shards of the index; auto finds the
         cluster of this machine, local starts one. They see the index by the same name. [default:
         this process]
     """
-    from pyg_sgm.cli._app import open_run
-    from pyg_sgm.cli._data import set_detector
-    from pyg_sgm.index import SceneGraphIndex
+    from pyg_sgm.cli._data import set_extractor
+    from pyg_sgm.cli.index import open_index
     from pyg_sgm.serve import is_local, listen, make_server
 
     if token == "":
         raise ValueError("--token: is empty")
     with listen(host, port) as sock:
-        found = SceneGraphIndex.open(index, None if run is None else open_run(run), ray=ray)
-        if detector is not None:
-            set_detector(found.matcher, index, detector)
+        found = open_index(index, run, ray, None if networks is None else networks.text_encoder)
+        set_extractor(found.matcher, index, networks)
         server = make_server(found, sock, token=token)
         own = f"[{host}]" if ":" in host else host
         address = f"http://{own}:{sock.getsockname()[1]}/"

@@ -52,7 +52,6 @@ def train(
     loss: Literal["contrastive", "hoad", "triplet"] | None = None,
     patience: int | None = None,
     precision: str | None = None,
-    text_encoder: str | None = None,
     query_bank: int | None = None,
     attribute_words: int | None = None,
     edit_weight: float | None = None,
@@ -113,8 +112,6 @@ def train(
         Epochs without a better dev rsum after which training stops; 0 for never.
     precision
         Such as 32-true or bf16-mixed, or auto, which takes the second where it is faster.
-    text_encoder
-        Language model whose vectors words start from: minilm (extra minilm), or hf:NAME.
     query_bank
         Training images, with two texts each, that free the trained model's scores of hubs.
     attribute_words
@@ -155,6 +152,8 @@ def train(
     )
 
     names = RecipeFields.__annotations__
+    if pixels is not None:
+        asked["text_encoder"] = pixels.text_encoder
     changes = {k: v for k, v in asked.items() if k in names and v is not None}
     matcher = SceneGraphMatcher(model, **_options(options or []))
     chosen = find_recipe(model, recipe).replace(**changes)

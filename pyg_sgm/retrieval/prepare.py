@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -211,11 +212,14 @@ def warn_of_skipped(skipped: Mapping[str, str], count: int, listed: str = "") ->
     warnings.warn(f"{message}{', ' + some if some else ''}{listed}", stacklevel=3)
 
 
-def extractor_of(folder: str | os.PathLike[str] | None) -> Extractor:
-    """What made the graphs of a folder; the default one, if there are none."""
+def extractor_of(
+    folder: str | os.PathLike[str] | None, given: Mapping[str, Any] | None = None
+) -> Extractor:
+    """What made the graphs of a folder, with the names of detector and backbone that are given; the
+    default one with these, if there are no graphs."""
     if folder is None or not is_there(to_path(folder) / HEADER):
-        return open_extractor()
-    return open_described(read_header(to_path(folder)), f"{folder}")
+        return open_extractor(**(given or {}))
+    return open_described(read_header(to_path(folder)), f"{folder}", given)
 
 
 def _merged(

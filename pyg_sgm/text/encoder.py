@@ -160,7 +160,8 @@ def reopen_text_encoder(description: Mapping[str, Any], where: str) -> TextEncod
     if name != MINILM:
         raise ValueError(
             f"{where} reads texts by {name!r}, which is not opened because a file says so: set "
-            "its text_encoder to open_text_encoder(...)"
+            "its text_encoder to open_text_encoder(...), or give it again (--text-encoder on the "
+            "command line)"
         )
     encoder = open_text_encoder(MINILM)
     check_text_encoder(description, encoder, where)

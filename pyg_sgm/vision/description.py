@@ -1,6 +1,6 @@
 """What a saved model or a graph folder says of the extractor that made its graphs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from pyg_sgm.vision._shards import Graph
@@ -39,27 +39,29 @@ def describe(extractor: Extractor) -> dict[str, Any]:
     }
 
 
-def open_described(made: Mapping[str, Any], where: str, detector: str | None = None) -> Extractor:
+def open_described(
+    made: Mapping[str, Any], where: str, given: Mapping[str, str] | None = None
+) -> Extractor:
     """The extractor that made some graphs, opened when the first photo needs it.
 
     A description comes from a file that anybody may have written. So only what is shipped is opened
-    on its word: grids, EfficientNet-lite, the shipped relation head. Another detector has to be
-    given again; an extractor with anything else is one to open with :func:`open_extractor` and to
-    give as a whole.
+    on its word: grids, EfficientNet-lite, the shipped relation head. Another detector or backbone
+    has to be given again; an extractor with anything else is one to open with
+    :func:`open_extractor` and to give as a whole.
 
     Args:
         made (dict): See :func:`describe`.
         where (str): What has the graphs, for messages.
-        detector (str, optional): The same detector, by the name that it has today; the extractor is
-            then opened at once. (default: :obj:`None`)
+        given (dict, optional): The same ``"detector"`` or ``"backbone"``, by the name that it has
+            today; the extractor is then opened at once. (default: :obj:`None`)
 
     Raises:
-        FileNotFoundError: If a file of the detector is absent.
+        FileNotFoundError: If a file of these is absent.
         ValueError: If there are no such options, or the extractor is another one. What is opened
             when a photo needs it also raises one that says what has to be given.
     """
-    saved = _Described(migrated(made), where, detector)
-    if detector is not None:
+    saved = _Described(migrated(made), where, given or {})
+    if given:
         saved.open()
     return saved
 
@@ -67,7 +69,7 @@ def open_described(made: Mapping[str, Any], where: str, detector: str | None = N
 class _Described(Extractor):
     """An extractor that is opened when it is needed; see :func:`open_described`."""
 
-    def __init__(self, made: Mapping[str, Any], where: str, detector: str | None) -> None:
+    def __init__(self, made: Mapping[str, Any], where: str, given: Mapping[str, str]) -> None:
         options = made.get("options")
         if not isinstance(options, dict):
             raise ValueError(
@@ -76,7 +78,7 @@ class _Described(Extractor):
             )
         self._made = made
         self._where = where
-        self._detector = detector
+        self._given = dict(given)
         self._opened: Extractor | None = None
         self.options = options
         _check_options(options, where)
@@ -102,10 +104,8 @@ class _Described(Extractor):
     def open(self) -> Extractor:
         """The extractor."""
         if self._opened is None:
-            options = dict(self.options or {})
-            if self._detector is not None:
-                options["detector"] = self._detector
-            _check_trusted(options, self._where, self._detector is not None)
+            options = {**(self.options or {}), **self._given}
+            _check_trusted(options, self._where, self._given)
             extractor = open_extractor(**options)
             check_same(self._made.get("fingerprint"), extractor, self._where)
             self._opened = extractor
@@ -122,26 +122,25 @@ def _check_options(options: Mapping[str, Any], where: str) -> None:
             raise ValueError(f"{where}: {name}: no option of an extractor: {value!r}")
 
 
-def _check_trusted(options: Mapping[str, Any], where: str, given: bool) -> None:
+def _check_trusted(options: Mapping[str, Any], where: str, given: Collection[str]) -> None:
     """Checks that nothing is opened or fetched because a file says so."""
     detector = options.get("detector", "grid")
-    if not (given or detectors.is_shipped(detector)):
-        raise ValueError(
-            f"{where}: the graphs were made with the detector {detector!r}, which is not opened "
-            "because a file says so: give it again (--detector on the command line)"
-        )
     backbone = options.get("backbone", backbones.DEFAULT_BACKBONE)
-    others = {"backbone": backbone} if not backbones.is_shipped(backbone) else {}
-    others |= {
-        name: options[name]
-        for name in ("labels", "relations")
-        if isinstance(options.get(name), str)
-    }
-    for name, value in others.items():
-        raise ValueError(
-            f"{where}: the graphs were made with {name} {value!r}, which is not opened because a "
-            "file says so: give the extractor, matcher.extractor = open_extractor(...)"
-        )
+    unknown = {} if detectors.is_shipped(detector) else {"detector": detector}
+    unknown |= {} if backbones.is_shipped(backbone) else {"backbone": backbone}
+    for name, value in unknown.items():
+        if name not in given:
+            raise ValueError(
+                f"{where}: the graphs were made with the {name} {value!r}, which is not opened "
+                f"because a file says so: give it again (--{name} on the command line)"
+            )
+    for name in ("labels", "relations"):
+        if isinstance(options.get(name), str):
+            raise ValueError(
+                f"{where}: the graphs were made with {name} {options[name]!r}, which is not opened "
+                "because a file says so: give the extractor, matcher.extractor = "
+                "open_extractor(...)"
+            )
 
 
 def _are_labels(value: object) -> TypeGuard[dict[str, list[str]]]:

@@ -1,6 +1,7 @@
 """``pyg-sgm finetune``"""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +60,18 @@ def test_photos_to_graphs_of_the_new_backbone(
     with pytest.raises(SystemExit):
         main(["finetune", *flags, "--backbone", "efficientnet_lite0+efficientnet_lite2"])
     assert "one network at a time" in capsys.readouterr().err
+    # A run on such graphs sees other photos when the file is given again.
+    run, other = str(tmp_path / "run"), str(photos / "1.png")
+    main(["train", "sgm", *data, "--graphs", str(again), "--out", run, "--epochs", "1",
+          "--dev-every", "0", "--set", "dim=8", "--set", "hidden=8"])  # fmt: skip
+    explain = ["explain", run, "--image", other, "--text", "a dog", "--json", "-"]
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(explain)
+    assert "give it again (--backbone on the command line)" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*explain, "--backbone", "efficientnet_lite0"])
+    assert "the graphs were made with features" in capsys.readouterr().err
+    out.rename(tmp_path / "moved.safetensors")
+    main([*explain, "--backbone", f"finetuned:{tmp_path / 'moved.safetensors'}"])
+    assert json.loads(capsys.readouterr().out)[0]["score"]

@@ -266,8 +266,8 @@ def test_the_extractor_of_a_folder_is_made_again(data: ImageFolder, tmp_path: Pa
         with_graphs(data, folder)
     made = read_header(folder)
     with pytest.raises(FileNotFoundError, match=r"found.jsonl"):
-        open_described(made, f"{folder}", detector)
-    moved = open_described(made, f"{folder}", f"grid+file:{tmp_path / 'moved.jsonl'}")
+        open_described(made, f"{folder}", {"detector": detector})
+    moved = open_described(made, f"{folder}", {"detector": f"grid+file:{tmp_path / 'moved.jsonl'}"})
     assert with_graphs(data, folder, moved).images[7].objects[-1] == "dog"
     with pytest.raises(ValueError, match=r"graphs.sg: the graphs were made with detector"):
         with_graphs(data, folder, open_small())
@@ -281,7 +281,7 @@ def test_open_described(tmp_path: Path) -> None:
     assert open_described(made, "here").fingerprint == made["key"]
     other = detections(tmp_path / "found.jsonl", "dog")
     with pytest.raises(ValueError, match="here: the graphs were made with detector 'grid 3', not"):
-        open_described(made, "here", other)
+        open_described(made, "here", {"detector": other})
     for options, message in (
         (None, "an extractor of your own"),
         ({"detektor": "grid"}, "no options of an extractor"),

@@ -148,7 +148,7 @@ def test_an_extractor_is_opened_when_a_photo_needs_it() -> None:
     with pytest.raises(ValueError, match="run: the graphs were made with detector 'grid 7'"):
         other([photo])
     with pytest.raises(ValueError, match="run: the graphs were made with detector 'grid 2', not"):
-        open_described(made, "run", "grid:3")
+        open_described(made, "run", {"detector": "grid:3"})
 
 
 def test_labels_are_described_by_themselves(tmp_path: Path) -> None:
