@@ -18,13 +18,14 @@ from pyg_sgm.evaluation.encode import check_features, feature_width
 from pyg_sgm.io import counted
 from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.serialization import SavedModel, save_description
-from pyg_sgm.training.precision import chosen_precision
+from pyg_sgm.training.precision import AUTO, chosen_precision
 from pyg_sgm.training.run_dir import (
     CONTENT,
     HELD_OUT_IMAGES,
     LAST,
     check_run_dir,
     is_first_process,
+    read_run,
     run_dir,
     start_run,
 )
@@ -110,7 +111,11 @@ def fit(
         TrainingInterrupted: At Ctrl-C.
         ImportError: Without Lightning.
     """
-    recipe = recipe.replace(precision=chosen_precision(recipe.precision, accelerator))
+    precision = recipe.precision
+    if precision == AUTO and resume and out is not None:
+        # That of the run, which another machine may have begun.
+        precision = (read_run(Path(out)).get("recipe") or {}).get("precision", AUTO)
+    recipe = recipe.replace(precision=chosen_precision(precision, accelerator))
     check_fit(
         recipe, out, devices=devices, accelerator=accelerator, resume=resume, overwrite=overwrite
     )

@@ -46,3 +46,17 @@ def test_a_run_says_what_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         world, epochs=1, precision="auto", accelerator="cpu", out=tmp_path / "run", progress=False
     )
     assert read_json(tmp_path / "run" / "run.json")["recipe"]["precision"] == "bf16-mixed"
+    # Resumed on another machine, it goes on in what it was begun in.
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    again = SceneGraphMatcher("vse", dim=8, embed=8)
+    again.fit(
+        world,
+        epochs=2,
+        precision="auto",
+        accelerator="cpu",
+        out=tmp_path / "run",
+        resume=True,
+        progress=False,
+    )
+    assert read_json(tmp_path / "run" / "run.json")["recipe"]["precision"] == "bf16-mixed"
+    assert len(again.history) == 2

@@ -171,9 +171,6 @@ def edit_texts(
     Raises:
         ValueError: If there is no such kind, or the reversible pairs are missing.
 
-    Raises:
-        ValueError: If there is no such kind.
-
     Example:
         >>> from pyg_sgm.text import parse
         >>> text = parse("a young man rides a brown horse").to_record()
