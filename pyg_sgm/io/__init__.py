@@ -2,7 +2,7 @@
 
 from pyg_sgm.io._digest import digest
 from pyg_sgm.io._hub import hub_answers, only_local
-from pyg_sgm.io._images import IMAGE_SUFFIXES, image_orientation, open_image
+from pyg_sgm.io._images import IMAGE_SUFFIXES, image_orientation, open_image, stored_size
 from pyg_sgm.io._places import (
     cache_folder,
     file_state,
@@ -67,6 +67,7 @@ __all__ = [
     "read_text",
     "remove_temporaries",
     "remove_tree",
+    "stored_size",
     "to_path",
     "write_json",
     "write_tensors",

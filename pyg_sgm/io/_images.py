@@ -40,12 +40,28 @@ def open_image(path: str | os.PathLike[str]) -> "Image.Image":
     if _is_heif(content):
         return _open_heif(content, path)
     try:
-        return Image.open(content, formats=_FORMATS)
+        image = Image.open(content, formats=_FORMATS)
     except UnidentifiedImageError:
         if isinstance(content, BytesIO):  # which has no name
             what = "cannot identify image file" if content.getvalue() else "empty file"
             raise ValueError(f"{what} {str(path)!r}") from None
         raise
+    if image.format == "TIFF":
+        image.filename = ""  # by which Pillow would map it, wrongly if it turns it
+    return image
+
+
+def stored_size(image: "Image.Image") -> tuple[int, int]:
+    """Width and height in pixels of an image as it is stored, before it is turned.
+
+    Args:
+        image (Image.Image): What :func:`open_image` gives, not yet decoded.
+    """
+    from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
+
+    if isinstance(image, TiffImageFile):  # whose size is that of the image as it is shown
+        return image.tag_v2[IMAGEWIDTH], image.tag_v2[IMAGELENGTH]
+    return image.size
 
 
 def image_orientation(image: "Image.Image") -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyg_sgm.io import image_orientation, is_local, open_image, to_path
+from pyg_sgm.io import image_orientation, is_local, open_image, stored_size, to_path
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -145,7 +145,7 @@ def _named_errors(name: str) -> Iterator[None]:
 
 
 def _photo(image: "Image.Image", name: str, id: str, at_most: int | None) -> Photo:
-    width, height = image.size
+    width, height = stored_size(image)
     if width * height > MAX_PIXELS:
         raise ImageError(f"{name}: {width} x {height} pixels are more than {MAX_PIXELS}")
     with _one_large if width * height > _LARGE else nullcontext():

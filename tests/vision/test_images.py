@@ -10,6 +10,7 @@ import pytest
 
 Image = pytest.importorskip("PIL.Image")
 
+from pyg_sgm.datasets._files.images import read_frame  # noqa: E402
 from pyg_sgm.vision import ImageError, read_image, read_photo, to_photo  # noqa: E402
 
 
@@ -92,6 +93,29 @@ def test_exif_orientation(tmp_path: Path, orientation: int) -> None:
     photo = read_photo(tmp_path / "a.png")
     assert (photo.pixels == upright).all()
     assert photo.size == (20, 12)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "I;16", "CMYK"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_tiff_is_turned_as_png_is(tmp_path: Path, mode: str, orientation: int) -> None:
+    stored = Image.fromarray(picture()).convert("L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        stored = Image.fromarray(np.asarray(stored).astype(np.uint16) * 257)
+    stored.save(tmp_path / "a.tif", tiffinfo={0x0112: orientation})
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    seen = stored.convert("RGB") if mode == "CMYK" else stored
+    seen.save(tmp_path / "a.png", exif=exif)
+    for at_most in (None, 10):
+        photo, expected = (
+            read_photo(tmp_path / name, at_most=at_most) for name in ("a.tif", "a.png")
+        )
+        assert photo.size == expected.size
+        assert photo.stored_size == expected.stored_size == (20, 12)
+        assert photo.pixels.shape == expected.pixels.shape
+        # Turned before it is reduced, not after it.
+        assert np.abs(photo.pixels.astype(int) - expected.pixels).max() <= (8 if at_most else 0)
+    assert read_frame(tmp_path / "a.tif") == read_frame(tmp_path / "a.png")
 
 
 def test_large_images_are_reduced_on_request(tmp_path: Path) -> None:

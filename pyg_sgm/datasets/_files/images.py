@@ -20,6 +20,7 @@ from pyg_sgm.io import (
     list_files,
     open_image,
     read_lines,
+    stored_size,
     to_path,
 )
 
@@ -184,7 +185,7 @@ def read_frame(path: Path) -> Frame:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged EXIF and of many pixels
             with open_image(path) as image:
-                return Frame(image.size, image_orientation(image))
+                return Frame(stored_size(image), image_orientation(image))
     except ImportError:
         raise
     except Exception as error:  # Pillow's parsers raise whatever broken bytes lead them to
