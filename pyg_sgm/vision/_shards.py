@@ -110,6 +110,11 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
 
 
+def written_boxes(boxes: np.ndarray) -> np.ndarray:
+    """Boxes in ``[0, 1]`` as a shard has them."""
+    return boxes.astype(np.float64).round(6)
+
+
 def _row(graph: Graph, source: Source) -> dict[str, Any]:
     record = graph.record
     assert record.boxes is not None
@@ -118,7 +123,7 @@ def _row(graph: Graph, source: Source) -> dict[str, Any]:
         "source": list(source),
         "size": graph.size,
         "objects": list(record.objects),
-        "boxes": record.boxes.round(6).tolist(),
+        "boxes": written_boxes(record.boxes).tolist(),
         "relations": list(record.relations),
         "attributes": list(record.attributes),
         "scores": {

@@ -9,7 +9,7 @@ import numpy as np
 from pyg_sgm._deprecated import renamed_arguments
 from pyg_sgm.data import image_record
 from pyg_sgm.data.vocabulary import UNKNOWN
-from pyg_sgm.vision._shards import Graph
+from pyg_sgm.vision._shards import Graph, written_boxes
 from pyg_sgm.vision.detectors.base import Detections, Detector
 from pyg_sgm.vision.detectors.merge import prominence
 from pyg_sgm.vision.images import Photo
@@ -107,8 +107,8 @@ class Extractor:
         }
 
     def __call__(self, photos: Sequence[Photo]) -> list[Graph]:
-        """The graph of each image."""
-        found = self.detector(photos)
+        """The graph of each image, without boxes too small to be written."""
+        found = [_with_area(objects) for objects in self.detector(photos)]
         relations = [self._relations(objects) for objects in found]
         boxes = [
             np.concatenate(
@@ -171,3 +171,15 @@ class Extractor:
             max_relations=len(chosen) ** 2 if self.pairs else self.max_relations,
         )
         return [(chosen[s], predicate, chosen[o], c) for s, predicate, o, c in found]
+
+
+def _with_area(found: Detections) -> Detections:
+    """The objects whose boxes have an area once they are written."""
+    boxes = written_boxes(found.boxes)
+    keep = np.flatnonzero((boxes[:, :2] != boxes[:, 2:]).all(axis=1)).tolist()
+    return Detections(
+        found.boxes[keep],
+        tuple(found.labels[i] for i in keep),
+        found.scores[keep],
+        tuple(found.names[i] for i in keep) if found.names else (),
+    )

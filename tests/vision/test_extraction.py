@@ -18,6 +18,7 @@ Image = pytest.importorskip("PIL.Image")
 from pyg_sgm.io import locked  # noqa: E402
 from pyg_sgm.vision import (  # noqa: E402
     Detections,
+    DetectionsFile,
     Extractor,
     Grid,
     Photo,
@@ -109,6 +110,20 @@ def test_attributes(extractor: Extractor, images: dict[str, Path], tmp_path: Pat
         assert record.attributes == [(0, "large")]
         assert record.scores["attribute"] == [1.0]
         assert not record.relations
+
+
+@pytest.mark.parametrize("width", [1e-9, 4e-7])
+def test_boxes_too_small_to_be_written(
+    extractor: Extractor, images: dict[str, Path], tmp_path: Path, width: float
+) -> None:
+    boxes = [[0.5, 0.5, 0.5 + width, 0.6], [0.1, 0.1, 0.4, 0.4]]
+    lines = [{"image": id, "boxes": boxes, "labels": ["man", "dog"]} for id in images]
+    file = tmp_path / "found.jsonl"
+    file.write_text("".join(json.dumps(line | {"normalized": True}) + "\n" for line in lines))
+    small = Extractor(DetectionsFile(file), extractor.features)
+    assert extract(images, tmp_path / "graphs.sg", small).extracted == len(images)
+    records, _ = open_graphs(tmp_path / "graphs.sg")
+    assert all(record.objects == ["dog"] for record in records)
 
 
 class Crowd:
