@@ -184,11 +184,15 @@ def _format(text: str) -> Callable[[Path, str, SkippedRecords], list[_Row]]:
 def _coco_rows(path: Path, text: str, skipped: SkippedRecords) -> list[_Row]:
     """COCO: images with ``id`` and ``file_name``, annotations with ``image_id`` and ``caption``."""
     content = parse_json(text, f"{path}")
-    images: dict[int, str] = {}
+    named: list[tuple[str, int, str]] = []
     for i, entry in enumerate(field(f"{path}", content, "images", list)):
         where = f"{path}: images[{i}]"
         with skipped.record(f"images[{i}]"):
-            images[field(where, entry, "id", int)] = filled(where, entry, "file_name")
+            named.append((where, field(where, entry, "id", int), filled(where, entry, "file_name")))
+    images: dict[int, str] = {}
+    for where, number, name in named:
+        if images.setdefault(number, name) != name:  # of which its captions are is not known
+            raise ValueError(f"{where}: id: {number} occurs twice")
     rows = []
     for i, entry in enumerate(field(f"{path}", content, "annotations", list)):
         where = f"{path}: annotations[{i}]"

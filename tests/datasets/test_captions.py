@@ -92,6 +92,16 @@ def test_a_record_of_coco_that_cannot_be_used(
     assert data.captions == ["A cat.", "An animal."]
 
 
+def test_an_id_of_two_images_of_coco(tmp_path: Path) -> None:
+    path = tmp_path / "captions_val.json"
+    again = COCO["images"][:1]
+    path.write_text(json.dumps(COCO | {"images": COCO["images"] + again}))
+    assert len(read_captions(path, strict=True)) == 3
+    path.write_text(json.dumps(COCO | {"images": COCO["images"] + [again[0] | {"file_name": "b"}]}))
+    with pytest.raises(ValueError, match=r"captions_val.json: images\[2\]: id: 9 occurs twice"):
+        read_captions(path)
+
+
 @pytest.mark.parametrize("text", ["{", '{"images": []}', '{"images": [], "annotations": []}'])
 def test_no_captions_of_coco(tmp_path: Path, text: str) -> None:
     path = tmp_path / "captions_val.json"
