@@ -99,14 +99,11 @@ def normalized_boxes(
     box = box_array(boxes, count, f"{name}: box")
     if not np.isfinite(box).all():
         raise ValueError(f"{name}: box: NaN or infinity in row {_first(~np.isfinite(box))}")
-    slack = 1e-3
-    if size is not None:
-        box /= (*size, *size)
-        slack = 1 / min(size)
-    outside = (box < -slack) | (box > 1 + slack)
+    whole, slack = (np.ones(4), 1e-3) if size is None else (np.array([*size, *size]), 1)
+    outside = (box < -slack) | (box > whole + slack)
     if outside.any():
         raise ValueError(f"{name}: box {_first(outside)} is outside the image")
-    box = box.clip(0, 1)
+    box = (box / whole).clip(0, 1)
     empty = box[:, 2:] <= box[:, :2]
     if empty.any():
         raise ValueError(f"{name}: box {_first(empty)} is empty (x2 <= x1 or y2 <= y1)")

@@ -30,6 +30,13 @@ def test_records_know_whether_their_graph_is_known() -> None:
         assert text_record("a dog", **known).has_graph
 
 
+def test_boxes_reach_a_pixel_beyond_the_image() -> None:
+    for width, height in ((1000, 10), (375, 500), (3, 7)):
+        boxes = [[-1, -1, width + 1, height + 1]]
+        record = image_record(["dog"], boxes, size=(width, height), id="1")
+        assert record.boxes.tolist() == [[0, 0, 1, 1]]
+
+
 def test_image_graph() -> None:
     graph = image_graph(
         ["dog", "unicorn"],
@@ -99,6 +106,8 @@ def test_string_means_the_first_object_of_that_name() -> None:
         ({"boxes": [[0.5, 0.9, 0.6, 0.1]]}, "box 0 is empty"),
         ({"boxes": [[0.5, 0.1, 1.2, 0.9]]}, "box 0 is outside"),
         ({"boxes": [[-0.5, 0.1, 0.2, 0.9]]}, "box 0 is outside"),
+        ({"boxes": [[0, 0, 1002, 10]], "size": (1000, 10)}, "box 0 is outside"),
+        ({"boxes": [[0, 0, 1000, 11.5]], "size": (1000, 10)}, "box 0 is outside"),
         ({"boxes": [[float("nan"), 0.1, 0.2, 0.9]]}, "box: NaN"),
         ({"boxes": [BOX, BOX]}, "2 boxes for 1"),
         ({"boxes": [[1, 2]]}, "box"),
