@@ -29,8 +29,9 @@ class KarpathyCaptions(SceneGraphDataset):
             (COCO) or ``filename``. (default: :obj:`None`)
         features (str or PathLike, optional): Folder of one ``.npy`` ``[regions, dim]`` per image,
             see :func:`open_feature_folder`. (default: :obj:`None`, images without objects)
-        strict (bool, optional): Whether an image or sentence that cannot be used is an error; else
-            it is left out, and one warning lists all of them. (default: :obj:`False`)
+        strict (bool, optional): Whether an image or sentence that cannot be used, or an image
+            without sentences, is an error; else it is left out, and one warning lists all of them.
+            (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file or folder is absent.
@@ -70,12 +71,15 @@ class KarpathyCaptions(SceneGraphDataset):
                 if field(where, entry, "split", str) not in splits:
                     continue
                 record, file = _image(where, entry, images, features, files[0] if files else None)
-                sentences = field(where, entry, "sentences", list)
-                files += [] if file is None else [file]
-                for j, sentence in enumerate(sentences):
+                own: list[TextRecord] = []
+                for j, sentence in enumerate(field(where, entry, "sentences", list)):
                     with skipped.record(f"{record.id} sentences[{j}]"):
-                        texts.append(_text(f"{where}: sentences[{j}]", sentence))
-                        image_of_text.append(len(records))
+                        own.append(_text(f"{where}: sentences[{j}]", sentence))
+                if not own:
+                    raise ValueError(f"{where}: sentences: {name!r} has none")
+                files += [] if file is None else [file]
+                texts += own
+                image_of_text += [len(records)] * len(own)
                 records[record.id] = record
         skipped.report(path, len(records))
         if not records:

@@ -46,8 +46,9 @@ class PrecomputedRegions(SceneGraphDataset):
     Args:
         root (str or PathLike): The folder, such as ``f30k_precomp``.
         split (str): ``"train"``, ``"dev"`` (or ``"val"``), ``"test"`` or ``"testall"``.
-        strict (bool, optional): Whether an image or caption that cannot be used is an error; else
-            it is left out, and one warning lists all of them. (default: :obj:`False`)
+        strict (bool, optional): Whether an image or caption that cannot be used, or an image
+            without captions, is an error; else it is left out, and one warning lists all of them.
+            (default: :obj:`False`)
 
     Raises:
         FileNotFoundError: If a file is absent.
@@ -77,14 +78,17 @@ class PrecomputedRegions(SceneGraphDataset):
         image_of_text, kept = [], []
         for i, name in enumerate(image_ids):
             with skipped.record(name or f"image {i}"):
-                images.append(_image(path, name, regions, boxes, sizes, i * step))
-                kept.append(i)
+                image = _image(path, name, regions, boxes, sizes, i * step)
+                own: list[TextRecord] = []
                 for k in range(i * per_image, (i + 1) * per_image):
                     with skipped.record(text_ids[k]):
-                        texts.append(
-                            _text(f"{caption_file}: line {k + 1}", captions[k], text_ids[k])
-                        )
-                        image_of_text.append(len(images) - 1)
+                        own.append(_text(f"{caption_file}: line {k + 1}", captions[k], text_ids[k]))
+                if not own:
+                    raise ValueError(f"{path}: row {i * step}: {name!r} has no caption")
+                texts += own
+                image_of_text += [len(images)] * len(own)
+                images.append(image)
+                kept.append(i)
         skipped.report(path, len(images))
         starts = torch.tensor(kept) * (step * regions)
         rows = CheckedRows(array.reshape(-1, dim), str(path))

@@ -117,6 +117,21 @@ def test_a_sentence_that_cannot_be_used(tmp_path: Path, change: Callable, messag
     assert (data.image_ids, data.text_ids) == (["b.jpg"], ["3"])
 
 
+def test_an_image_without_sentences(tmp_path: Path) -> None:
+    content = copy.deepcopy(CONTENT)
+    content["images"][0]["sentences"] = []
+    path = write(tmp_path, content)
+    for name, rows in (("a", 3), ("c", 2)):
+        np.save(tmp_path / f"{name}.npy", np.full((rows, 2), rows, np.float32))
+    with pytest.raises(ValueError, match=r"images\[0\]: sentences: 'a.jpg' has none"):
+        KarpathyCaptions(path, "train", strict=True)
+    with pytest.warns(UserWarning, match=r"1 record .*left out: 'a.jpg'; .*has none"):
+        data = KarpathyCaptions(path, "train", features=tmp_path)
+    assert (data.image_ids, data.text_ids) == (["c.jpg"], ["4", "5"])
+    assert data.image_of_text.tolist() == [0, 0]
+    assert data.encode(data.vocabularies()).images[0]["object"].x.tolist() == [[2, 2], [2, 2]]
+
+
 def test_features_that_cannot_be_used(tmp_path: Path) -> None:
     path = write(tmp_path, CONTENT)
     (tmp_path / "x").mkdir()

@@ -159,6 +159,16 @@ def test_a_caption_that_cannot_be_used(tmp_path: Path) -> None:
         PrecomputedRegions(tmp_path, "dev", strict=True)
 
 
+def test_an_image_without_captions(tmp_path: Path) -> None:
+    np.save(tmp_path / "dev_ims.npy", FEATURES)
+    (tmp_path / "dev_caps.txt").write_text("one\n\nthree\n")
+    with pytest.warns(UserWarning, match="left out: 'dev-000001#0', 'dev-000001'; .*line 2: empty"):
+        data = PrecomputedRegions(tmp_path, "dev")
+    assert data.image_ids == ["dev-000000", "dev-000002"]
+    assert (data.captions, data.image_of_text.tolist()) == (["one", "three"], [0, 1])
+    assert np.array_equal(data.encode(data.vocabularies()).images[1]["object"].x, FEATURES[2])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
