@@ -13,13 +13,13 @@ def with_query_bank(model: Matcher, graphs: PairedGraphs, num_images: int) -> Qu
     """A trained model with a bank of the pairs it was trained on, see
     :class:`~pyg_sgm.models.QueryBank`.
 
-    The images are spread evenly over the data, each with its first two texts. The bank is kept in
-    half precision, so that it is the same after it was saved.
+    The images are spread evenly over those with texts, each with its first two texts. The bank is
+    kept in half precision, so that it is the same after it was saved.
 
     Args:
         model (Matcher): A trained model.
         graphs (PairedGraphs): Its training pairs.
-        num_images (int): Images of the bank; all of them, if there are fewer.
+        num_images (int): Images of the bank; all with texts, if there are fewer.
 
     Raises:
         ValueError: If ``num_images`` is less than 1, or the model does not say what its encodings
@@ -28,8 +28,9 @@ def with_query_bank(model: Matcher, graphs: PairedGraphs, num_images: int) -> Qu
     if num_images < 1:
         raise ValueError(f"num_images must be at least 1, got {num_images}")
     encoding_types(model)
-    count = min(num_images, len(graphs.images))
-    chosen = torch.arange(count) * len(graphs.images) // count
+    described = graphs.image_of_text.unique()
+    count = min(num_images, len(described))
+    chosen = described[torch.arange(count) * len(described) // count]
     by_image = graphs.image_of_text.argsort(stable=True)
     sizes = torch.bincount(graphs.image_of_text, minlength=len(graphs.images))
     nth = torch.arange(len(by_image)) - (sizes.cumsum(0) - sizes).repeat_interleave(sizes)

@@ -51,6 +51,20 @@ def test_against_reference() -> None:
             assert float(found[i, t]) == pytest.approx(expected, abs=2e-3)
 
 
+def test_images_without_a_text_are_in_no_bank() -> None:
+    model, data = saved_model().model.eval(), world()
+    kept = [i for i, image in enumerate(data.image_of_text.tolist()) if image]
+    texts = [data.texts[i] for i in kept]
+    rest = data.replace(texts=texts, image_of_text=data.image_of_text[kept])
+    graphs = data.select_images(range(1, len(data)))
+    for num_images in (1, 5, len(data)):
+        bank, expected = (
+            with_query_bank(model, part.encode(data.vocabularies()), num_images).state_dict()
+            for part in (rest, graphs)
+        )
+        assert all(torch.equal(bank[name], value) for name, value in expected.items())
+
+
 def test_levels_add_up_and_nothing_of_the_model_is_lost() -> None:
     saved, graphs = saved_model(), world().encode(world().vocabularies())
     model = saved.model.eval()
