@@ -1,6 +1,7 @@
 """Tuple F1 of text scene graphs, SPICE's idea without WordNet."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -8,7 +9,7 @@ from typing import Any
 
 from pyg_sgm._deprecated import renamed_arguments
 
-_WORD = re.compile(r"[a-z0-9']+")
+_OTHER = re.compile(r"[^\w']|_")
 
 
 def plain_words(phrase: str) -> str:
@@ -17,8 +18,19 @@ def plain_words(phrase: str) -> str:
     Example:
         >>> plain_words("T-shirt,  RED")
         't shirt red'
+        >>> plain_words("Grüne Bäume")
+        'grüne bäume'
     """
-    return " ".join(_WORD.findall(phrase.lower()))
+    text = unicodedata.normalize("NFC", phrase.lower())
+    return " ".join(_OTHER.sub(_mark_or_space, text).split())
+
+
+def _mark_or_space(match: re.Match[str]) -> str:
+    """A combining mark, which is a part of its word, or a space."""
+    char = match[0]
+    # Not the variation selectors of emoji.
+    mark = unicodedata.category(char) in ("Mn", "Mc") and not "\ufe00" <= char <= "\ufe0f"
+    return char if mark else " "
 
 
 def lemmatized_words(phrase: str) -> str:

@@ -37,6 +37,24 @@ def test_figures_counted_by_hand():
     assert score.exact == 0
 
 
+@pytest.mark.parametrize(
+    ("phrase", "expected"),
+    [
+        ("Grüne Ma\u0308dchen", "grüne mädchen"),
+        ("Собака, кот", "собака кот"),
+        ("कुत्ता और कुत्ते", "कुत्ता और कुत्ते"),
+        ("the man's T-shirt_2", "the man's t shirt 2"),
+        ("❤\ufe0f!", ""),
+    ],
+)
+def test_words_of_any_script(phrase, expected):
+    assert plain_words(phrase) == expected
+
+
+def test_words_of_other_scripts_differ():
+    assert parser_f1([{"objects": ["кот"]}], [{"objects": ["собака"]}]).exact == 0
+
+
 def reference(predicted, gold, normalize):
     """(hit, predicted, true) of all tuples, caption by caption and tuple by tuple."""
     counts = [0, 0, 0]
