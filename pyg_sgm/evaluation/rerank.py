@@ -102,7 +102,12 @@ def reranked(
         distractions (tuple): :math:`S_d`, of :func:`top_distractions`.
         image_of_text (LongTensor): Image of every text, ``[num_texts]``.
         gamma (float): :math:`\gamma`.
+
+    Raises:
+        ValueError: If a distraction score is NaN.
     """
+    if any(scores.isnan().any() for scores in distractions):
+        raise ValueError("a distraction score is NaN")
     images = torch.arange(len(ranking.image_ranks), device=image_of_text.device)
     true_texts = image_of_text[ranking.top_texts] == images[:, None]
     true_images = ranking.top_images == image_of_text[:, None]

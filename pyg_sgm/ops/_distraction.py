@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from pyg_sgm.ops._attention import TINY, cross_attention
+from pyg_sgm.ops._blocks import sum_dtype
 from pyg_sgm.ops._packed import Packed
 
 
@@ -44,13 +45,15 @@ def distraction(votes: Tensor, mask: Tensor | None = None, eps: float = 1e-8) ->
 
     Shapes:
         - **input:** votes and mask :math:`(*, N_{reference})`
-        - **output:** :math:`(*)`, in nats
+        - **output:** :math:`(*)`, in nats; of votes in half precision in float32
 
     Example:
         >>> import torch
         >>> distraction(torch.tensor([[0.5, 0.5], [0.0, 1.0]])).round(decimals=4).abs()
         tensor([0.6931, 0.0000])
     """
+    # In half precision eps is nothing, and the logarithm of nothing is not finite.
+    votes = votes.to(sum_dtype(votes.dtype))
     term = (votes + eps) * (votes + eps).log()
     if mask is not None:
         term = term.masked_fill(~mask, 0)
@@ -60,7 +63,8 @@ def distraction(votes: Tensor, mask: Tensor | None = None, eps: float = 1e-8) ->
 def distraction_pairs(
     query: Packed, reference: Packed, query_index: Tensor, reference_index: Tensor
 ) -> Tensor:
-    r"""Distraction score of given pairs of graphs, as re-ranking needs for its first few.
+    r"""Distraction score of given pairs of graphs, as re-ranking needs for its first few. Nodes in
+    half precision vote in float32.
 
     Args:
         query (Packed): Nodes of the queries, which vote.
@@ -82,7 +86,9 @@ def distraction_pairs(
     """
     x, _ = query.padded(query_index)  # [num_pairs, num_query, dim]
     y, mask = reference.padded(reference_index)
-    return distraction(distraction_vector(cross_attention(x, y)), mask)
+    dtype = sum_dtype(x.dtype)
+    votes = distraction_vector(cross_attention(x.to(dtype), y.to(dtype)))
+    return distraction(votes, mask)
 
 
 def _scale(x: Tensor) -> Tensor:

@@ -7,10 +7,15 @@ import torch
 from torch import Tensor
 
 from pyg_sgm.datasets import SceneWorld
-from pyg_sgm.evaluation.rerank import evaluate_reranked, rerank_by_distraction, reranked
+from pyg_sgm.evaluation.rerank import (
+    evaluate_reranked,
+    rerank_by_distraction,
+    reranked,
+    top_distractions,
+)
 from pyg_sgm.metrics.retrieval import retrieval_metrics
 from pyg_sgm.models import HOAD, VSE, GraphSizes
-from pyg_sgm.ops import Packed, stream_ranks
+from pyg_sgm.ops import Packed, distraction, stream_ranks
 
 IMAGE_SIZES, TEXT_SIZES = [3, 0, 5, 1, 2], [2, 1, 0, 4, 3]
 
@@ -85,6 +90,25 @@ def test_a_right_one_among_equals_is_last() -> None:
     out = reranked(ranking, (even, torch.zeros(3, 3)), image_of_text, gamma=1.0)
     assert out.image_ranks.tolist() == [3, 3, 3]
     assert out.text_ranks.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_near(dtype: torch.dtype) -> None:
+    image, text = (nodes.to(dtype) for nodes in (graphs(IMAGE_SIZES, 0), graphs(TEXT_SIZES, 1)))
+    truth = torch.arange(5)
+    ranking = stream_ranks(lambda i, t: torch.eye(5)[i][:, t], 5, truth)
+    expected = top_distractions(ranking, image.to(torch.float64), text.to(torch.float64))
+    for scores, wide in zip(top_distractions(ranking, image, text), expected, strict=True):
+        torch.testing.assert_close(scores, wide.float())
+    votes = torch.tensor([0.5, 0.5, 0.0], dtype=dtype)
+    assert distraction(votes).item() == pytest.approx(math.log(2), abs=1e-4)
+
+
+def test_nan_is_no_rank() -> None:
+    ranking = stream_ranks(lambda i, t: torch.eye(3)[i][:, t], 3, torch.arange(3), k=3)
+    zero = torch.zeros(3, 3)
+    with pytest.raises(ValueError, match="a distraction score is NaN"):
+        reranked(ranking, (zero, zero * math.nan), torch.arange(3), gamma=1.0)
 
 
 def test_evaluation_before_and_after() -> None:
