@@ -22,7 +22,8 @@ class PVSEEncoding(Encoding):
     """Encoded graphs of either modality.
 
     Args:
-        vectors (Tensor): Embeddings of length one, ``[num_graphs, num_embeddings, dim]``.
+        vectors (Tensor): Embeddings of length one, those of a graph side by side,
+            ``[num_graphs, num_embeddings * dim]``.
         guided (Tensor, optional): What each took from the nodes, of the same shape, in training;
             else :obj:`None`. (default: :obj:`None`)
     """
@@ -104,6 +105,7 @@ class PVSE(RegionWordMatcher[PVSEEncoding]):
     ) -> None:
         super().__init__(sizes, dim, embed, shared_label_projection, dropout)
         check_positive(num_embeddings=num_embeddings)
+        self.num_embeddings = num_embeddings
         self.diversity = diversity
         self.discrepancy = discrepancy
         self.image_pool = PolysemousPooling(dim, num_embeddings)
@@ -117,26 +119,33 @@ class PVSE(RegionWordMatcher[PVSEEncoding]):
         return self._encoding(self.text_pool, *self.words(batch))
 
     def score(self, image: PVSEEncoding, text: PVSEEncoding) -> Tensor:
-        rows, count = image.vectors.flatten(0, 1), image.vectors.size(1)
+        count, rows = self.num_embeddings, self._rows(image.vectors)
         texts = max(1, BLOCK // max(1, len(rows) * count))
         columns = [
-            (rows @ part.flatten(0, 1).t()).view(-1, count, len(part), count).amax(dim=(1, 3))
+            (rows @ self._rows(part).t()).view(len(image), count, len(part), count).amax((1, 3))
             for part in text.vectors.split(texts)
         ]
         return torch.cat(columns, dim=1)
 
     def side_loss(self, image: PVSEEncoding, text: PVSEEncoding, batch: PairBatch) -> Tensor | None:
         out = self.discrepancy * mean_discrepancy(
-            image.vectors.flatten(0, 1), text.vectors.flatten(0, 1)
+            self._rows(image.vectors), self._rows(text.vectors)
         )
         if image.guided is not None and text.guided is not None:
-            alike = likeness(image.guided).mean() + likeness(text.guided).mean()
-            out = out + self.diversity * alike
+            shape = (self.num_embeddings, -1)
+            alike = [likeness(x.unflatten(1, shape)).mean() for x in (image.guided, text.guided)]
+            out = out + self.diversity * sum(alike)
         return out
 
     def _encoding(self, pool: nn.Module, nodes: Packed, whole: Tensor) -> PVSEEncoding:
         vectors, guided = pool(nodes, whole)
-        return PVSEEncoding(l2_normalize(vectors), guided if self.training else None)
+        return PVSEEncoding(
+            l2_normalize(vectors).flatten(1), guided.flatten(1) if self.training else None
+        )
+
+    def _rows(self, vectors: Tensor) -> Tensor:
+        """Embeddings one below the other, ``[num_graphs * num_embeddings, dim]``."""
+        return vectors.reshape(-1, vectors.size(1) // self.num_embeddings)
 
 
 class PolysemousPooling(nn.Module):

@@ -28,7 +28,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "dvsa": {"dim": 8, "embed": 6, "normalize": True},
     "scan": {"dim": 8, "embed": 6},
     "hoad": {"dim": 8, "hidden": 8, "embed": 6},
+    "pvse": {"dim": 8, "embed": 6},
 }
+WITHOUT_BOUNDS = ("scan", "hoad", "pvse")  # whose images are all scored
 
 
 def matcher_of(data: SceneGraphDataset) -> SceneGraphMatcher:

@@ -9,7 +9,7 @@ from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.index import SceneGraphIndex, adding
 from pyg_sgm.index.store import KEPT
 from pyg_sgm.retrieval import encode_query
-from tests.helpers.indexes import SMALL, small_matcher
+from tests.helpers.indexes import SMALL, WITHOUT_BOUNDS, small_matcher
 from tests.helpers.training import world
 
 pytest.importorskip("lancedb")
@@ -57,7 +57,7 @@ def test_finds_what_the_matcher_ranks_first(name: str, tmp_path: Path) -> None:
         for hit, one in zip(found.hits, expected, strict=True):
             assert hit.score == pytest.approx(one.score, abs=1e-5)
             assert sum(hit.levels.values()) == pytest.approx(hit.score, abs=1e-5)
-        assert found.certified == (name not in ("hoad", "scan"))
+        assert found.certified == (name not in WITHOUT_BOUNDS)
         assert found.num_images == len(data)
 
 

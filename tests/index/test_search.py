@@ -15,7 +15,7 @@ from pyg_sgm.index.search import upper_bounds
 from pyg_sgm.ops import Packed
 from pyg_sgm.retrieval import Query, SceneGraphMatcher, encode_queries
 from pyg_sgm.retrieval.reranking import PriorWeight
-from tests.helpers.indexes import SMALL, small_matcher
+from tests.helpers.indexes import SMALL, WITHOUT_BOUNDS, small_matcher
 from tests.helpers.training import world
 
 pytest.importorskip("lancedb")
@@ -94,9 +94,9 @@ def test_equals_the_full_ranking(name: str, tmp_path: Path) -> None:
             assert [hit.score for hit in result.hits] == pytest.approx(
                 [one.score for one in expected], abs=1e-5
             )
-            assert result.certified == (name not in ("hoad", "scan"))
+            assert result.certified == (name not in WITHOUT_BOUNDS)
             assert (result.num_images, len(result.hits)) == (57, min(k, 57))
-    if name not in ("hoad", "scan"):
+    if name not in WITHOUT_BOUNDS:
         assert index.search(texts[0], 1).num_scored < 57
 
 

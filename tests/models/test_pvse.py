@@ -60,6 +60,14 @@ def test_score_equals_reference() -> None:
     assert_scores(model, pairs, reference)
 
 
+def test_no_texts_have_no_scores() -> None:
+    model, pairs = small(PVSE)
+    image, text = model.encode_image(pairs.images.batch()), model.encode_text(pairs.texts.batch())
+    none = torch.tensor([], dtype=torch.long)
+    assert model.score(image, text.select(none)).shape == (len(image), 0)
+    assert model.score(image.select(none), text).shape == (0, len(text))
+
+
 def test_terms_of_the_loss() -> None:
     model, pairs = small(PVSE, num_embeddings=3, diversity=0.7, discrepancy=0.3)
     batch = pairs.batch()

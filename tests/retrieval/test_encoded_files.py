@@ -19,6 +19,7 @@ MODELS: dict[str, dict[str, Any]] = {
             "global_dim": 4},
     "hoad": {"dim": 16, "hidden": 16, "embed": 8, "num_perspectives": 4},
     "vse": {"dim": 16, "embed": 8},
+    "pvse": {"dim": 16, "embed": 8},
 }  # fmt: skip
 ENDINGS = (".safetensors", ".npz", ".parquet")
 
