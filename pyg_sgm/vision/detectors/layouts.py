@@ -96,6 +96,36 @@ class BoxesAndLogits:
         return _kept(_corners(boxes) * self._size, score, kind, min_score)
 
 
+class BoxesWithProbabilities:
+    """``[1, num_queries, 4 + num_labels]`` of RT-DETR as Ultralytics exports it: center and size in
+    ``[0, 1]``, label probabilities."""
+
+    name, suppress, letterbox, scale, bgr = "detr-joint", False, False, 1 / 255, False
+
+    def __init__(self, height: int, width: int) -> None:
+        self._size = np.array([width, height] * 2, np.float32)
+
+    def read(self, outputs: Sequence[np.ndarray], min_score: float) -> Found:
+        found = outputs[0][0]
+        score, kind = _best(found[:, 4:])
+        return _kept(_corners(found[:, :4]) * self._size, score, kind, min_score)
+
+
+class LabelsBoxesScores:
+    """Labels ``[1, num_boxes]``, boxes ``[1, num_boxes, 4]`` and scores ``[1, num_boxes]`` of
+    RT-DETR and D-FINE as their authors export them: corners in pixels of the size that the network
+    is told, which is that of its input."""
+
+    name, suppress, letterbox, scale, bgr = "detr-scored", False, False, 1 / 255, False
+
+    def __init__(self, labels: int, boxes: int, scores: int) -> None:
+        self._places = labels, boxes, scores  # which output is which
+
+    def read(self, outputs: Sequence[np.ndarray], min_score: float) -> Found:
+        kind, boxes, score = (outputs[at][0] for at in self._places)
+        return _kept(boxes, score, kind, min_score)
+
+
 def recognize(
     outputs: Sequence[np.ndarray], names: Sequence[str], height: int, width: int
 ) -> tuple[Layout, int | None] | None:
@@ -121,6 +151,12 @@ def recognize(
         if queries == others and 4 in (first, second):
             at = 0 if second != 4 or "box" in names[0] else 1
             return BoxesAndLogits(height, width, at), shapes[1 - at][2]
+    if len(shapes) == 3:
+        whole = [np.issubdtype(np.asarray(out).dtype, np.integer) for out in outputs]
+        order = sorted(range(3), key=lambda i: (not whole[i], len(shapes[i]) == 2))
+        labels, boxes = shapes[order[0]], shapes[order[1]]
+        if whole[order[0]] and labels == shapes[order[2]] and boxes == (*labels, 4):
+            return LabelsBoxesScores(*order), None
     if len(shapes) != 1 or len(shapes[0]) not in (2, 3):
         return None
     rows, columns = shapes[0][-2:]
@@ -133,6 +169,8 @@ def recognize(
         return EndToEnd(), None
     if batched and 4 < rows < columns:
         return Yolo(), rows - 4
+    if batched and 4 < columns < rows:
+        return BoxesWithProbabilities(height, width), columns - 4
     return None
 
 

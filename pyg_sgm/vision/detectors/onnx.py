@@ -26,11 +26,13 @@ _LABELS_IN = ("names", "id2label", "labels", "classes")  # keys of the file's me
 class OnnxDetector:
     """A detector in an ONNX file: YOLOX, YOLOv8 and YOLO11, an end-to-end YOLO, RT-DETR or D-FINE.
 
-    The file has one input of images ``[1, 3, height, width]``. Its outputs tell the layout, see
-    :mod:`pyg_sgm.vision.detectors.layouts`: ``[1, num_places, 5 + num_labels]`` is YOLOX,
-    ``[1, 4 + num_labels, num_places]`` YOLOv8 or YOLO11, ``[1, num_boxes, 6]`` end-to-end, and two
-    outputs, boxes ``[1, num_queries, 4]`` and logits ``[1, num_queries, num_labels]``, RT-DETR or
-    D-FINE. It runs on one thread; :func:`~pyg_sgm.vision.extract` takes several images at once.
+    The file has one input of images ``[1, 3, height, width]``, and perhaps one of their size
+    ``[1, 2]``. Its outputs tell the layout, see :mod:`pyg_sgm.vision.detectors.layouts`:
+    ``[1, num_places, 5 + num_labels]`` is YOLOX, ``[1, 4 + num_labels, num_places]`` YOLOv8 or
+    YOLO11, ``[1, num_boxes, 6]`` end-to-end. RT-DETR and D-FINE are boxes
+    ``[1, num_queries, 4]`` and logits ``[1, num_queries, num_labels]``, or labels, boxes and
+    scores as their authors export them, or ``[1, num_queries, 4 + num_labels]`` of Ultralytics. It
+    runs on one thread; :func:`~pyg_sgm.vision.extract` takes several images at once.
 
     Args:
         path (str or PathLike): The file.
@@ -62,7 +64,7 @@ class OnnxDetector:
             raise ValueError(f"{path}: not a regular file")
         content = Path(path).read_bytes()
         self._session = _open(content, path)
-        self._input, self._height, self._width = self._check_input(path)
+        self._input, self._height, self._width, self._told = self._check_input(path)
         if isinstance(labels, Path):
             labels = [line.strip() for line in read_lines(labels) if line.strip()]
         known = labels or self._labels_of_file() or COCO_LABELS
@@ -79,19 +81,29 @@ class OnnxDetector:
     def __call__(self, photos: Sequence[Photo]) -> list[Detections]:
         return [self._detect(photo.pixels) for photo in photos]
 
-    def _check_input(self, path: str | os.PathLike[str]) -> tuple[str, int, int]:
+    def _check_input(
+        self, path: str | os.PathLike[str]
+    ) -> tuple[str, int, int, dict[str, np.ndarray]]:
+        """Name and size of the input of images, and what else the network is told."""
         inputs = self._session.get_inputs()
-        shape = inputs[0].shape if inputs else []
-        if len(inputs) != 1 or len(shape) != 4 or inputs[0].type != "tensor(float)":
+        images = [x for x in inputs if x.type == "tensor(float)" and len(x.shape) == 4]
+        sizes = [x for x in inputs if x.type == "tensor(int64)" and x.shape[1:] == [2]]
+        if len(images) != 1 or len(sizes) > 1 or len(inputs) != len(images) + len(sizes):
             found = [(x.name, x.shape, x.type) for x in inputs]
             raise ValueError(f"{path}: no detector: expected one input of images, got {found}")
+        shape = images[0].shape
         height, width = (x if isinstance(x, int) else _ANY_SIZE for x in shape[2:])
         if not (0 < height <= _LARGEST_SIZE and 0 < width <= _LARGEST_SIZE):
             raise ValueError(
                 f"{path}: no detector: expected images of at most {_LARGEST_SIZE} pixels, "
                 f"got {height} x {width}"
             )
-        return inputs[0].name, height, width
+        told = {x.name: np.array([[width, height]], np.int64) for x in sizes}
+        return images[0].name, height, width, told
+
+    def _run(self, values: np.ndarray) -> list[np.ndarray]:
+        outputs: list[np.ndarray] = self._session.run(None, {self._input: values, **self._told})
+        return outputs
 
     def _labels_of_file(self) -> list[str] | None:
         metadata = self._session.get_modelmeta().custom_metadata_map
@@ -104,7 +116,7 @@ class OnnxDetector:
         """Looks at one empty image, because the file need not tell the shape of its outputs."""
         gray = np.full((1, 3, self._height, self._width), _GRAY, dtype=np.float32)
         try:
-            outputs = self._session.run(None, {self._input: gray})
+            outputs = self._run(gray)
         except Exception as error:  # see `_open`
             raise ValueError(f"{path}: no detector: {error}") from error
         names = [output.name for output in self._session.get_outputs()]
@@ -125,7 +137,7 @@ class OnnxDetector:
 
     def _detect(self, pixels: np.ndarray) -> Detections:
         values, scale = self._prepared(pixels)
-        found = self._layout.read(self._session.run(None, {self._input: values}), self._min_score)
+        found = self._layout.read(self._run(values), self._min_score)
         height, width = pixels.shape[:2]
         box = found.boxes / np.tile(scale, 2).astype(np.float32) / ([width, height] * 2)
         box = box.clip(0, 1).astype(np.float32)

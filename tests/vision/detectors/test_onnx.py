@@ -12,7 +12,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("PIL")
 
-FLOAT = onnx.TensorProto.FLOAT
+FLOAT, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 LABELS = ("dog", "cat")
 PLACES = 8 * 8 + 4 * 4 + 2 * 2  # of 64 pixels at strides 8, 16, 32
 
@@ -22,20 +22,25 @@ def write(
     *outputs: np.ndarray,
     size: tuple[int | str, ...] = (1, 3, 64, 64),
     names: str | None = None,
+    told: bool = False,
 ) -> Path:
-    """A network that gives the same outputs whatever it sees."""
+    """A network that gives the same outputs whatever it sees and, perhaps, is told of its size."""
     out = [f"output{i}" for i in range(len(outputs))]
+    kinds = [INT64 if value.dtype == np.int64 else FLOAT for value in outputs]
+    sizes = [onnx.helper.make_tensor_value_info("orig_target_sizes", INT64, ("N", 2))]
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("Identity", [f"{name}.all"], [name]) for name in out],
         "constant",
-        [onnx.helper.make_tensor_value_info("images", FLOAT, size)],
+        [onnx.helper.make_tensor_value_info("images", FLOAT, size), *(sizes if told else [])],
         [
-            onnx.helper.make_tensor_value_info(name, FLOAT, value.shape)
-            for name, value in zip(out, outputs, strict=True)
+            onnx.helper.make_tensor_value_info(name, kind, value.shape)
+            for name, kind, value in zip(out, kinds, outputs, strict=True)
         ],
         [
-            onnx.numpy_helper.from_array(value.astype(np.float32), f"{name}.all")
-            for name, value in zip(out, outputs, strict=True)
+            onnx.numpy_helper.from_array(
+                value if kind == INT64 else value.astype(np.float32), f"{name}.all"
+            )
+            for name, kind, value in zip(out, kinds, outputs, strict=True)
         ],
     )
     opset = [onnx.helper.make_opsetid("", 13)]
@@ -125,6 +130,31 @@ def test_boxes_and_logits(tmp_path: Path, first: str) -> None:
     assert np.allclose(found.boxes, [[0.25, 0, 0.75, 1], [0.2, 0.15, 0.3, 0.35]])
     values, _ = detector._prepared(WIDE.pixels)
     assert np.allclose(values[0], np.array([10, 20, 30])[:, None, None] / 255)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0)])
+def test_labels_boxes_and_scores(tmp_path: Path, order: tuple[int, ...]) -> None:
+    labels, scores = np.array([[1, 0, 7, 0]]), np.array([[0.75, 0.6, 0.9, 0.01]])
+    boxes = np.array([[[16, 0, 48, 64], [12.8, 9.6, 19.2, 22.4], [0, 0, 9, 9], [0, 0, 9, 9]]])
+    outputs = [(labels, boxes, scores)[i] for i in order]
+    path = write(tmp_path / "a.onnx", *outputs, names='["dog", "cat"]', told=True)
+    detector = OnnxDetector(path)
+    assert detector._told["orig_target_sizes"].tolist() == [[64, 64]]
+    (found,) = detector([WIDE])  # the image is stretched to the size that the network is told
+    assert found.labels == ("cat", "dog")
+    assert found.scores == pytest.approx([0.75, 0.6])
+    assert np.allclose(found.boxes, [[0.25, 0, 0.75, 1], [0.2, 0.15, 0.3, 0.35]])
+
+
+def test_boxes_with_probabilities(tmp_path: Path) -> None:
+    out = np.zeros((1, 10, 7))
+    out[0, 2] = [0.5, 0.5, 0.5, 1, 0, 0.75, 0]
+    out[0, 6] = [0.25, 0.25, 0.1, 0.2, 0.6, 0.2, 0]
+    path = write(tmp_path / "a.onnx", out, names='["dog", "cat", "cow"]')
+    (found,) = OnnxDetector(path)([WIDE])
+    assert found.labels == ("cat", "dog")
+    assert found.scores == pytest.approx([0.75, 0.6])
+    assert np.allclose(found.boxes, [[0.25, 0, 0.75, 1], [0.2, 0.15, 0.3, 0.35]])
 
 
 def test_labels_of_the_file(tmp_path: Path) -> None:
