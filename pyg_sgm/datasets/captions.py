@@ -238,7 +238,7 @@ def _csv_rows(path: Path, text: str, skipped: SkippedRecords) -> list[_Row]:
     image = next((name for name in IMAGE if name in header), None)
     if image is None or CAPTION not in header:
         raise ValueError(f"{path}: line 1: expected the columns image,caption, got {header!r:.200}")
-    rows = []
+    at, rows = header.index(image), []
     for line, values in lines:
         where = f"{path}: {line}"
         with skipped.record(line):
@@ -248,7 +248,8 @@ def _csv_rows(path: Path, text: str, skipped: SkippedRecords) -> list[_Row]:
                     f"{len(values)}; a caption with a comma is written in quotation marks"
                 )
             row = {name: value.strip() for name, value in zip(header, values, strict=True)}
-            if "\n" in row[image] or any(map(_is_row, row[CAPTION].split("\n")[1:])):
+            further = row[CAPTION].split("\n")[1:]
+            if "\n" in row[image] or any(_is_row(one, at, row[image]) for one in further):
                 raise ValueError(f"{where}: {CAPTION}: a quotation mark is not closed")
             rows.append(_Row(where, row[image], row[CAPTION], row.get(GRAPH, "")))
     return rows
@@ -275,7 +276,10 @@ def _csv_lines(path: Path, text: str, skipped: SkippedRecords) -> list[tuple[str
     return lines
 
 
-def _is_row(line: str) -> bool:
-    """Whether a line within a caption is the next row, swallowed by an open quotation mark."""
-    name = line.partition(",")[0].strip()
-    return name.lower().endswith(IMAGE_SUFFIXES) or name.isdigit()
+def _is_row(line: str, at: int, like: str) -> bool:
+    """Whether a line within a caption is the next row, swallowed by an open quotation mark: one
+    with the name of an image, or a number if this row's image is one, in the column of images."""
+    fields = [part.strip() for part in line.split(",")]
+    name = fields[at] if at < len(fields) else ""
+    number = name.isdigit() and like.isdigit() and len(fields) > 1
+    return name.lower().endswith(IMAGE_SUFFIXES) or number

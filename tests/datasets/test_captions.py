@@ -118,6 +118,17 @@ def test_a_caption_of_two_lines(tmp_path: Path) -> None:
     assert rows[1].where.endswith("c.csv: line 4")
 
 
+def test_lines_of_a_caption_that_begin_with_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text('image,caption\na.jpg,"Two:\n2, dogs and a cat"\n7,"A list:\n10\nends"\n')
+    rows = read_captions(path, strict=True)
+    assert [row.text.caption for row in rows] == ["Two: 2, dogs and a cat", "A list: 10 ends"]
+    for text in ('image,caption\n7,"A dog\n8,A cat"', 'n,image,caption\n1,a.jpg,"A\n2,b.jpg,B"'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="line 2: caption: a quotation mark is not closed"):
+            read_captions(path, strict=True)
+
+
 def test_files_of_other_endings(tmp_path: Path) -> None:
     names = ("a.jpg", "b.AVIF", "c.jfif", "d.HEIC", "e.cr2", "f.nef", "notes.txt", "g.json")
     for name in names:
