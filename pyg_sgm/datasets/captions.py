@@ -234,10 +234,13 @@ def _result_rows(path: Path, text: str, skipped: SkippedRecords) -> list[_Row]:
 
 def _csv_rows(path: Path, text: str, skipped: SkippedRecords) -> list[_Row]:
     lines = _csv_lines(path, text, skipped)
-    header = lines.pop(0)[1] if lines else []
+    header = [name.strip() for name in lines.pop(0)[1]] if lines else []
     image = next((name for name in IMAGE if name in header), None)
     if image is None or CAPTION not in header:
         raise ValueError(f"{path}: line 1: expected the columns image,caption, got {header!r:.200}")
+    for name in (image, CAPTION, GRAPH):
+        if header.count(name) > 1:
+            raise ValueError(f"{path}: line 1: the column {name} occurs twice")
     at, rows = header.index(image), []
     for line, values in lines:
         where = f"{path}: {line}"

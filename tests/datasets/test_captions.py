@@ -110,6 +110,17 @@ def test_no_captions_of_coco(tmp_path: Path, text: str) -> None:
         open_dataset(f"coco:{path}", "any")
 
 
+def test_names_of_columns(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text("n,image, caption ,n\n1,a.jpg, A dog,2\n")
+    (row,) = read_captions(path, strict=True)
+    assert (row.image, row.text.caption) == ("a.jpg", "A dog")
+    for header in ("image,caption,caption", "image,caption,image", "image_id,caption, image_id"):
+        path.write_text(f"{header}\na.jpg,A dog,A cat\n")
+        with pytest.raises(ValueError, match=r"c.csv: line 1: the column \w+ occurs twice"):
+            read_captions(path)
+
+
 def test_a_caption_of_two_lines(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_bytes(b'image,caption\r\na.jpg,"A cow\r\n  and, far off, a calf"\r\nb.jpg,Snow\r\n')
