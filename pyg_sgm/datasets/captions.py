@@ -173,9 +173,9 @@ def _absence(image: str, folder: str | os.PathLike[str] | None) -> str:
 
 def _format(text: str) -> Callable[[Path, str, SkippedRecords], list[_Row]]:
     """What reads a file that begins with this text."""
-    line = text.partition("\n")[0].strip()
-    if line.startswith("{"):
+    if text.lstrip().startswith(("{", "[")):
         return _coco_rows
+    line = text.partition("\n")[0].strip()
     if line.startswith(_RESULTS):
         return _result_rows
     return _token_rows if _TOKEN.match(line) else _csv_rows

@@ -29,6 +29,7 @@ TABLE = "id,image,caption\n1,000003.jpg,A cat.\n2,000009.jpg,A dog runs.\n3,0000
     ("name", "text"),
     [
         ("captions_val.json", json.dumps(COCO, indent=1)),
+        ("after_blanks.json", "\n  " + json.dumps(COCO)),
         ("Flickr8k.token.txt", TOKEN),
         ("results.csv", RESULTS),
         ("captions.csv", TABLE),
@@ -99,6 +100,13 @@ def test_an_id_of_two_images_of_coco(tmp_path: Path) -> None:
     assert len(read_captions(path, strict=True)) == 3
     path.write_text(json.dumps(COCO | {"images": COCO["images"] + [again[0] | {"file_name": "b"}]}))
     with pytest.raises(ValueError, match=r"captions_val.json: images\[2\]: id: 9 occurs twice"):
+        read_captions(path)
+
+
+def test_json_that_is_not_of_coco(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text('[{"image": "a.jpg", "caption": "A dog"}]')
+    with pytest.raises(ValueError, match=r"c.json: expected an object, got \["):
         read_captions(path)
 
 
