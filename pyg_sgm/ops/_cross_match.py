@@ -162,6 +162,7 @@ class _Side(NamedTuple):
 
     nodes: Tensor  # [num_graphs, size, dim]
     unit: Tensor  # [num_graphs * size, dim], of length one
+    own: Tensor  # [num_graphs * size, dim], what is compared with what it sees, see _own
     square: Tensor  # [num_perspectives, dim], the squared perspectives
     norm: Tensor  # [num_graphs * size, num_perspectives], lengths under every perspective
     share: Tensor  # [num_graphs * size, num_perspectives], beta over these lengths
@@ -172,9 +173,16 @@ def _side(nodes: Packed, beta: Tensor, graphs: Tensor, size: int, square: Tensor
     x = nodes.padded(graphs, size)[0].to(square.dtype)
     share = Packed(beta[:, None], nodes.ptr).padded(graphs, size)[0].flatten(0, 1)
     rows = x.flatten(0, 1)
-    length = row_products(rows.square(), square).to(sum_dtype(square.dtype))
+    own = _own(rows)
+    length = row_products(own.square(), square).to(sum_dtype(square.dtype))
     inverse = inverse_root(length)
-    return _Side(x, l2_normalize(rows), square, length * inverse, share * inverse)
+    return _Side(x, l2_normalize(rows), own, square, length * inverse, share * inverse)
+
+
+def _own(x: Tensor) -> Tensor:
+    """Vectors whose squares are finite: a cosine does not see their length, of which the square
+    soon is too large for float16."""
+    return l2_normalize(x) if x.dtype == torch.float16 else x
 
 
 def _texts(
@@ -211,25 +219,25 @@ def _score(image: _Side, text: _Side, head: Head, attention: bool) -> Tensor:
 
 
 def _score_block(image: _Side, text: _Side, head: Head, attention: bool) -> Tensor:
-    (g, n, dim), (c, k, _) = image.nodes.shape, text.nodes.shape
+    (g, n, _), (c, k, _) = image.nodes.shape, text.nodes.shape
     alpha = row_products(text.unit, image.unit).relu()  # [c * k, g * n]
     if not attention:
         alpha = torch.ones_like(alpha)
     # A cosine does not see the length of its arguments, so eq. 5 needs no division.
-    seen = alpha.view(c * k, g, n).transpose(0, 1) @ image.nodes  # [g, c * k, dim], by the texts
-    product = _products(seen * text.nodes.view(1, c * k, dim), text.square)
+    seen = _own(alpha.view(c * k, g, n).transpose(0, 1) @ image.nodes)  # [g, c * k, dim], by texts
+    product = _products(seen * text.own, text.square)
     y_match = _cosine(product, _products(seen.square(), text.square)) * text.share
     y_match = y_match.view(g, c, k, -1).sum(2)
 
     alpha = alpha.view(c, k, g * n)
-    seen = alpha.transpose(1, 2) @ text.nodes  # [c, g * n, dim], by the images
+    seen = _own(alpha.transpose(1, 2) @ text.nodes)  # [c, g * n, dim], by the images
     if text.gram is None:
         length = _products(seen.square(), image.square)
     else:
         first, second = _node_pairs(text.nodes)
         pairs = alpha.index_select(1, first) * alpha.index_select(1, second)
         length = pairs.transpose(1, 2) @ text.gram
-    product = _products(seen * image.nodes.view(1, g * n, dim), image.square)
+    product = _products(seen * image.own, image.square)
     # A quadratic form may round to less than it is; the length of the product bounds the cosine.
     x_match = _cosine(product, length).clamp(-image.norm, image.norm) * image.share
     x_match = x_match.view(c, g, n, -1).sum(2).transpose(0, 1)

@@ -100,6 +100,20 @@ def test_cross_match(dtype: torch.dtype, attention: bool) -> None:
         torch.testing.assert_close(a.cpu().flatten(0, 1), b, atol=tolerance, rtol=tolerance)
 
 
+def test_what_many_nodes_see_is_finite() -> None:
+    """Of like nodes the sum grows with their number, and its square more so."""
+    x, y = Packed(*ragged([100, 1], 16, 0)), Packed(*ragged([60, 2], 16, 1))
+    x, y = (Packed((8 * (side.x + 2)).half(), side.ptr).to(DEVICE) for side in (x, y))
+    square = torch.rand(4, 16, generator=torch.Generator().manual_seed(2)).to(DEVICE, torch.float16)
+    beta = torch.ones(101, device=DEVICE), torch.ones(62, device=DEVICE)
+    exact = [Packed(side.x.float(), side.ptr) for side in (x, y)]
+    i, j = torch.cartesian_prod(*[torch.arange(2, device=DEVICE)] * 2).unbind(1)
+    root = square.float().sqrt()
+    expected = cross_match_pairs(*exact, i, j, *beta, root, root)  # type: ignore[call-arg]
+    for a, b in zip(match(x, y, *beta, square, square, True), expected, strict=True):
+        torch.testing.assert_close(a.flatten(0, 1), b, atol=0, rtol=0.01)
+
+
 def test_a_graph_that_no_tile_holds_whole() -> None:
     generator = torch.Generator().manual_seed(2)
     x = Packed(*ragged([90, 100, 3], 16, 0, torch.float16)).to(DEVICE)

@@ -205,6 +205,26 @@ def test_half_precision_sums_in_float32(dtype: torch.dtype, tolerance: float) ->
     torch.testing.assert_close(scores.double(), reference_scores(t), atol=tolerance, rtol=0)
 
 
+def test_what_many_nodes_see_is_finite_in_float16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of like nodes the sum grows with their number, and its square more so."""
+    monkeypatch.setattr("pyg_sgm.ops._cross_match.product_dtype", lambda *_: torch.float16)
+    x, x_ptr = ragged([100, 1], DIM, 0)
+    y, y_ptr = ragged([60, 2], DIM, 1)
+    x, y = (8 * (side + 2) for side in (x, y))
+    weight = torch.rand(2, PERSPECTIVES, DIM, generator=torch.Generator().manual_seed(2)).half()
+    i, j = torch.cartesian_prod(torch.arange(2), torch.arange(2)).unbind(1)
+
+    def side(dtype: torch.dtype) -> tuple[Tensor, ...]:
+        return torch.ones(len(x), dtype=dtype), torch.ones(len(y), dtype=dtype), *weight.to(dtype)
+
+    nodes = [Packed(x.half(), x_ptr), Packed(y.half(), y_ptr)]
+    scores = cross_match(*nodes, *side(torch.float16), lambda a, b: (a + b).sum(-1))  # type: ignore[call-arg]
+    exact = [n.to(torch.float64) for n in nodes]
+    a, b = cross_match_pairs(*exact, i, j, *side(torch.float64))  # type: ignore[call-arg]
+    expected = (a + b).sum(-1).view(2, 2).float()
+    torch.testing.assert_close(scores, expected, atol=0, rtol=2e-3)
+
+
 @pytest.mark.parametrize(("x_sizes", "y_sizes"), [([], []), ([2], []), ([], [3]), ([0, 0], [0])])
 def test_empty_collections(x_sizes: list[int], y_sizes: list[int]) -> None:
     x, y = Packed(*ragged(x_sizes, DIM, 0)), Packed(*ragged(y_sizes, DIM, 1))

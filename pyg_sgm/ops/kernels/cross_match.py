@@ -84,7 +84,12 @@ def match_kernel(
         alpha = tl.maximum(alpha, 0.0, propagate_nan=tl.PropagateNan.ALL)
     else:
         alpha += 1.0
-    alpha = tl.where((position < size)[None, :], alpha, 0.0).to(own.dtype.element_ty)
+    alpha = tl.where((position < size)[None, :], alpha, 0.0)
+    if own.dtype.element_ty == tl.float16:
+        # A mean instead of a sum, whose square soon is too large for float16.
+        total = tl.sum(alpha, 1)
+        alpha /= tl.where(total > 0, total, 1.0)[:, None]
+    alpha = alpha.to(own.dtype.element_ty)
     product = tl.zeros([BLOCK_OWN, BLOCK_L], tl.float32)
     length = tl.zeros([BLOCK_OWN, BLOCK_L], tl.float32)
     for first in range(0, dim, BLOCK_D):
