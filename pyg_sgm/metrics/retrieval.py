@@ -54,7 +54,9 @@ def median_rank(rank: Tensor) -> float:
         >>> median_rank(torch.tensor([1, 7, 3, 2]))
         2.5
     """
-    return float(rank.double().quantile(0.5))
+    ordered = rank.sort().values  # `quantile` takes 2**24 at most
+    middle = [ordered[(len(rank) - 1) // 2], ordered[len(rank) // 2]]
+    return float(torch.stack(middle).double().mean())
 
 
 def metrics_of_ranks(image_ranks: Tensor, text_ranks: Tensor) -> RetrievalMetrics:

@@ -106,3 +106,4 @@ def test_recall_and_median() -> None:
     assert recall_at_k(ranks, 5) == 0.5
     assert median_rank(ranks) == 5.5
     assert median_rank(ranks[:3]) == 5
+    assert median_rank(torch.ones(2**24 + 1, dtype=torch.uint8)) == 1
