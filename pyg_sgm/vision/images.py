@@ -163,6 +163,8 @@ def _decode(image: "Image.Image", at_most: int | None) -> np.ndarray:
         image = _eight_bit(image)
     elif image.mode in ("P", "PA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    elif image.mode in ("1", "L", "RGB") and image.has_transparency_data:
+        image = image.convert("RGBA")  # before reducing mixes the transparent color with others
     if at_most is not None and max(image.size) > at_most:
         image.thumbnail((at_most, at_most), Image.Resampling.BILINEAR, reducing_gap=2.0)
     # Files without orientation come back as they are.

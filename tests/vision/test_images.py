@@ -46,6 +46,17 @@ def test_palette_with_a_transparent_colour(tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.png").tolist() == [[[255] * 3, [40, 50, 60]]]
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_transparent_color_is_white_when_reduced(tmp_path: Path, mode: str) -> None:
+    pixels = np.full((40, 40), 120, np.uint8)
+    pixels[:, ::2] = 7
+    image = Image.fromarray(pixels).convert(mode)
+    image.save(tmp_path / "a.png", transparency=7 if mode == "L" else (7, 7, 7))
+    assert read_image(tmp_path / "a.png")[0, :2, 0].tolist() == [255, 120]
+    reduced = read_photo(tmp_path / "a.png", at_most=10).pixels[2:-2, 2:-2].astype(int)
+    assert np.abs(reduced - (255 + 120) / 2).max() <= 2
+
+
 def test_grey_cmyk_and_one_bit(tmp_path: Path) -> None:
     grey = picture()[..., 0]
     Image.fromarray(grey).save(tmp_path / "grey.png")
