@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,9 @@ class Extractor:
             are none)
         attributes (Attributes, optional): What names the attributes of boxes, from pixels uint8
             ``[height, width, 3]`` and boxes ``[num_boxes, 4]`` in ``[0, 1]``: for each box (label,
-            confidence), such as :func:`~pyg_sgm.vision.colors.color_attributes`. (default:
-            :obj:`None`, there are none)
+            confidence), such as :func:`~pyg_sgm.vision.colors.color_attributes`: a function of a
+            module, or what tells by an attribute ``fingerprint`` what its answers depend on.
+            (default: :obj:`None`, there are none)
         max_relations (int, optional): Most relations per image. (default: :obj:`25`)
         pairs (int, optional): If positive, the relations are instead all ordered pairs of so many
             objects, the most prominent (:func:`~pyg_sgm.vision.detectors.prominence`), whatever the
@@ -82,7 +84,12 @@ class Extractor:
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        """What its graphs depend on; equal ones give equal graphs."""
+        """What its graphs depend on; equal ones give equal graphs.
+
+        Raises:
+            ValueError: If what names attributes is not told from others: a function within another
+                one, a lambda or an object, without an attribute ``fingerprint``.
+        """
         head = "none"
         if self.relations is not None:
             head = f"{self.relations.fingerprint} limit {self.max_relations}"
@@ -95,7 +102,7 @@ class Extractor:
         if self.pairs:
             made["pairs"] = str(self.pairs)
         if self.attributes is not None:
-            made["attributes"] = f"{self.attributes.__module__}.{self.attributes.__qualname__}"
+            made["attributes"] = _name_of(self.attributes)
         return made
 
     @property
@@ -171,6 +178,20 @@ class Extractor:
             max_relations=len(chosen) ** 2 if self.pairs else self.max_relations,
         )
         return [(chosen[s], predicate, chosen[o], c) for s, predicate, o, c in found]
+
+
+def _name_of(attributes: Attributes) -> str:
+    """What tells a function that names attributes from others."""
+    known = getattr(attributes, "fingerprint", None)
+    if known is not None:
+        return str(known)
+    # Other names than those of a module's functions stand for many functions.
+    if not isinstance(attributes, FunctionType) or "<" in attributes.__qualname__:
+        raise ValueError(
+            f"attributes: {attributes!r} is no function of a module: give it an attribute "
+            "`fingerprint`, a string that tells what its answers depend on"
+        )
+    return f"{attributes.__module__}.{attributes.__qualname__}"
 
 
 def _with_area(found: Detections) -> Detections:

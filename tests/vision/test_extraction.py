@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,11 @@ def test_attributes(extractor: Extractor, images: dict[str, Path], tmp_path: Pat
         return [[("large", float(box[2]))] if box[2] - box[0] > 0.9 else [] for box in boxes]
 
     named = Extractor(extractor.detector, extractor.features, None, size_words)
+    for unknown in (size_words, lambda pixels, boxes: [[] for _ in boxes], partial(size_words)):
+        with pytest.raises(ValueError, match="give it an attribute `fingerprint`"):
+            _ = Extractor(extractor.detector, extractor.features, None, unknown).fingerprint
+    size_words.fingerprint = "sizes 0.9"  # type: ignore[attr-defined]
+    assert named.fingerprint["attributes"] == "sizes 0.9"
     assert named.fingerprint != Extractor(extractor.detector, extractor.features).fingerprint
     extract(images, tmp_path / "graphs.sg", named)
     for record in open_graphs(tmp_path / "graphs.sg")[0]:
