@@ -13,7 +13,7 @@ from pyg_sgm.evaluation._evaluate import rank
 from pyg_sgm.evaluation.encode import encode_images, encode_texts
 from pyg_sgm.metrics.retrieval import RetrievalMetrics, metrics_of_ranks
 from pyg_sgm.models import Matcher
-from pyg_sgm.ops import Packed, Ranking, distraction_pairs
+from pyg_sgm.ops import Packed, Ranking, distraction_pairs, lowest_tie
 
 PAIRS_PER_BLOCK = 512
 
@@ -125,7 +125,7 @@ def _new_ranks(old: Tensor, scores: Tensor, true: Tensor) -> Tensor:
     """Rank of the best-scored true reference among the first of every query, the worst among its
     equals; the old rank where none is true."""
     best = scores.masked_fill(~true, -torch.inf).amax(1, keepdim=True)  # [num_queries, 1]
-    return torch.where(true.any(1), 1 + (~true & (scores >= best)).sum(1), old)
+    return torch.where(true.any(1), 1 + (~true & (scores >= lowest_tie(best))).sum(1), old)
 
 
 def _in_order(references: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:

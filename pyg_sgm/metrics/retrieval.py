@@ -87,7 +87,8 @@ def metrics_of_ranks(image_ranks: Tensor, text_ranks: Tensor) -> RetrievalMetric
 def retrieval_metrics(scores: Tensor, image_of_text: Tensor) -> RetrievalMetrics:
     """R@1, R@5, R@10, median rank and rsum of a score matrix.
 
-    A query with several ground truths counts by its best one; ties count against it.
+    A query with several ground truths counts by its best one; ties, up to rounding,
+    count against it: see :func:`pyg_sgm.ops.lowest_tie`.
 
     Args:
         scores (Tensor): Scores of all pairs, ``[num_images, num_texts]``.

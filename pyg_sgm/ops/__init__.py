@@ -13,7 +13,7 @@ from pyg_sgm.ops._lstm import lstm
 from pyg_sgm.ops._maxsim import maxsim, maxsim_both
 from pyg_sgm.ops._packed import Packed, is_ptr, select_rows
 from pyg_sgm.ops._pair_blocks import PaddedGraphs, pair_block_scores
-from pyg_sgm.ops._ranks import RankCounter, Ranking, ranks, stream_ranks
+from pyg_sgm.ops._ranks import RankCounter, Ranking, lowest_tie, ranks, stream_ranks
 from pyg_sgm.ops._segment import (
     segment_logsumexp,
     segment_max,
@@ -37,6 +37,7 @@ __all__ = [
     "gru",
     "is_ptr",
     "l2_normalize",
+    "lowest_tie",
     "lsesim",
     "lstm",
     "maxsim",

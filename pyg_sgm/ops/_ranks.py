@@ -12,8 +12,9 @@ ScoreBlock = Callable[[Tensor, Tensor], Tensor]
 def ranks(scores: Tensor, image_of_text: Tensor) -> tuple[Tensor, Tensor]:
     r"""Rank of the best-scored ground truth of every image and of every text.
 
-    The rank is one plus the number of wrong items scored at least as high, so the ground truth
-    takes the worst rank among its equals. The texts of one image do not stand in each other's way.
+    The rank is one plus the number of wrong items scored at least as high, up to rounding (see
+    :func:`lowest_tie`), so the ground truth takes the worst rank among its equals. The texts of one
+    image do not stand in each other's way.
 
     Args:
         scores (Tensor): Scores of all pairs.
@@ -75,8 +76,8 @@ def stream_ranks(
 
     The blocks of an image and its own texts are scored first, a share of
     :math:`1 / \text{num\_images}` times the images taken at a time; then every pair once. Only one
-    block and the running best are in memory. The ranks are exactly those of the matrix if
-    ``score`` gives a pair the same number in every block; otherwise within its rounding.
+    block and the running best are in memory. A pair may be rounded otherwise in another block,
+    which is why what is equal up to rounding counts as equal.
 
     Args:
         score (callable): Takes the numbers of some images and of some texts, increasing, and
@@ -138,8 +139,30 @@ def _spans(length: int, size: int, device: torch.device) -> list[Tensor]:
     return list(torch.arange(length, device=device).split(size)) if length else []
 
 
+def lowest_tie(truth: Tensor) -> Tensor:
+    r"""The lowest score that counts as equal to a true one. The same numbers summed in another
+    order, or in a block of another shape, are not the same to the last bit, so equal is
+
+    .. math:: s \ge t - 10^{-5} \max(|t|, \overline{|t|})
+
+    where the mean is that of all true scores; an infinite score is equal to itself alone.
+
+    Args:
+        truth (Tensor): True scores :math:`t`, of any shape.
+
+    Example:
+        >>> import torch
+        >>> torch.tensor([0.499999, 0.4999]) >= lowest_tie(torch.tensor([0.5, 0.5]))
+        tensor([ True, False])
+    """
+    infinite = truth.isinf()
+    size = truth.masked_fill(infinite, 0).abs()
+    return torch.where(infinite, truth, truth - 1e-5 * size.maximum(size.mean()))
+
+
 class RankCounter:
-    """Counts, block by block, the wrong items scored at least as high as the ground truth.
+    """Counts, block by block, the wrong items scored at least as high as the ground truth, up to
+    rounding.
 
     Args:
         truth (Tensor): Score of every text with its image, ``[num_texts]``.
@@ -161,10 +184,11 @@ class RankCounter:
 
     def __init__(self, truth: Tensor, image_of_text: Tensor, num_images: int) -> None:
         _check_ground_truth(image_of_text, num_images, len(truth))
-        self.truth, self.image_of_text = truth, image_of_text
-        lowest = truth.new_full((num_images,), -torch.inf)
-        self.best = lowest.scatter_reduce(0, image_of_text, truth, "amax")  # [num_images]
-        self.image_ranks = torch.ones_like(self.best, dtype=torch.long)
+        self.image_of_text = image_of_text
+        best = truth.new_full((num_images,), -torch.inf)
+        best = best.scatter_reduce(0, image_of_text, truth, "amax")
+        self.floor_of_images, self.floor_of_texts = lowest_tie(best), lowest_tie(truth)
+        self.image_ranks = torch.ones_like(best, dtype=torch.long)
         self.text_ranks = torch.ones_like(truth, dtype=torch.long)
 
     def add(self, scores: Tensor, first_image: int, first_text: int) -> None:
@@ -185,16 +209,16 @@ class RankCounter:
             raise ValueError(f"scores[{first_image + image}, {first_text + text}] is NaN")
         images = slice(first_image, first_image + num_images)
         texts = slice(first_text, first_text + num_texts)
-        truth, best = self.truth[texts], self.best[images]
+        text_floor, image_floor = self.floor_of_texts[texts], self.floor_of_images[images]
         # The pairs of the ground truth are no obstacle to it.
         row = self.image_of_text[texts] - first_image
         column = ((row >= 0) & (row < num_images)).nonzero().squeeze(1)
         row = row[column]
         own = scores[row, column]
-        self.text_ranks[texts] += (scores >= truth).count_nonzero(0)
-        self.text_ranks[texts][column] -= (own >= truth[column]).long()
-        self.image_ranks[images] += (scores >= best[:, None]).count_nonzero(1)
-        self.image_ranks[images].index_add_(0, row, -(own >= best[row]).long())
+        self.text_ranks[texts] += (scores >= text_floor).count_nonzero(0)
+        self.text_ranks[texts][column] -= (own >= text_floor[column]).long()
+        self.image_ranks[images] += (scores >= image_floor[:, None]).count_nonzero(1)
+        self.image_ranks[images].index_add_(0, row, -(own >= image_floor[row]).long())
 
 
 class _Best:

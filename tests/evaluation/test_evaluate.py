@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pyg_sgm.data import text_record
 from pyg_sgm.datasets import SceneWorld
 from pyg_sgm.evaluation import (
     encode_images,
@@ -158,3 +159,17 @@ def test_folds_are_evaluated_by_themselves() -> None:
     for folds in (0, 12):
         with pytest.raises(ValueError, match=f"11 images cannot make {folds} folds"):
             evaluate(saved.model, graphs, folds=folds)
+
+
+@pytest.mark.parametrize("name", ["sgm", "vsrn", "vse_infinity"])
+def test_captions_that_are_all_the_same_find_nothing(name: str) -> None:
+    data = SceneWorld("dev", num_images=40, captions_per_image=1, feature_dim=4)
+    said = text_record("a dog near a cat", objects=["dog", "cat"], relations=[(0, "near", 1)])
+    data = data.replace(texts=[said] * 40)
+    vocabularies = data.vocabularies()
+    graphs, sizes = data.encode(vocabularies), GraphSizes.of(vocabularies, 4)
+    model = build_model(name, sizes, {"dim": 8, "embed": 6, **MODELS[name]})
+    found = evaluate(model, graphs)
+    assert found["i2t"] == {"r1": 0.0, "r5": 0.0, "r10": 0.0, "medr": 40.0}
+    images, texts = encode_images(model, graphs.images), encode_texts(model, graphs.texts)
+    assert found == retrieval_metrics(score(model, images, texts), graphs.image_of_text)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pyg_sgm.ops import ranks, stream_ranks
+from pyg_sgm.ops import lowest_tie, ranks, stream_ranks
 
 
 @pytest.mark.parametrize("levels", [3, 1000])
@@ -82,3 +82,23 @@ def test_stream_names_nan() -> None:
 def test_infinite_scores_are_no_nan() -> None:
     scores = torch.tensor([[torch.inf, -torch.inf], [-torch.inf, torch.inf]])
     assert ranks(scores, torch.tensor([0, 1]))[0].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_what_differs_by_rounding_is_equal(scale: float) -> None:
+    """Blocks of another shape are rounded otherwise, whatever the unit of the scores."""
+
+    def score(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(images), len(texts)), 0.3 * scale * (1 - 1e-7 * len(texts)))
+
+    ranking = stream_ranks(score, 6, torch.arange(6), block=(4, 5))
+    assert ranking.image_ranks.tolist() == ranking.text_ranks.tolist() == [6] * 6
+    scores = scale * torch.tensor([[0.3, 0.2999], [0.2, 0.2]])
+    assert ranks(scores, torch.tensor([0, 1]))[0].tolist() == [1, 2]
+
+
+def test_lowest_tie() -> None:
+    truth = torch.tensor([0.0, 1.0, -3.0, torch.inf, -torch.inf], dtype=torch.float64)
+    lowest = torch.tensor([-0.8e-5, 1 - 1e-5, -3 - 3e-5, torch.inf, -torch.inf]).double()
+    torch.testing.assert_close(lowest_tie(truth), lowest, rtol=0, atol=1e-6)
+    assert lowest_tie(torch.empty(0)).shape == (0,)
