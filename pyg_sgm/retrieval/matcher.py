@@ -30,6 +30,7 @@ from pyg_sgm.retrieval.prepare import (
     extractor_of,
     needs_graph,
 )
+from pyg_sgm.retrieval.scoring import named, prepared, reader_of_words
 from pyg_sgm.retrieval.searcher import Searcher
 from pyg_sgm.text import TextEncoder, open_text_encoder
 from pyg_sgm.text.encoder import describe_text_encoder
@@ -43,7 +44,8 @@ from pyg_sgm.training import (
 )
 from pyg_sgm.training.edits import training_edits, with_edits
 from pyg_sgm.training.run_dir import GRAPHS, VECTORS, is_first_process, run_dir
-from pyg_sgm.vision import AttributeHead
+from pyg_sgm.vision import AttributeHead, Extractor
+from pyg_sgm.vision.description import describe
 
 
 class SceneGraphMatcher(Searcher):
@@ -150,15 +152,18 @@ class SceneGraphMatcher(Searcher):
         run = None if out is None else Path(out)
         folder = None if run is None else run / GRAPHS
         with run_dir(run, resume, overwrite, preparing=True):
-            if self.made_by is None and any(needs_graph(image) for image in dataset.images):
-                self.extractor = extractor_of(folder)
-            self.attributes = None
-            dataset = self._prepared(dataset, folder)
+            # Until all went well, the matcher stays what it was.
+            extractor, made_by = self._chosen_extractor(dataset, folder)
+
+            def opened() -> Extractor:
+                return extractor or self.extractor
+
+            dataset, attributes = prepared(dataset, folder, opened), None
             if chosen.attribute_words:
                 known = None if run is None or not resume else run / ATTRIBUTES
-                self._learn_attributes(dataset, chosen.attribute_words, known, seed)
-                dataset = self._named(dataset)
-            dev = None if dev is None else self._prepared(dev, folder)
+                attributes = _learned(dataset, chosen.attribute_words, known, seed)
+                dataset = named(dataset, attributes)
+            dev = None if dev is None else named(prepared(dev, folder, opened), attributes)
             vocabularies = dataset.vocabularies(chosen.min_count)
             vectors: dict[str, tuple[Tensor, Tensor]] = {}
             if word_vectors is not None:
@@ -174,7 +179,7 @@ class SceneGraphMatcher(Searcher):
             if encoder is not None:
                 vectors, width = encoder.labels(vocabularies), encoder.dim
                 chosen = chosen.with_model_options(embed=width)
-            read_words = self._word_features(None if run is None else run / VECTORS)
+            read_words = reader_of_words(encoder, None if run is None else run / VECTORS)
             graphs = dataset.encode(vocabularies, read_words)
             if chosen.edit_weight:
                 of_text = dataset.image_of_text.tolist()
@@ -185,15 +190,9 @@ class SceneGraphMatcher(Searcher):
             model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
             dev_graphs = None if dev is None else dev.encode(vocabularies, read_words)
         vector_file = None if word_vectors is None else os.fspath(word_vectors)
-        self.history = fit(
-            SavedModel(
-                self.name,
-                model,
-                vocabularies,
-                self.made_by,
-                self.read_by,
-                self.attributes,
-            ),
+        read_by = None if encoder is None else describe_text_encoder(encoder)
+        history = fit(
+            SavedModel(self.name, model, vocabularies, made_by, read_by, attributes),
             graphs,
             chosen,
             dev_graphs,
@@ -209,7 +208,10 @@ class SceneGraphMatcher(Searcher):
         )
         if chosen.query_bank:
             model = with_query_bank(model, graphs, chosen.query_bank)
-        self.model, self.vocabularies = model, vocabularies
+        self.model, self.vocabularies, self.history = model, vocabularies, history
+        self._extractor, self.made_by = extractor, made_by
+        self._text_encoder, self.read_by = encoder, read_by
+        self.attributes = attributes
         if chosen.query_bank and out is not None and is_first_process():
             save_model(out, self._saved())
         return self
@@ -237,22 +239,32 @@ class SceneGraphMatcher(Searcher):
         told = text_graphs(text, saved.vocabularies, self._word_features())
         return explain_pair(saved.model, shown, told, saved.vocabularies)
 
-    def _learn_attributes(
-        self, dataset: SceneGraphDataset, num_words: int, known: Path | None, seed: int
-    ) -> None:
-        """What names objects; that of a run that is resumed."""
-        if known is not None and known.exists():
-            self.attributes = AttributeHead.load(known)
-            return
-        of_text = dataset.image_of_text.tolist()
-        self.attributes = learn_attributes(
-            dataset.images, dataset.features, dataset.texts, of_text, num_words, seed
-        )
+    def _chosen_extractor(
+        self, dataset: SceneGraphDataset, folder: Path | None
+    ) -> tuple[Extractor | None, Mapping[str, Any] | None]:
+        """The extractor of a training, if it is open, and what describes it: one that was set
+        before; of a trained matcher its own, unless the images are no files."""
+        if self.made_by is None and any(needs_graph(image) for image in dataset.images):
+            extractor = extractor_of(folder)
+            return extractor, describe(extractor)
+        if self.model is not None and all(image.file is None for image in dataset.images):
+            return None, None
+        return self._extractor, self.made_by
 
     def _chosen_encoder(self, name: str | None) -> TextEncoder | None:
         """The text encoder of a training: one that was set before, else that of the recipe."""
         if self._text_encoder is None or self.model is not None:
-            self._text_encoder = None if name is None else open_text_encoder(name)
-        encoder = self._text_encoder
-        self.read_by = None if encoder is None else describe_text_encoder(encoder)
-        return encoder
+            return None if name is None else open_text_encoder(name)
+        return self._text_encoder
+
+
+def _learned(
+    dataset: SceneGraphDataset, num_words: int, known: Path | None, seed: int
+) -> AttributeHead:
+    """What names objects; that of a run that is resumed."""
+    if known is not None and known.exists():
+        return AttributeHead.load(known)
+    of_text = dataset.image_of_text.tolist()
+    return learn_attributes(
+        dataset.images, dataset.features, dataset.texts, of_text, num_words, seed
+    )

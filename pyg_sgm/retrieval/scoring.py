@@ -51,6 +51,8 @@ from pyg_sgm.vision import AttributeHead, Extractor
 from pyg_sgm.vision.description import describe, open_described
 from pyg_sgm.vision.fingerprint import check_same, migrated
 
+WordFeatures = Callable[[Sequence[TextRecord]], Ragged]
+
 
 class Scorer(nn.Module):
     """What :class:`~pyg_sgm.retrieval.SceneGraphMatcher` knows, and how it scores.
@@ -130,12 +132,9 @@ class Scorer(nn.Module):
         self._text_encoder = encoder
         self.read_by = None if encoder is None else describe_text_encoder(encoder)
 
-    def _word_features(
-        self, folder: Path | None = None
-    ) -> Callable[[Sequence[TextRecord]], Ragged] | None:
-        """What gives the features of the words of texts, kept in a folder."""
-        encoder = self.text_encoder
-        return None if encoder is None else partial(word_features, encoder=encoder, folder=folder)
+    def _word_features(self) -> WordFeatures | None:
+        """What gives the features of the words of texts."""
+        return reader_of_words(self.text_encoder)
 
     @property
     def saved(self) -> SavedModel:
@@ -325,22 +324,9 @@ class Scorer(nn.Module):
         vocabularies = self._saved().vocabularies
         return self._prepared(dataset).encode(vocabularies, self._word_features())
 
-    def _prepared(
-        self, dataset: SceneGraphDataset, folder: Path | None = None
-    ) -> SceneGraphDataset:
-        """The dataset with graphs of its images and texts, without what cannot be read."""
-        check_captioned(dataset)
-        if any(needs_graph(image) for image in dataset.images):
-            dataset = with_graphs(dataset, folder, self.extractor)
-        return self._named(with_parses(with_known_images(dataset)))
-
-    def _named(self, dataset: SceneGraphDataset) -> SceneGraphDataset:
-        """The dataset with the attributes that the head of the matcher names."""
-        if self.attributes is None:
-            return dataset
-        return dataset.replace(
-            images=with_attributes(dataset.images, dataset.features, self.attributes)
-        )
+    def _prepared(self, dataset: SceneGraphDataset) -> SceneGraphDataset:
+        """The dataset as the model takes it: see :func:`prepared` and :func:`named`."""
+        return named(prepared(dataset, None, lambda: self.extractor), self.attributes)
 
     def _saved(self) -> SavedModel:
         if self.model is None or self.vocabularies is None:
@@ -366,3 +352,41 @@ class Scorer(nn.Module):
 
     def extra_repr(self) -> str:
         return "" if self.model is not None else f"{self.name!r}, not trained"
+
+
+def prepared(
+    dataset: SceneGraphDataset, folder: Path | None, extractor: Callable[[], Extractor]
+) -> SceneGraphDataset:
+    """The dataset with graphs of its images and texts, without what cannot be read.
+
+    Args:
+        dataset (SceneGraphDataset): Images with captions.
+        folder (Path, optional): Where graphs of images that are files are kept.
+        extractor (callable): Gives what makes them; called only if there are any.
+    """
+    check_captioned(dataset)
+    if any(needs_graph(image) for image in dataset.images):
+        dataset = with_graphs(dataset, folder, extractor())
+    return with_parses(with_known_images(dataset))
+
+
+def named(dataset: SceneGraphDataset, attributes: AttributeHead | None) -> SceneGraphDataset:
+    """The dataset with the attributes that a head names.
+
+    Args:
+        dataset (SceneGraphDataset): Images with graphs.
+        attributes (AttributeHead, optional): The head.
+    """
+    if attributes is None:
+        return dataset
+    return dataset.replace(images=with_attributes(dataset.images, dataset.features, attributes))
+
+
+def reader_of_words(encoder: TextEncoder | None, folder: Path | None = None) -> WordFeatures | None:
+    """What gives the features of the words of texts.
+
+    Args:
+        encoder (TextEncoder, optional): What makes them.
+        folder (Path, optional): Where they are kept. (default: :obj:`None`)
+    """
+    return None if encoder is None else partial(word_features, encoder=encoder, folder=folder)

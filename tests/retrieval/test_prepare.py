@@ -311,6 +311,9 @@ def test_a_matcher_remembers_its_extractor(data: ImageFolder, tmp_path: Path) ->
         opened.score([tmp_path / "x.png"], texts)
     with pytest.raises(ValueError, match="the graphs were made with detector"):
         opened.extractor = open_small(detections(tmp_path / "found.jsonl", "dog"))
+    world = SceneWorld("train", num_images=4, captions_per_image=1, feature_dim=0)
+    opened.fit(world, epochs=1, progress=False)
+    assert opened.made_by is None
 
 
 def test_a_matcher_of_graphs_takes_no_files(photos: Path) -> None:

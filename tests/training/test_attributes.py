@@ -111,3 +111,16 @@ def test_a_matcher_names_what_it_learned(model: str, tmp_path: Path) -> None:
     (tmp_path / "run" / "attributes.safetensors").unlink()
     with pytest.raises(ValueError, match=r"attributes\.safetensors: missing"):
         SceneGraphMatcher.from_pretrained(tmp_path / "run")
+
+
+def test_a_training_that_fails_leaves_the_matcher_as_it_was() -> None:
+    train, dev = bare("train", 120), bare("dev", 12)
+    matcher = SceneGraphMatcher("vse", dim=8, embed=6).fit(train, **RECIPE)
+    fingerprint, history, head = matcher.fingerprint, matcher.history, matcher.attributes
+    with pytest.raises(ValueError, match="texts of two images at least"):
+        matcher.fit(dev.select_images([0]), epochs=1, progress=False)
+    assert matcher.attributes is head is not None
+    assert matcher.fingerprint == fingerprint
+    assert matcher.history is history
+    matcher.fit(dev, epochs=1, progress=False)
+    assert matcher.attributes is None
