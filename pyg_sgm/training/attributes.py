@@ -92,7 +92,7 @@ def learn_attributes(
         texts (list of TextRecord): Their captions with graphs.
         image_of_text (list of int): Image of every text.
         num_words (int): How many adjectives: the most frequent ones, of those that are said of 25
-            objects or more.
+            objects or more; of equally frequent ones the first by name.
         seed (int, optional): Of the order of the objects, and of dropout. (default: :obj:`0`)
 
     Raises:
@@ -102,7 +102,8 @@ def learn_attributes(
         raise ValueError("attribute_words: there are no region features to learn attributes from")
     said = said_of_objects(images, texts, image_of_text)
     count = Counter(word for words in said.values() for word in words)
-    frequent = sorted((w for w, n in count.items() if n >= LEAST_COUNT), key=lambda w: -count[w])
+    often = (word for word, n in count.items() if n >= LEAST_COUNT)
+    frequent = sorted(often, key=lambda word: (-count[word], word))
     words = sorted(frequent[:num_words])
     if not words:
         raise ValueError(

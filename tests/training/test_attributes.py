@@ -67,6 +67,15 @@ def test_looks_are_learned() -> None:
         learn_attributes(images[:20], features, texts[:20], range(20), 3)
 
 
+def test_equally_frequent_adjectives_are_taken_by_name() -> None:
+    words = ["wet", "tall", "red", "old", "new", "long", "dry", "big"]
+    image = image_record(["dog"])
+    texts = [text_record("a caption", objects=["dog"], attributes=[(0, w) for w in words])] * 25
+    features = {"object": Ragged(torch.randn(25, 3), Spans.packed(torch.ones(25).long()))}
+    head = learn_attributes([image] * 25, features, texts, range(25), 3)
+    assert head.words == ["big", "dry", "long"]
+
+
 def bare(split: str, num_images: int) -> SceneGraphDataset:
     """The world without the attributes that its detector reports."""
     world = SceneWorld(split, num_images=num_images, **WORLD)
