@@ -21,7 +21,8 @@ def epoch_batches(
 
     The texts of each image are shuffled and dealt into groups of ``captions_per_image``; the
     groups are shuffled and dealt into batches of ``images_per_batch``, rounded so that all batches
-    are of nearly one size. Every text occurs once, and the number of batches is that of any epoch.
+    are of nearly one size; unless that is 1, no batch is of one group alone, which has no negative,
+    if there are two. Every text occurs once, and the number of batches is that of any epoch.
 
     Args:
         image_of_text (Tensor): Index of each text's image, ``[num_texts]``.
@@ -34,9 +35,9 @@ def epoch_batches(
         Indices of the texts of each batch.
 
     Example:
-        >>> batches = epoch_batches(torch.tensor([0, 0, 1, 1, 2, 2]), 2, 2, seed=0, epoch=0)
+        >>> batches = epoch_batches(torch.arange(5).repeat_interleave(2), 2, 2, seed=0, epoch=0)
         >>> [len(batch) for batch in batches], sorted(torch.cat(batches).tolist())
-        ([4, 2], [0, 1, 2, 3, 4, 5])
+        ([6, 4], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
     random = np.random.default_rng([seed, epoch])
     image = image_of_text.numpy()
@@ -47,10 +48,12 @@ def epoch_batches(
     start = (place % captions_per_image == 0).nonzero()[0]
     groups = np.split(order, start[1:])
     shuffled = random.permutation(len(groups))
-    num_batches = max(1, round(len(groups) / images_per_batch))
+    num_batches = round(len(groups) / images_per_batch)
+    if images_per_batch > 1:
+        num_batches = min(num_batches, len(groups) // 2)
     return [
         torch.from_numpy(np.concatenate([groups[i] for i in part]))
-        for part in np.array_split(shuffled, num_batches)
+        for part in np.array_split(shuffled, max(1, num_batches))
     ]
 
 

@@ -27,6 +27,12 @@ def test_batches_are_of_nearly_one_size() -> None:
     assert all(len(image_of_text[batch].unique()) * 5 == len(batch) for batch in batches)
 
 
+@pytest.mark.parametrize("images", [2, 3, 4])
+@pytest.mark.parametrize("count", range(2, 12))
+def test_no_image_is_alone(count: int, images: int) -> None:
+    assert min(map(len, epoch_batches(torch.arange(count), images, 5, seed=0, epoch=0))) >= 2
+
+
 def test_pure_function_of_seed_and_epoch() -> None:
     def order(seed: int, epoch: int) -> list[int]:
         torch.randperm(3)  # other random numbers are of no influence
