@@ -15,8 +15,8 @@ def edit_loss(true: Tensor, false: Tensor, image_of_edit: Tensor, margin: float 
     the other images of the batch, and no gradient goes through :math:`\sigma_l`; the loss is the
     mean over the edits. What words alone tell, that no image of the world would show the false
     text, is in :math:`D` of every image and cancels. In units of :math:`\sigma` the loss cannot be
-    lowered by scores that spread more, only by scores that see more. Of a batch of one image it is
-    zero.
+    lowered by scores that spread more, only by scores that see more. Of fewer than
+    three images it is zero: one other image has no deviation.
 
     Args:
         true (Tensor): Scores of all images of a batch with the true texts.
@@ -36,7 +36,7 @@ def edit_loss(true: Tensor, false: Tensor, image_of_edit: Tensor, margin: float 
     """
     difference = true - false  # [num_images, num_edits]
     others = difference.size(0) - 1
-    if others < 1 or difference.size(1) == 0:
+    if others < 2 or difference.size(1) == 0:
         return 0 * difference.sum()
     own = difference.gather(0, image_of_edit[None]).squeeze(0)  # [num_edits]
     mean = (difference.sum(dim=0) - own) / others

@@ -60,7 +60,7 @@ def test_what_words_alone_tell_does_not_count() -> None:
     torch.testing.assert_close(edit_loss(9 * true, 9 * false, index), edit_loss(true, false, index))
 
 
-@pytest.mark.parametrize(("images", "edits"), [(1, 3), (4, 0)])
+@pytest.mark.parametrize(("images", "edits"), [(1, 3), (2, 3), (4, 0)])
 def test_nothing_to_compare_with(images: int, edits: int) -> None:
     true = torch.randn(images, edits, requires_grad=True)
     loss = edit_loss(true, torch.randn(images, edits), torch.zeros(edits, dtype=torch.long))
