@@ -5,6 +5,7 @@ whether kernels are compiled or interpreted.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -69,6 +70,38 @@ def test_maxsim(dtype: torch.dtype, x_high: int, y_high: int, dim: int) -> None:
     )
     for a, b in zip(kernel, expected, strict=True):
         torch.testing.assert_close(a, b, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
+
+
+def test_kernels_start_on_the_card_of_their_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+
+    def device_of(x: Tensor) -> AbstractContextManager[None]:
+        found.append(x.device)
+        return nullcontext()
+
+    monkeypatch.setattr("torch.cuda.device_of", device_of)
+    x, x_ptr = (t.to(DEVICE) for t in ragged([2], 8, 0, torch.float32))
+    weight = torch.rand(2, device=DEVICE)
+    kernel_of(x.requires_grad_(), x_ptr, x, x_ptr, weight).sum().backward()
+    assert found == [x.device] * 3
+    nodes, square = Packed(x.detach(), x_ptr), torch.rand(2, 8, device=DEVICE)
+    match(nodes, nodes, weight, weight, square, square, True)
+    assert found == [x.device] * 5
+
+
+def test_strides_do_not_matter() -> None:
+    x, x_ptr = ragged([2, 3], 8, 0, torch.float32)
+    y, y_ptr = ragged([2, 1], 8, 1, torch.float32)
+    tensors = [t.to(DEVICE) for t in (x, x_ptr, y, y_ptr, torch.rand(3))]
+    apart = [torch.stack([t, t], -1)[..., 0] for t in tensors]
+    assert torch.equal(kernel_of(*apart), kernel_of(*tensors))
+    beta, weight = torch.ones(5, device=DEVICE), torch.rand(2, 8, device=DEVICE)
+
+    def matches(x: Tensor, x_ptr: Tensor, y: Tensor, y_ptr: Tensor, _: Tensor) -> Tensor:
+        sides = Packed(x, x_ptr), Packed(y, y_ptr), beta, beta[:3], weight, weight
+        return torch.stack(match(*sides, True))
+
+    assert torch.equal(matches(*apart), matches(*tensors))
 
 
 def test_nan_is_not_passed_over() -> None:

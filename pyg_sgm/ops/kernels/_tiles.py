@@ -4,8 +4,18 @@
 # Triton reads the annotations of a kernel as its own, so its arguments go without.
 # mypy: disable-error-code="no-untyped-def"
 
+from typing import Any
+
+import torch
 import triton
 import triton.language as tl
+from torch import Tensor
+
+
+def start(kernel: Any, grid: tuple[int, ...], like: Tensor, *values: Any, **options: Any) -> None:
+    """Starts a kernel on the card of a tensor; by itself Triton takes the current one."""
+    with torch.cuda.device_of(like):
+        kernel[grid](*values, **options)
 
 
 @triton.jit

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyg_sgm.ops._attention import TINY, inverse_root
 from pyg_sgm.ops._packed import Packed
-from pyg_sgm.ops.kernels._tiles import add_rows, in_panels
+from pyg_sgm.ops.kernels._tiles import add_rows, in_panels, start
 
 # Own nodes and columns at a time, the most nodes of the other graph and perspectives: as many as
 # the registers of Ampere and Hopper hold.
@@ -167,9 +167,11 @@ def match(
         lengths = own.x.float().square() @ square.float().t()
         share = beta.float()[:, None] * inverse_root(lengths)
         num_tiles = triton.cdiv(own.x.size(0), BLOCK_OWN)
-        match_kernel[(num_tiles * len(other),)](
+        start(
+            *(match_kernel, (num_tiles * len(other),), own.x),
             *(own.x.contiguous(), own.batch, inverse, share, square.contiguous()),
-            *(other.x.contiguous(), other.ptr, inverse_root(other.x.float().square().sum(1))),
+            *(other.x.contiguous(), other.ptr.contiguous()),
+            inverse_root(other.x.float().square().sum(1)),
             *(out, own.x.size(0), num_tiles, len(other), num_perspectives),
             *(to_next_own, to_next_other, own.x.size(1), TINY**2),
             ATTENTION=attention,

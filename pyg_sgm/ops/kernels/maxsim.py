@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pyg_sgm.ops.kernels._tiles import add_rows, in_panels
+from pyg_sgm.ops.kernels._tiles import add_rows, in_panels, start
 
 
 class Blocks(NamedTuple):
@@ -249,7 +249,7 @@ class MaxSim(torch.autograd.Function):
         weight: Tensor,
         tiles: Tiles,
     ) -> Tensor:
-        x, y = x.contiguous(), y.contiguous()
+        x, x_ptr, y, weight = (t.contiguous() for t in (x, x_ptr, y, weight))
         num_images, num_texts = x_ptr.numel() - 1, y_ptr.numel() - 1
         scores = x.new_zeros(num_images, num_texts, dtype=torch.float32)
         winners_shape = (num_images, y.size(0)) if tiles.keep else (1, 1)
@@ -260,7 +260,8 @@ class MaxSim(torch.autograd.Function):
             blocks = BLOCKS[x.itemsize, tiles.keep]
             image, column = torch.tensor(tiles.slots, device=x.device).t().contiguous()
             num_x_tiles, num_y_tiles = len(tiles.starts) - 1, triton.cdiv(y.size(0), blocks.y)
-            forward_kernel[(num_x_tiles * num_y_tiles,)](
+            start(
+                *(forward_kernel, (num_x_tiles * num_y_tiles,), x),
                 *(x, x_ptr, y, text, weight, image, column),
                 *(torch.tensor(tiles.starts, device=x.device), scores, winners),
                 *(num_texts, y.size(0), num_x_tiles, num_y_tiles, x.size(1)),
@@ -289,7 +290,8 @@ class MaxSim(torch.autograd.Function):
         pull = torch.zeros_like(y, dtype=torch.float32)
         if x.numel() and y.numel():
             columns = triton.cdiv(x.size(1), BLOCK_D)
-            x_grad_kernel[(triton.cdiv(ctx.largest, BLOCK_X), columns, num_images)](
+            start(
+                *(x_grad_kernel, (triton.cdiv(ctx.largest, BLOCK_X), columns, num_images), x),
                 *(x_ptr, y, text, weight, grad, winners, x_grad),
                 *(num_texts, y.size(0), x.size(1)),
                 BLOCK_X=BLOCK_X,
@@ -297,7 +299,8 @@ class MaxSim(torch.autograd.Function):
                 BLOCK_D=BLOCK_D,
                 num_warps=NUM_WARPS,
             )
-            y_grad_kernel[(triton.cdiv(y.size(0), BLOCK_X), columns)](
+            start(
+                *(y_grad_kernel, (triton.cdiv(y.size(0), BLOCK_X), columns), x),
                 *(x, x_ptr, text, grad, winners, pull),
                 *(num_images, num_texts, y.size(0), x.size(1)),
                 BLOCK_X=BLOCK_X,
