@@ -17,6 +17,7 @@ from pyg_sgm.models.bounds import BoundLevel
 from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.ops import Packed, is_ptr
 
+TEMPERATURE = 0.05
 BLOCK = 512  # graphs of the bank that are scored at a time
 
 
@@ -60,7 +61,7 @@ class QueryBank(Matcher[Any, Any]):
     """
 
     def __init__(
-        self, model: Matcher, images: Encoding, texts: Encoding, temperature: float = 0.05
+        self, model: Matcher, images: Encoding, texts: Encoding, temperature: float = TEMPERATURE
     ) -> None:
         super().__init__(model.sizes)
         if not 0 < temperature < math.inf:
@@ -147,15 +148,18 @@ class QueryBank(Matcher[Any, Any]):
         return {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
 
     @classmethod
-    def of_bank(cls, model: Matcher, bank: dict[str, Tensor]) -> Self:
-        """The model with what :meth:`bank` gave.
+    def of_bank(
+        cls, model: Matcher, bank: dict[str, Tensor], temperature: float = TEMPERATURE
+    ) -> Self:
+        r"""The model with what :meth:`bank` gave.
 
         Args:
             model (Matcher): The same model.
             bank (dict): Tensors by their names.
+            temperature (float, optional): :math:`\tau`. (default: :obj:`0.05`)
 
         Raises:
-            ValueError: If they are no bank of the model.
+            ValueError: If they are no bank of the model, or the temperature is not positive.
         """
         sides = []
         for side, kind in zip(("images", "texts"), encoding_types(model), strict=True):
@@ -168,7 +172,7 @@ class QueryBank(Matcher[Any, Any]):
                 model.score(images.select(one), texts.select(one))
         except (RuntimeError, IndexError, AttributeError, TypeError, StopIteration) as error:
             raise ValueError(f"this is no bank of the model: {error}") from error
-        return cls(model, images, texts)
+        return cls(model, images, texts, temperature)
 
 
 def _hubness(image: Encoding, text: Encoding) -> Tensor:

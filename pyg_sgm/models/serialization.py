@@ -4,6 +4,7 @@ Nothing is pickled.
 """
 
 import inspect
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -18,7 +19,7 @@ from torch import Tensor
 from pyg_sgm.data import Vocabularies
 from pyg_sgm.io import read_json, write_json, write_tensors
 from pyg_sgm.models.base import GraphSizes, Matcher
-from pyg_sgm.models.query_bank import QueryBank
+from pyg_sgm.models.query_bank import TEMPERATURE, QueryBank
 from pyg_sgm.models.registry import find_model, model_name
 
 CONFIG, WEIGHTS, VOCABULARIES = "config.json", "model.safetensors", "vocabularies.json"
@@ -90,6 +91,7 @@ def save_description(folder: str | os.PathLike[str], saved: SavedModel) -> None:
         "extractor": saved.extractor,
         "text_encoder": saved.text_encoder,
         "query_bank": isinstance(saved.model, QueryBank),
+        "query_bank_temperature": bank_temperature(saved.model),
         "attribute_head": saved.attribute_head is not None,
     }
     write_json(Path(folder) / CONFIG, config)
@@ -136,7 +138,7 @@ def load_model(folder: str | os.PathLike[str]) -> SavedModel:
         model = build_model(config["model"], GraphSizes(**sizes), config["options"])
         model.load_state_dict(weights)
     if config.get("query_bank"):
-        model = _with_bank(folder / BANK, model)
+        model = _with_bank(folder / BANK, model, config["query_bank_temperature"])
     return SavedModel(
         config["model"],
         model.eval(),
@@ -146,7 +148,16 @@ def load_model(folder: str | os.PathLike[str]) -> SavedModel:
     )
 
 
-def _with_bank(path: Path, model: Matcher) -> QueryBank:
+def bank_temperature(model: Matcher) -> float | None:
+    """That of the query bank of a model; :obj:`None` of one without.
+
+    Args:
+        model (Matcher): The model.
+    """
+    return model.temperature if isinstance(model, QueryBank) else None
+
+
+def _with_bank(path: Path, model: Matcher, temperature: float) -> QueryBank:
     try:
         with safe_open(path, framework="pt") as file:
             bank = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -155,7 +166,7 @@ def _with_bank(path: Path, model: Matcher) -> QueryBank:
     like = next(model.parameters())
     bank = {k: v.to(like) if v.is_floating_point() else v for k, v in bank.items()}
     try:
-        return QueryBank.of_bank(model, bank)
+        return QueryBank.of_bank(model, bank, temperature)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -255,6 +266,12 @@ def read_config(path: Path) -> dict[str, Any]:
     for name in ("query_bank", "attribute_head"):
         if not isinstance(config.get(name, False), bool):
             raise ValueError(f"{path}: {name}: expected true or false")
+    temperature = config.get("query_bank_temperature")
+    if temperature is None:  # there is no bank, or it is of a version that knew only one
+        temperature = TEMPERATURE
+    if not isinstance(temperature, int | float) or not 0 < temperature < math.inf:
+        raise ValueError(f"{path}: query_bank_temperature: expected a number above 0")
+    config["query_bank_temperature"] = temperature
     return config
 
 

@@ -9,8 +9,9 @@ from dataclasses import asdict
 from torch import Tensor
 
 from pyg_sgm.io import digest
+from pyg_sgm.models.query_bank import TEMPERATURE
 from pyg_sgm.models.registry import find_model
-from pyg_sgm.models.serialization import SavedModel
+from pyg_sgm.models.serialization import SavedModel, bank_temperature
 from pyg_sgm.vision.attributes import AttributeHead
 
 
@@ -21,7 +22,8 @@ class Fingerprint:
         self._known: tuple[object, str] | None = None
 
     def of(self, saved: SavedModel) -> str:
-        """The same for equal weights, options, vocabularies and head of attributes, on any device.
+        """The same for equal weights, options, vocabularies, temperature of the query bank and
+        head of attributes, on any device.
 
         Args:
             saved (SavedModel): The model.
@@ -54,8 +56,11 @@ def _changed_options(saved: SavedModel) -> dict[str, object]:
     """The options that are not the defaults, so that one which a later version adds does not make
     another model of this one."""
     known = inspect.signature(find_model(saved.name)).parameters
-    return {
+    changed = {
         name: value
         for name, value in saved.model.config.items()
         if json.dumps(value, default=str) != json.dumps(known[name].default, default=str)
     }
+    if (temperature := bank_temperature(saved.model)) not in (None, TEMPERATURE):
+        changed["query_bank_temperature"] = temperature
+    return changed

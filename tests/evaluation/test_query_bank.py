@@ -1,4 +1,6 @@
+import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,38 @@ def test_saved_and_opened(tmp_path: Path) -> None:
     after = SceneGraphMatcher.from_pretrained(run)
     assert torch.equal(after.score(data, data), matcher.score(data, data))
     assert not torch.equal(after.score(data, data), opened.score(data, data))
+
+
+def test_its_temperature_is_saved_and_part_of_the_fingerprint(tmp_path: Path) -> None:
+    saved, graphs = saved_model(), world().encode(world().vocabularies())
+    usual = with_query_bank(saved.model.eval(), graphs, num_images=4)
+    images, texts = (
+        encode_images(saved.model, graphs.images),
+        encode_texts(saved.model, graphs.texts),
+    )
+    half = [side.to(torch.half).to(torch.float) for side in (images, texts)]
+    warm = QueryBank(saved.model, half[0], half[1], temperature=0.3)
+    images, texts = encode_images(warm, graphs.images), encode_texts(warm, graphs.texts)
+    save_model(tmp_path / "warm", replace(saved, model=warm))
+    opened = load_model(tmp_path / "warm").model
+    again = encode_images(opened, graphs.images), encode_texts(opened, graphs.texts)
+    assert torch.equal(score(opened, *again), score(warm, images, texts))
+    save_model(tmp_path / "usual", replace(saved, model=usual))
+
+    def fingerprint(name: str) -> str:
+        return SceneGraphMatcher.from_pretrained(tmp_path / name).fingerprint
+
+    before = fingerprint("usual")
+    assert fingerprint("warm") != before
+    # Versions before knew only the usual one, and did not write it.
+    path = tmp_path / "usual" / "config.json"
+    config = json.loads(path.read_text())
+    assert config.pop("query_bank_temperature") == 0.05
+    path.write_text(json.dumps(config))
+    assert fingerprint("usual") == before
+    path.write_text(json.dumps(config | {"query_bank_temperature": -1}))
+    with pytest.raises(ValueError, match=r"config\.json: query_bank_temperature: expected"):
+        load_model(tmp_path / "usual")
 
 
 def test_of_every_model(tmp_path: Path) -> None:
