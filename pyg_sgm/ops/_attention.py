@@ -19,9 +19,13 @@ def l2_normalize(x: Tensor) -> Tensor:
         tensor([[0.6000, 0.8000],
                 [0.0000, 0.0000]])
     """
-    # Squares of small numbers are zero in half precision.
-    wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-    return (wide * inverse_root(wide.square().sum(-1, keepdim=True))).to(x.dtype)
+    y = wide(x)
+    return (y * inverse_root(y.square().sum(-1, keepdim=True))).to(x.dtype)
+
+
+def wide(x: Tensor) -> Tensor:
+    """In float32 if it is in half precision, which squares and sums do not fit."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def inverse_root(square: Tensor) -> Tensor:

@@ -57,6 +57,13 @@ def test_softmax() -> None:
     assert torch.autograd.gradcheck(lambda x: segment_softmax(x, PTR), [x])
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_summed_in_float32(dtype: torch.dtype) -> None:
+    x, ptr = torch.ones(5000, dtype=dtype), torch.tensor([0, 1000, 5000])
+    for operation in (segment_sum, segment_mean, segment_logsumexp, segment_softmax):
+        assert torch.equal(operation(x, ptr), operation(x.double(), ptr).to(dtype))
+
+
 def test_logsumexp_of_large_values() -> None:
     x = torch.tensor([1000.0, 1000.0])
     out = segment_logsumexp(x, torch.tensor([0, 2]))
