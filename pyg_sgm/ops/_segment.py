@@ -54,7 +54,12 @@ def segment_max(x: Tensor, ptr: Tensor) -> Tensor:
         >>> segment_max(torch.tensor([-1.0, -2.0, -4.0]), torch.tensor([0, 2, 2, 3]))
         tensor([-1., -inf, -4.])
     """
-    return _segment(x, ptr, "max").masked_fill(_is_empty(x, ptr), -torch.inf)
+    out = _segment(x, ptr, "max")
+    # Neither way of finding it knows all infinities: the largest of 2 for infinity, 1 for a number
+    # and 0 for minus infinity tells where they go; it is 0 of an empty group.
+    kind = _segment((1 + x.isposinf().int() - x.isneginf().int()).to(x.dtype), ptr, "max")
+    out = out.masked_fill(kind == 0, -torch.inf)
+    return out.masked_fill((kind == 2) & ~out.isnan(), torch.inf)
 
 
 def segment_logsumexp(x: Tensor, ptr: Tensor) -> Tensor:

@@ -64,6 +64,13 @@ def test_half_precision_is_summed_in_float32(dtype: torch.dtype) -> None:
         assert torch.equal(operation(x, ptr), operation(x.double(), ptr).to(dtype))
 
 
+def test_maximum_of_infinities() -> None:
+    inf = torch.inf
+    x = torch.tensor([-inf, -inf, 1.0, inf, -2.0, -inf, torch.finfo(torch.float).min])
+    out = segment_max(x, torch.tensor([0, 2, 4, 6, 7, 7]))
+    assert out.tolist() == [-inf, inf, -2.0, torch.finfo(torch.float).min, -inf]
+
+
 def test_logsumexp_of_large_values() -> None:
     x = torch.tensor([1000.0, 1000.0])
     out = segment_logsumexp(x, torch.tensor([0, 2]))
