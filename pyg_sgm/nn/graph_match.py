@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pyg_sgm.ops import l2_normalize
-from pyg_sgm.ops._attention import inverse_root
+from pyg_sgm.ops._attention import inverse_root, wide
 
 
 def block_cosine(x: Tensor, y: Tensor, num_blocks: int) -> Tensor:
@@ -25,8 +25,9 @@ def block_cosine(x: Tensor, y: Tensor, num_blocks: int) -> Tensor:
         tensor([1., 0.])
     """
     x, y = x.unflatten(-1, (num_blocks, -1)), y.unflatten(-1, (num_blocks, -1))
+    dtype, x, y = x.dtype, wide(x), wide(y)
     norm = inverse_root(x.square().sum(-1)) * inverse_root(y.square().sum(-1))
-    return (x * y).sum(-1) * norm
+    return ((x * y).sum(-1) * norm).to(dtype)
 
 
 class WordNeighbors(nn.Module):

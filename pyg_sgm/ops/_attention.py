@@ -79,6 +79,7 @@ def multi_perspective_cosine(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         >>> multi_perspective_cosine(x, y, torch.tensor([[1.0, 1.0], [1.0, 0.0]]))
         tensor([0., 1.])
     """
-    square = weight.square().t()  # [dim, num_perspectives]
+    dtype, x, y = x.dtype, wide(x), wide(y)
+    square = wide(weight).square().t()  # [dim, num_perspectives]
     norms = inverse_root(x.square() @ square) * inverse_root(y.square() @ square)
-    return ((x * y) @ square) * norms
+    return (((x * y) @ square) * norms).to(dtype)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pyg_sgm.nn.graph_match import block_cosine
 from pyg_sgm.ops import (
     Packed,
     cross_attention,
@@ -143,6 +144,14 @@ def test_attention_row_of_zeros() -> None:
     multi_perspective_cosine(x, seen, torch.ones(1, 2)).sum().backward()
     assert x.grad is not None
     assert x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("size", [1e-3, 300.0])
+def test_cosines_in_float16_do_not_see_lengths(size: float) -> None:
+    x, y = (size * torch.ones(1, DIM, dtype=torch.float16) for _ in range(2))
+    weight = torch.ones(2, DIM, dtype=torch.float16)
+    assert multi_perspective_cosine(x, y, weight).tolist() == [[1.0, 1.0]]
+    assert block_cosine(x, y, 2).tolist() == [[1.0, 1.0]]
 
 
 def test_distraction_equals_reference() -> None:
