@@ -99,12 +99,14 @@ def maxsim_or_null(
     x, y, dtype = reference.x, query.x, product_dtype(query.x, reference.x)
     if not are_few(x, y, dtype, MAX_MEMORY, weight, null):
         return _all_pairs(query, reference, 1 / temperature, weight, null)
-    shares = query.sizes.reciprocal().repeat_interleave(query.sizes) if weight is None else weight
+    if weight is None:
+        share = query.sizes.to(sum_dtype(dtype)).reciprocal()
+        weight = share.repeat_interleave(query.sizes, output_size=len(y))
     with torch.autocast(x.device.type, enabled=False):
         best = row_maxima(all_products(x.to(dtype), y.to(dtype)), reference.ptr)
         best = best.to(sum_dtype(dtype))
         added = temperature * F.softplus((best - null.to(best.dtype)) / temperature)
-        return column_sums(added * shares.to(best.dtype), query.ptr).t()
+        return column_sums(added * weight.to(best.dtype), query.ptr).t()
 
 
 def _all_pairs(

@@ -54,6 +54,16 @@ def test_weights_and_null_match_equal_reference(weighted: bool, sorts: bool) -> 
     assert off.abs().max() < 1e-9
 
 
+def test_few_nodes_of_float64_have_weights_of_float64() -> None:
+    query, reference = Packed(*ragged([3], 4, 0)), Packed(*ragged([2], 4, 1))
+    null = torch.tensor(0.1).double()
+    thirds = torch.full((3,), 1 / 3, dtype=torch.float64)
+    found = maxsim_or_null(query, reference, null)
+    torch.testing.assert_close(
+        found, maxsim_or_null(query, reference, null, weight=thirds), atol=0, rtol=1e-14
+    )
+
+
 def test_gradcheck_of_weights_and_null_match() -> None:
     x, x_ptr = ragged(X_SIZES, 4, 0)
     y, y_ptr = ragged(Y_SIZES, 4, 1)
