@@ -82,6 +82,9 @@ class ContrastiveLoss(nn.Module):
         return (-self.log_scale.clamp(0, -math.log(self.MIN_TEMPERATURE))).exp()
 
     def forward(self, scores: Tensor, image_of_text: Tensor) -> Tensor:
+        if self.training:
+            # Beyond its bounds it would have no gradient that leads back.
+            self.log_scale.data.clamp_(0, -math.log(self.MIN_TEMPERATURE))
         return contrastive_loss(scores, image_of_text, self.temperature)
 
     def extra_repr(self) -> str:

@@ -82,6 +82,21 @@ def test_temperature_is_learned_within_bounds() -> None:
     )
 
 
+@pytest.mark.parametrize("start", [0.02, 0.9])
+def test_temperature_comes_back_from_its_bounds(start: float) -> None:
+    loss = ContrastiveLoss(start)
+    optimizer = torch.optim.Adam(loss.parameters(), lr=0.1)
+    away = 0.1 * torch.eye(3) if start < 0.1 else -0.1 * torch.eye(3)
+    bound = []
+    for scores in [away] * 150 + [-away] * 150:
+        optimizer.zero_grad()
+        (loss(scores, torch.arange(3)) + loss(scores, torch.arange(3))).backward()
+        optimizer.step()
+        bound.append(loss.temperature.item())
+    assert bound[149] == pytest.approx(0.01 if start < 0.1 else 1)
+    assert bound[-1] == pytest.approx(1 if start < 0.1 else 0.01)
+
+
 @pytest.mark.parametrize("temperature", [0.0, -1.0, 2.0, math.nan])
 def test_bad_temperature(temperature: float) -> None:
     with pytest.raises(ValueError, match="temperature"):
