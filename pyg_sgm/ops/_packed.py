@@ -105,17 +105,24 @@ class Packed:
         return graphs.repeat_interleave(self.sizes, output_size=self.x.size(0))
 
     def select(self, index: Tensor) -> Packed:
-        """The graphs ``index`` (LongTensor; any order, repeats allowed).
+        """The graphs ``index`` (LongTensor; any order, repeats allowed), or those of a mask.
 
         Consecutive graphs share the memory of the whole.
 
         Args:
-            index (Tensor): Positions of the graphs, ``[num_selected]``.
+            index (Tensor): Positions of the graphs, ``[num_selected]``, or which of them,
+                ``[num_graphs]``.
+
+        Raises:
+            IndexError: If a graph is not there; not on a card, which tells in its own way.
         """
-        if index.numel() and bool((index.diff() == 1).all()) and int(index[0]) >= 0:
-            ptr = self.ptr[int(index[0]) : int(index[-1]) + 2]
-            first, last = torch.stack([ptr[0], ptr[-1]]).tolist()
-            return Packed(self.x[first:last], ptr - first)
+        numbers = index.numel() > 0 and index.dtype != torch.bool
+        if numbers and bool((index.diff() == 1).all()):
+            start, end = int(index[0]), int(index[-1]) + 1
+            if start >= 0 and end <= len(self):
+                ptr = self.ptr[start : end + 1]
+                first, last = torch.stack([ptr[0], ptr[-1]]).tolist()
+                return Packed(self.x[first:last], ptr - first)
         rows, ptr = select_rows(self.ptr, index)
         return Packed(self.x[rows], ptr)
 

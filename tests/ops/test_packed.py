@@ -1,5 +1,6 @@
 """Packed node sets."""
 
+import pytest
 import torch
 
 from pyg_sgm.ops import Packed
@@ -20,6 +21,18 @@ def test_select_and_padded_equal_slices() -> None:
         assert padded[g][~mask[g]].abs().sum() == 0
     assert nodes.batch.tolist() == [0, 0, 2, 2, 2, 3]
     assert nodes.sizes.tolist() == [2, 0, 3, 1]
+
+
+def test_graphs_that_are_not_there_and_masks() -> None:
+    nodes = Packed(*ragged([2, 0, 3, 1], 4, 0))
+    for index in ([2, 3, 4], [4], [0, 9]):
+        with pytest.raises(IndexError):
+            nodes.select(torch.tensor(index))
+    for mask in ([True, False, True, True], [False, True, False, False], [False] * 4):
+        taken = nodes.select(torch.tensor(mask))
+        expected = nodes.select(torch.tensor(mask).nonzero()[:, 0])
+        assert torch.equal(taken.x, expected.x)
+        assert torch.equal(taken.ptr, expected.ptr)
 
 
 def test_nothing() -> None:
