@@ -34,7 +34,7 @@ Direction = Literal["text-image", "image-text"]
 class SCAN(RegionWordMatcher[NodeEncoding]):
     r"""The model of the `"Stacked Cross Attention for Image-Text Matching"
     <https://arxiv.org/abs/1803.08024>`_ paper: every word is compared with the regions that it
-    attends to, or every region with the words; see :func:`pyg_sgm.ops.stacked.stacked_attention`.
+    attends to, or every region with the words; see :func:`pyg_sgm.ops.stacked_attention`.
 
     Args:
         sizes (GraphSizes): Sizes of the vocabularies and of the region features.

@@ -41,8 +41,8 @@ def pair_geometry(subject: Tensor, object: Tensor) -> Tensor:
 
     Of each pair: the distance of the centers along x and y, the same in units of the mean width
     and height, the intersection over the area of the subject, over that of the object, and over
-    the union, the logarithm of the quotient of the areas, their roots, and the distances of the
-    lower and of the upper edges. Each is cut to :math:`[-4, 4]`.
+    the union, half the logarithm of the quotient of the areas, their roots, and the distances of
+    the lower and of the upper edges. Each is cut to :math:`[-4, 4]`.
 
     Args:
         subject (Tensor): Normalized boxes x1, y1, x2, y2, ``[num_pairs, 4]``.

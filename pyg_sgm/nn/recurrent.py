@@ -109,7 +109,7 @@ class PackedLSTM(_PackedRNN):
     text encoder of HOAD (section 3.1).
 
     Sequences lie one below the other and are never padded. The parameters are those of a
-    bidirectional :class:`torch.nn.LSTM`, the recurrence is :func:`pyg_sgm.ops.lstm.lstm`.
+    bidirectional :class:`torch.nn.LSTM`, the recurrence is :func:`pyg_sgm.ops.lstm`.
 
     Args:
         in_channels (int): Size of each step.
