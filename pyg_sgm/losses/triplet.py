@@ -109,12 +109,14 @@ class TripletLoss(nn.Module):
         return bool(self.stuck >= self.patience_calls)
 
     def forward(self, scores: Tensor, image_of_text: Tensor) -> Tensor:
-        hardest = self.hardest and not (self.training and bool(self.calls < self.warmup_calls))
+        # A card is waited for only where there is a warm-up.
+        warm = self.training and self.warmup_calls > 0 and bool(self.calls < self.warmup_calls)
+        hardest = self.hardest and not warm
         loss = triplet_loss(scores, image_of_text, self.margin, hardest, self.mask_same_image)
         if self.training:
             self.calls += 1
             level = 2 * image_of_text.numel() * self.margin
-            near = (loss.detach() - level).abs() <= 0.01 * level
+            near = (loss.detach() - level).abs() < 0.01 * level  # never without a margin
             self.stuck = torch.where(near, self.stuck + 1, 0) if hardest else self.stuck
         return loss
 

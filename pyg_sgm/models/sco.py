@@ -117,8 +117,9 @@ class SCO(GlobalMatcher[SCOEncoding]):
             return told
         wanted = torch.zeros_like(image.concepts)
         for node in ("object", "relation", "attribute"):
-            of_node = batch.text[node].batch.repeat_interleave(batch.text[node].length)
-            wanted[batch.image_of_text[of_node], batch.text[node].token] = 1
+            nodes = batch.text[node]
+            of_word = nodes.batch.repeat_interleave(nodes.length, output_size=len(nodes.token))
+            wanted[batch.image_of_text[of_word], nodes.token] = 1
         has_regions = image.concepts.isfinite()
         sure = image.concepts.masked_fill(~has_regions, 0)
         loss = F.binary_cross_entropy_with_logits(sure, wanted, reduction="none")

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from pyg_sgm.losses import TripletLoss, triplet_loss
+from tests.helpers.devices import host_waits
 
 
 def reference(
@@ -60,6 +61,21 @@ def test_collapse_is_noticed_and_forgotten() -> None:
     assert loss.collapsed
     loss(torch.eye(4), index)
     assert not loss.collapsed
+
+
+def test_no_collapse_without_a_margin() -> None:
+    loss = TripletLoss(margin=0.0, patience_calls=1)
+    assert float(loss(torch.eye(2), torch.arange(2))) == 0
+    assert not loss.collapsed
+
+
+def test_no_look_at_the_calls_without_warm_up() -> None:
+    cpu = torch.device("cpu")
+    for warmup_calls in (0, 3):
+        loss = TripletLoss(warmup_calls=warmup_calls)
+        with host_waits(cpu) as found:
+            loss(torch.eye(2), torch.arange(2))
+        assert found.get("triplet.py:forward", 0) == (warmup_calls > 0)
 
 
 def test_no_collapse_during_warm_up() -> None:
