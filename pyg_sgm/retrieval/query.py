@@ -10,6 +10,7 @@ from reprlib import repr as short
 from typing import Any, TypeAlias
 
 from pyg_sgm.data import TextRecord
+from pyg_sgm.data.words import find_words
 from pyg_sgm.retrieval.encoded import EncodedImages
 from pyg_sgm.retrieval.exclusions import Exclusion, exclusion_records, wanted_and_excluded
 from pyg_sgm.retrieval.inputs import ImageInput, is_image
@@ -111,7 +112,7 @@ class Query:
             query.texts,
             query.images,
             (*query.exclude, *exclusion_records(exclude, "query: exclude")),
-            {**query.weights, **_lower(weights or {})},
+            {**query.weights, **_by_word(weights or {})},
         )
 
     @staticmethod
@@ -210,7 +211,7 @@ class Query:
             parts["texts"],
             tuple(Path(image) for image in images),
             (*parts["exclude"], *exclusion_records(excluded, "query: exclude")),
-            _lower(weights),
+            _by_word(weights),
         )
 
 
@@ -278,5 +279,6 @@ def _is_triplet(value: object) -> bool:
     return kinds == [str, str, str]
 
 
-def _lower(weights: Mapping[Any, float]) -> dict[Any, float]:
-    return {word.lower() if isinstance(word, str) else word: f for word, f in weights.items()}
+def _by_word(weights: Mapping[Any, float]) -> dict[Any, float]:
+    """The factors by words in the form that those of texts have."""
+    return {find_words(w)[0] if isinstance(w, str) else w: f for w, f in weights.items()}

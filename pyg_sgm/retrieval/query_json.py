@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from reprlib import repr as short
 from typing import Any
 
@@ -16,16 +17,15 @@ FIELDS = ("caption", "words", *GRAPH, "spans")
 
 
 def text_to_json(text: TextRecord) -> dict[str, Any]:
-    """A text as plain values; one without a graph is its caption alone.
+    """A text as plain values; one without a graph is its caption and its words.
 
     Args:
         text (TextRecord): A text.
     """
+    values: dict[str, Any] = {"caption": text.caption, "words": list(text.words)}
     if not text.has_graph:
-        return {"caption": text.caption}
-    values: dict[str, Any] = {
-        "caption": text.caption,
-        "words": list(text.words),
+        return values
+    values |= {
         "objects": list(text.objects),
         "attributes": [list(attribute) for attribute in text.attributes],
         "relations": [list(relation) for relation in text.relations],
@@ -43,7 +43,8 @@ def text_from_json(value: Any, where: str) -> str | TextRecord:
         value (str or dict): A sentence; or ``"objects"`` (names), ``"attributes"`` (pairs of object
             and attribute) and ``"relations"`` (triplets), where objects are indices or names.
             Without ``"caption"`` its words are those of its nodes; with it, ``"words"`` and
-            ``"spans"`` may say which words are which node's. A caption alone is a sentence.
+            ``"spans"`` may say which words are which node's. A caption alone is a sentence;
+            with nothing but its words it is a text without a graph.
         where (str): What it is, for messages.
 
     Raises:
@@ -60,12 +61,12 @@ def text_from_json(value: Any, where: str) -> str | TextRecord:
     graph = {name: values[name] for name in GRAPH if name in values}
     if caption is None:
         return graph_record(**graph, id=where)
-    if not graph:
+    if not graph and "words" not in values:
         return caption
     record = text_record(
         values.get("words", caption), **graph, spans=_spans(values, where), id=where
     )
-    return record
+    return replace(record, caption=caption)
 
 
 def image_to_json(image: object) -> str:

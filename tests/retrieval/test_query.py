@@ -1,6 +1,7 @@
 """Queries: what users write, what it costs, and what a model makes of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +285,21 @@ def test_encodings_of_another_model_are_refused(matcher: SceneGraphMatcher) -> N
     photo = trained(**{**OPTIONS, "dim": 8}).encode_images(world().images[:1])
     with pytest.raises(ValueError, match="encoded by another model"):
         matcher.search_images(Query(images=(photo,)), world())
+
+
+def test_a_text_without_a_graph_stays_one() -> None:
+    query = Query.of(text_record("A man, without a hat"))
+    again = Query.from_json(json.loads(json.dumps(query.to_json())))
+    text = replace(again.texts[0], id="")
+    assert (text, again.exclude) == (query.texts[0], ())
+    graph = Query((text_record("The man's  hat.", objects=["hat"]),))
+    assert Query.from_json(graph.to_json()).texts[0].caption == "The man's  hat."
+
+
+def test_weights_know_words_however_they_are_written() -> None:
+    cafe, composed = "Cafe\u0301", "caf\xe9"
+    written = (f"a {cafe}", composed), (f"a {composed}", cafe), ("a man's hat", "\u2019s")
+    for caption, word in written:
+        query = Query.of(caption, weights={word: 2})
+        assert set(query.weights) <= set(query.texts[0].words)
+        assert Query.from_json({"texts": [caption], "weights": {word: 2}}).weights == query.weights
