@@ -104,7 +104,8 @@ def normalized_boxes(
     if outside.any():
         raise ValueError(f"{name}: box {_first(outside)} is outside the image")
     box = (box / whole).clip(0, 1)
-    empty = box[:, 2:] <= box[:, :2]
+    # As tensors of a graph they are float32.
+    empty = box[:, 2:].astype(np.float32) <= box[:, :2].astype(np.float32)
     if empty.any():
         raise ValueError(f"{name}: box {_first(empty)} is empty (x2 <= x1 or y2 <= y1)")
     return box

@@ -19,7 +19,8 @@ from pyg_sgm.data.schema import (
     validate,
 )
 
-_DTYPES = {str(dtype): dtype for dtype in (torch.int64, torch.float32, torch.float64)}
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_DTYPES = {str(dtype): dtype for dtype in (torch.int64, *_FLOATS)}
 
 
 def to_networkx(graph: HeteroData) -> nx.MultiDiGraph:

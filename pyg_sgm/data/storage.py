@@ -98,6 +98,8 @@ def _assemble(tensors: dict[str, Tensor], path: str) -> Fields:
             if rows.dim() == 0 or int(spans.count.sum()) != len(rows):
                 raise ValueError(f"{key}: expected {int(spans.count.sum())} rows")
             lazy = name == "x"
+            if rows.dtype == torch.bfloat16:  # NumPy has none
+                rows = rows.float()
             fields[stores[stored], name] = Ragged(
                 CheckedRows(rows.numpy(), f"{path}: {stored}.x") if lazy else rows, spans
             )

@@ -104,6 +104,7 @@ def test_string_means_the_first_object_of_that_name() -> None:
         ({"attributes": [(1, "black")]}, "attribute 0: object 1"),
         ({"boxes": [[0.5, 0.1, 0.5, 0.9]]}, "box 0 is empty"),
         ({"boxes": [[0.5, 0.9, 0.6, 0.1]]}, "box 0 is empty"),
+        ({"boxes": [[0.5, 0.1, 0.5 + 1e-12, 0.9]]}, "box 0 is empty"),  # in float32
         ({"boxes": [[0.5, 0.1, 1.2, 0.9]]}, "box 0 is outside"),
         ({"boxes": [[-0.5, 0.1, 0.2, 0.9]]}, "box 0 is outside"),
         ({"boxes": [[0, 0, 1002, 10]], "size": (1000, 10)}, "box 0 is outside"),

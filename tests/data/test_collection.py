@@ -73,6 +73,15 @@ def test_save_and_load(graphs: list[HeteroData], tmp_path: Path) -> None:
     assert getattr(loaded[0], "width", None) == getattr(collection[0], "width", None)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_features_of_half_precision_are_loaded(dtype: torch.dtype, tmp_path: Path) -> None:
+    graph = images()[0]
+    graph["object"].x = torch.randn(graph["object"].num_nodes, 3).to(dtype)
+    GraphCollection.from_graphs([graph]).save(tmp_path / "c.safetensors")
+    loaded = GraphCollection.load(tmp_path / "c.safetensors")
+    assert torch.equal(loaded[0]["object"].x, graph["object"].x.float())
+
+
 def test_mixed_graphs_are_refused() -> None:
     with pytest.raises(ValueError, match="image and text"):
         GraphCollection.from_graphs([images()[0], texts()[0]])

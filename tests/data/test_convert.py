@@ -15,6 +15,15 @@ def test_round_trip_keeps_everything(index: int) -> None:
         assert getattr(back, "width", None) == getattr(graph, "width", None)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_features_of_half_precision(dtype: torch.dtype) -> None:
+    graph = images()[0]
+    graph["object"].x = torch.randn(graph["object"].num_nodes, 3).to(dtype)
+    back = from_networkx(to_networkx(graph))
+    assert back["object"].x.dtype == dtype
+    assert torch.equal(back["object"].x, graph["object"].x)
+
+
 def test_nodes_may_be_removed() -> None:
     graph = to_networkx(images()[0])
     gone = [(kind, i) for kind, i in graph if kind == "relation" and i == 1]
