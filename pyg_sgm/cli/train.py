@@ -135,7 +135,7 @@ def train(
     """
     asked = dict(locals())
     from pyg_sgm.cli._metrics import metrics_table
-    from pyg_sgm.datasets.registry import with_full_paths
+    from pyg_sgm.datasets.registry import is_one_split, with_full_paths
     from pyg_sgm.retrieval import SceneGraphMatcher
     from pyg_sgm.retrieval.calibration import LEAST_IMAGES
     from pyg_sgm.training import RecipeFields, check_fit, find_recipe
@@ -176,7 +176,7 @@ def train(
     dataset, dev = open_records(data, split, out, pixels), None
     if dev_split is not None:
         dev = open_records(data, dev_split, out, pixels)
-        _check_apart(dataset, dev, dev_split)
+        _check_apart(dataset, dev, dev_split, is_one_split(data, split, dev_split))
     try:
         with run_dir(out, resume, overwrite, preparing=True):
             dataset = give_graphs(dataset, out, pixels, matcher)
@@ -222,14 +222,24 @@ def train(
         console.print(f"The model is in {out}", markup=False, highlight=False)
 
 
-def _check_apart(train: "SceneGraphDataset", dev: "SceneGraphDataset", split: str) -> None:
-    """Raises a ValueError if photos of the dev split are trained on, as of a folder, which has no
-    splits."""
-    files = {image.file for image in train.images if image.file is not None}
-    both = sum(image.file in files for image in dev.images)
+def _check_apart(
+    train: "SceneGraphDataset", dev: "SceneGraphDataset", split: str, one_split: bool
+) -> None:
+    """Raises a ValueError if images of the dev split are trained on, as of a folder, which has no
+    splits. They are known by their files; without, by their ids, which two splits may share."""
+
+    def names(dataset: "SceneGraphDataset") -> list[Path | str]:
+        return [
+            image.file or image.id
+            for image in dataset.images
+            if one_split or image.file is not None
+        ]
+
+    known = set(names(train))
+    both = sum(name in known for name in names(dev))
     if both:
         raise ValueError(
-            f"--dev-split {split}: {counted(both, 'photo')} of it would be trained on too; "
+            f"--dev-split {split}: {counted(both, 'image')} of it would be trained on too; "
             "--dev-every holds out a part"
         )
 

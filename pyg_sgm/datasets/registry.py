@@ -50,6 +50,9 @@ _READERS: dict[str, tuple[str, Callable[..., SceneGraphDataset]]] = {
     "openpsg": ("FILE[,images=FOLDER][,captions=FILE]", OpenPSG),
     "factual": ("FILE[,images=FOLDER]", lambda path, split, **o: Factual(path, **o)),
 }
+_WITHOUT_SPLITS = (
+    "images", "coco", "captions", "bottom-up", "scene-graph-benchmark", "visual-genome", "factual",
+)  # fmt: skip
 
 
 def open_dataset(spec: str, split: str, *, strict: bool = False) -> SceneGraphDataset:
@@ -103,6 +106,19 @@ def open_dataset(spec: str, split: str, *, strict: bool = False) -> SceneGraphDa
     if len(options) < len(parts) or not needed <= options.keys() <= known:
         raise ValueError(f"{spec!r}: expected {name}:{form}")
     return reader(path, split, **options, strict=strict)
+
+
+def is_one_split(spec: str, split: str, other: str) -> bool:
+    """Whether two splits of a dataset have the same images, since it has no splits or they are one.
+
+    Example:
+        >>> is_one_split("flickr8k:/data", "dev", "val"), is_one_split("images:/data", "a", "b")
+        (True, True)
+        >>> is_one_split("flickr8k:/data", "train", "val")
+        False
+    """
+    names = {"val" if name == "dev" else name for name in (split, other)}
+    return len(names) == 1 or spec.partition(":")[0] in _WITHOUT_SPLITS
 
 
 def with_full_paths(spec: str) -> str:

@@ -169,6 +169,7 @@ EXPLAIN = f"explain RUN --data {WORLD} --image test-000000 --text a"
         (f"{TRAIN} --lr nan", "lr"),
         (f"{TRAIN} --dev-every 1", "at least 2"),
         (f"{TRAIN} --dev-every 5 --dev-split dev", "exclude each other"),
+        (f"{TRAIN} --dev-split train", "12 images of it would be trained on too"),
         (f"{TRAIN} --word-vectors /no/file", "/no/file"),
         (f"evaluate /nowhere --data {WORLD}", "no such folder"),
         (f"{EVALUATE} --split weekend", "weekend"),
@@ -361,7 +362,7 @@ def test_held_out_images_are_known_by_name(
     data = captioned(tmp_path, names)
     out = tmp_path / "run"
     same = ["train", "sgm", *data, "--out", str(out), *SMALL, "--dev-split", "dev"]
-    assert "10 photos of it would be trained on too" in fails(capsys, *same)
+    assert "10 images of it would be trained on too" in fails(capsys, *same)
     assert not out.exists()
     main(["train", "sgm", *data, "--out", str(out), *SMALL])
     assert json.loads((out / "run.json").read_text())["held_out_images"] == ["00.png", "05.png"]
