@@ -138,6 +138,7 @@ def train(
     from pyg_sgm.datasets.registry import is_one_split, with_full_paths
     from pyg_sgm.retrieval import SceneGraphMatcher
     from pyg_sgm.retrieval.calibration import LEAST_IMAGES
+    from pyg_sgm.retrieval.prepare import with_known_images
     from pyg_sgm.training import RecipeFields, check_fit, find_recipe
     from pyg_sgm.training.run_dir import (
         CALIBRATION,
@@ -212,7 +213,7 @@ def train(
     if is_first_process():
         if dev is not None:
             console.print(metrics_table(matcher.evaluate(dev), f"{size_of(dev)}, best epoch"))
-            if len(dev.images) >= LEAST_IMAGES:
+            if len(with_known_images(dev).images) >= LEAST_IMAGES:
                 matcher.calibrate(dev).save(out / CALIBRATION)
             else:
                 console.print(

@@ -385,6 +385,18 @@ def test_held_out_images_are_known_by_name(
     assert "1 of 2 images that the training held out are no longer" in shown.err
 
 
+@pytest.mark.filterwarnings("ignore:.*cannot be read")
+def test_held_out_photos_that_cannot_be_read_do_not_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = captioned(tmp_path, [f"{number:02d}.png" for number in range(40)])
+    (tmp_path / "photos" / "00.png").write_text("no image")  # one of the 20 that are held out
+    main(["train", "vse", *data, "--epochs", "1", "--dev-every", "2", "--out", f"{tmp_path}/run"])
+    shown = capsys.readouterr().out
+    assert "19 images, 38 texts, 1 image that cannot be read" in shown
+    assert "No calibration, which needs 20 images" in shown
+
+
 def test_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = captioned(tmp_path, ["a.png", "b.png"])
     with (tmp_path / "captions.csv").open("a") as file:
