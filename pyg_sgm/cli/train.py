@@ -192,6 +192,11 @@ def train(
             if is_first_process():
                 others = [] if dev_split is None or dev is None else dev.skipped
                 write_skipped(out, [*dataset.skipped, *others])
+            if dev is not None and not any(image.has_graph for image in dev.images):
+                raise ValueError(
+                    f"none of {counted(len(dev.images), 'image')} held out can be read: "
+                    "hold out others, by --dev-every or --dev-split"
+                )
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(
             "stopped while graphs were made; the same command goes on with those that are there"

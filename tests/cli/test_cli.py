@@ -397,6 +397,14 @@ def test_held_out_photos_that_cannot_be_read_do_not_count(
     assert "No calibration, which needs 20 images" in shown
 
 
+@pytest.mark.filterwarnings("ignore:.*cannot be read")
+def test_no_held_out_photo_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = captioned(tmp_path, [f"{number}.png" for number in range(4)])
+    (tmp_path / "photos" / "0.png").write_text("no image")
+    error = fails(capsys, "train", "vse", *data, "--out", str(tmp_path / "run"))
+    assert "none of 1 image held out can be read: hold out others" in error
+
+
 def test_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = captioned(tmp_path, ["a.png", "b.png"])
     with (tmp_path / "captions.csv").open("a") as file:
