@@ -303,13 +303,16 @@ def _photos(data: str) -> str:
     """What names the images of a dataset, by names that hold in any folder."""
     from pyg_sgm.datasets.registry import with_full_paths
 
-    return re.sub(r",captions=.*?(?=,\w+=|$)", "", with_full_paths(data))
+    full = re.sub(r",captions=.*?(?=,\w+=|$)", "", with_full_paths(data))
+    # A file of captions calls images as they are called in their folder, whatever it says of them.
+    return re.sub(r"^(coco|captions|factual):.*(?=,images=)", r"\1:", full)
 
 
 def trained_on(dataset: SceneGraphDataset, data: str | None, split: str, run: Path) -> int | None:
     """How many images of a split a run was trained on; none of other data. :obj:`None`, if the run
-    does not say what it was trained on."""
+    does not say what it was trained on, or that is no longer there."""
     from pyg_sgm.datasets import open_dataset
+    from pyg_sgm.datasets.registry import with_full_paths
     from pyg_sgm.training.run_dir import HELD_OUT, HELD_OUT_IMAGES, SOURCE, SPLIT, read_run
 
     asked = read_run(run)
@@ -320,7 +323,12 @@ def trained_on(dataset: SceneGraphDataset, data: str | None, split: str, run: Pa
     trained = asked.get(SPLIT, held.get("split") if held.get("dev_every") else None)
     if asked.get(SOURCE) is None or trained is None:
         return None
-    whole = dataset if trained == split else open_dataset(asked[SOURCE], trained)
+    # Another file of captions may name other images of the same photos.
+    same = trained == split and (data is None or with_full_paths(data) == asked[SOURCE])
+    try:
+        whole = dataset if same else open_dataset(asked[SOURCE], trained)
+    except FileNotFoundError:  # the data of the training have moved
+        return None
     seen = set(whole.image_ids)
     if asked.get(HELD_OUT_IMAGES) is not None:
         seen -= set(asked[HELD_OUT_IMAGES])

@@ -405,6 +405,21 @@ def test_no_held_out_photo_can_be_read(tmp_path: Path, capsys: pytest.CaptureFix
     assert "none of 1 image held out can be read: hold out others" in error
 
 
+def test_photos_with_other_captions_are_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    captioned(tmp_path, [f"{number}.png" for number in range(6)])
+    first, second = (f"captions:{tmp_path}/{name}.csv,images={tmp_path}/photos" for name in "ab")
+    rows = (tmp_path / "captions.csv").read_text().splitlines()
+    (tmp_path / "a.csv").write_text("\n".join(rows[:9]))  # of four photos
+    (tmp_path / "b.csv").write_text("\n".join(rows[:1] + rows[5:]))  # two of these, two others
+    run = tmp_path / "run"
+    main(["train", "vse", "--data", first, "--epochs", "1", "--dev-every", "0", "--out", str(run)])
+    main(["evaluate", str(run), "--data", second])
+    assert "4 images, 8 texts, 2 of the images trained on" in capsys.readouterr().out
+    assert not list(run.glob("graphs-*.sg"))
+
+
 def test_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = captioned(tmp_path, ["a.png", "b.png"])
     with (tmp_path / "captions.csv").open("a") as file:
