@@ -92,9 +92,10 @@ def open_part(
     run: Path,
     pixels: Pixels | None,
     matcher: SceneGraphMatcher,
+    others: Sequence[Path] = (),
 ) -> tuple[SceneGraphDataset, str]:
     """A split of a dataset, or what is held out of it, and what to call it in a table, which says
-    how many images the run was trained on.
+    how many images the run was trained on, or any of other runs.
 
     Without any flag it is what the training held out, by the names of the images.
     """
@@ -111,8 +112,13 @@ def open_part(
     else:
         dataset = _held_out(dataset, known, asked[HELD_OUT_IMAGES])
     dataset = give_graphs(dataset, run, pixels, matcher, data)
-    if not title and (seen := trained_on(dataset, data, split or "test", run)):
-        title = f", {seen:,} of the images trained on"
+    if not title:
+        name, split = data_name(data, pixels, run), split or "test"
+        counts = [(run, trained_on(dataset, data, split, run))]
+        counts += [(other, trained_on(dataset, name, split, other)) for other in others]
+        for one, seen in counts:
+            if seen:
+                title += f", {seen:,} of the images trained on" + (f" by {one}" if others else "")
     return dataset, size_of(dataset) + title
 
 

@@ -76,7 +76,7 @@ def evaluate(
         raise ValueError("--ray takes one run, without --folds and --rerank")
     pool = open_pool(ray)
     matcher = open_run(run, pixels)
-    dataset, name = open_part(data, split, dev_every, run, pixels, matcher)
+    dataset, name = open_part(data, split, dev_every, run, pixels, matcher, others)
     metrics: dict[str, Any]
     parts: list[RetrievalMetrics] = []
     if others:

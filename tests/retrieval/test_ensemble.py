@@ -49,6 +49,9 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     held = SceneWorld("train", num_images=20, captions_per_image=2).split_every(5)[1]
     opened = [SceneGraphMatcher.from_pretrained(run) for run in runs[:2]]
     assert read_json(out)["rsum"] == pytest.approx(evaluate_sum(opened, held)["rsum"])
+    main(["evaluate", runs[0], runs[2], "--split", "train", "--dev-every", "5"])
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "3 of the images trained on by" in shown  # the third run held out others
     with pytest.raises(SystemExit):
         main(["evaluate", *runs])
     assert "three: its training held out other images" in capsys.readouterr().err
