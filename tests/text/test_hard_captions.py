@@ -158,6 +158,18 @@ def test_an_object_with_attributes_is_denied_with_them():
          "girl; clothes:1 (red); boy; clothes:3 (blue); girl -- wear -> clothes:1; "
          "boy -- wear -> clothes:3"),
         ("the green bus and the white one", "bus:0 (green); bus:1 (white)"),
+        ("one dog chases another one", "dog:0; dog:1; dog:0 -- chase -> dog:1"),
+        # "one" of several things, and a number
+        ("two musicians are on a stage, one plays the guitar",
+         "musician (2); stage; guitar; musician -- on -> stage; musician -- play -> guitar"),
+        ("two dogs, one black and one white", "dog (2, black, white)"),
+        ("two girls near a fence, one in a red dress",
+         "girl (2); fence; dress (red); girl -- in -> dress; girl -- near -> fence"),
+        ("a band on stage while one girl in the group holds a bicycle",
+         "band; stage; girl; bicycle; band -- on -> stage; girl -- hold -> bicycle"),
+        ("two black dogs and one brown dog in tall grass",
+         "dog:0 (2, black); dog:1 (brown); grass (tall); dog:0 -- in -> grass; "
+         "dog:1 -- in -> grass"),
         ("a ball was thrown to the boy by the girl",
          "ball; boy; girl; ball -- throw to -> boy; girl -- throw -> ball"),
     ],

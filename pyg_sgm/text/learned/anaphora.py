@@ -72,7 +72,7 @@ def resolved_clauses(
             here += 2
             continue
         if word in ("one", "ones") and here and said[here - 1] not in PREPOSITIONS | AUXILIARIES:
-            out.append(_other_one(tokens[here], nouns, said))
+            out.append(_other_one(tokens[here], nouns, said, gaps, parsed))
         elif word in PRONOUNS and not _is_possessive(said, here):
             out, apart = _antecedent(out, tokens, here, nouns)
             clauses += apart
@@ -102,12 +102,34 @@ def _reciprocal(out: Clause, token: Token, nouns: Sequence[Noun]) -> Clause:
     return [*out, Token(before[-1].word, token.gap, before[-1].at, mutual=True)]
 
 
-def _other_one(token: Token, nouns: Sequence[Noun], said: Sequence[str]) -> Token:
-    """ "the red car and the blue one": and the blue car."""
+def _other_one(
+    token: Token,
+    nouns: Sequence[Noun],
+    said: Sequence[str],
+    gaps: Sequence[int],
+    parsed: ParsedCaption,
+) -> Token:
+    """ "the red car and the blue one": and the blue car; "two boys, one in red": boys in red."""
     before = [noun for noun in nouns if noun.at < token.at]
-    if not before or said[token.at - 1] in DETERMINERS - {"another"}:
+    last = said[token.at - 1]
+    if not before or last in DETERMINERS - {"another"}:
         return token
-    return Token(before[-1].word, token.gap, token.at)
+    described = {at for span in parsed.attribute_spans for at in span}
+    if last == "another" or (token.at - 1 in described and not gaps[token.at]):
+        return Token(before[-1].word, token.gap, token.at)
+    if _counts(token.at, gaps, parsed, described):
+        return token
+    many = next((noun for noun in before if is_plural(noun.word)), None)
+    return token if many is None else Token(many.word, token.gap, many.at)
+
+
+def _counts(one: int, gaps: Sequence[int], parsed: ParsedCaption, described: set[int]) -> bool:
+    """Whether "one" is a number: a noun follows it and nothing but attributes is in between."""
+    span = next((span for span in parsed.object_spans if span and span[-1] > one), None)
+    if span is None:
+        return False
+    phrase = range(one + 1, span[-1] + 1)
+    return not any(gaps[at] for at in phrase) and described.union(span).issuperset(phrase)
 
 
 def _is_possessive(said: Sequence[str], here: int) -> bool:
