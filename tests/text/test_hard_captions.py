@@ -172,6 +172,14 @@ def test_an_object_with_attributes_is_denied_with_them():
          "dog:1 -- in -> grass"),
         ("a ball was thrown to the boy by the girl",
          "ball; boy; girl; ball -- throw to -> boy; girl -- throw -> ball"),
+        # passives without "is"
+        ("a boy chased by a dog", "boy; dog; dog -- chase -> boy"),
+        ("a bull ridden by a cowboy", "bull; cowboy; cowboy -- ride -> bull"),
+        ("a girl watched by her parents", "girl; parent; parent -- watch -> girl"),
+        ("a car parked by a tree", "car; tree; car -- park by -> tree"),
+        ("a man walked by a house", "man; house; man -- walk by -> house"),
+        ("people gathered by a lake", "people; lake; people -- gather by -> lake"),
+        ("a beach covered by seaweed", "beach; seaweed; seaweed -- cover -> beach"),
     ],
 )  # fmt: skip
 def test_forms_of_captions(caption, graph):

@@ -12,9 +12,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from pyg_sgm.text.learned.passive import is_participle
 from pyg_sgm.text.negation import WITHOUT_PAIRS, negation_cues
 from pyg_sgm.text.synonyms import COLORS, DETERMINERS, POSSESSIVES, PREPOSITIONS
-from pyg_sgm.text.word_lists import ANIMALS, AUXILIARIES, FEMALE, MALE, PEOPLE, VERBS, words
+from pyg_sgm.text.word_lists import (
+    ANIMALS,
+    AUXILIARIES,
+    FEMALE,
+    MALE,
+    PEOPLE,
+    TURNED,
+    VERBS,
+    words,
+)
 from pyg_sgm.text.words import noun_lemma, verb_lemma
 
 PERSONS = MALE | FEMALE | PEOPLE | ANIMALS
@@ -90,7 +100,7 @@ def split_clauses(tokens: Clause) -> list[Clause]:
     return [
         clause
         for sentence in _sentences(_affirmed(tokens))
-        for clause in _relative_clauses(_unframed(_dressed(sentence)))
+        for clause in _relative_clauses(_passives(_unframed(_dressed(sentence))))
         if clause
     ]
 
@@ -134,6 +144,21 @@ def _dressed(tokens: Clause) -> Clause:
         joined = after is not None and after.word == "and" and not _is_color(tokens, here + 2)
         if noun_lemma(tokens[here - 2].word) in WEARERS and (ends or joined):
             out.append(Token("clothes", 0, token.at))
+    return out
+
+
+def _passives(tokens: Clause) -> Clause:
+    """ "a boy chased by a dog" is being chased."""
+    said = [token.word for token in tokens]
+    out: Clause = []
+    for here, token in enumerate(tokens):
+        by = here and said[here + 1 : here + 2] == ["by"] and not tokens[here + 1].gap
+        # "covered by" is read well as it is
+        short = by and said[here - 1] not in AUXILIARIES and token.word not in TURNED
+        if short and is_participle(token.word):
+            out.append(Token("being", token.gap, token.at))
+            token = replace(token, gap=0)
+        out.append(token)
     return out
 
 
