@@ -13,7 +13,7 @@ from pyg_sgm.text.word_lists import AUXILIARIES, words
 WITHOUT = words("without lacking lacks minus")
 # Words that deny together with the next one; "w/o" is two words.
 WITHOUT_PAIRS = {("free", "of"), ("devoid", "of"), ("w", "o")}
-NOUN_CUES = WITHOUT | words("no neither nor nobody nothing none")
+NOUN_CUES = WITHOUT | words("no neither nor nobody noone no-one nothing none")
 VERB_CUES = words("not never cannot")
 OWN = words("his her its their my your our")
 SKIPPED = (

@@ -113,6 +113,10 @@ def test_what_is_denied_is_not_in_the_graph(backend, caption, denied, kept):
     ("caption", "kept", "denied"),
     [
         ("a shelf with nothing on it", "shelf", {("thing", "on", "shelf")}),
+        ("a beach with no one on it", "beach",
+         {("person", "on", "beach"), ("beach", "with", "person")}),
+        ("noone is sitting on the bench", "bench", {("person", "sit on", "bench")}),
+        ("there is no-one on the street", "street", {("person", "on", "street")}),
         ("a house lacking doors", "house", {("house", "with", "door")}),
         ("a beach free of people", "beach", {("beach", "with", "people")}),
         ("a burger minus the onions", "burger", {("burger", "with", "onion")}),
@@ -124,7 +128,7 @@ def test_what_is_denied_is_not_in_the_graph(backend, caption, denied, kept):
         ("two men, neither of them wearing a helmet", "man (2)", {("man", "wear", "helmet")}),
         ("two girls neither of whom is smiling", "girl", {("girl", "smiling")}),
     ],
-)
+)  # fmt: skip
 def test_further_ways_to_deny(caption, kept, denied):
     parsed = parse(caption)
     lines = [line for line in str(parsed).split("\n") if "not:" not in line]

@@ -112,7 +112,7 @@ def _other_one(
     """ "the red car and the blue one": and the blue car; "two boys, one in red": boys in red."""
     before = [noun for noun in nouns if noun.at < token.at]
     last = said[token.at - 1]
-    if not before or last in DETERMINERS - {"another"}:
+    if not before or last == "no" or last in DETERMINERS - {"another"}:
         return token
     described = {at for span in parsed.attribute_spans for at in span}
     if last == "another" or (token.at - 1 in described and not gaps[token.at]):

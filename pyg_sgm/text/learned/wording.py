@@ -47,7 +47,7 @@ OPENS_PHRASE = DETERMINERS | PREPOSITIONS | POSSESSIVES | {"and", "to"} | RELATI
 AFFIRMED = {
     **dict.fromkeys(("without", "lacking", "minus", "free", "devoid", "w"), "with"),
     **{"lacks": "has", "neither": "", "none": "", "no": "", "nor": "and"},
-    **{"nobody": "person", "nothing": "thing"},
+    **{"nobody": "person", "noone": "person", "no-one": "person", "nothing": "thing"},
 }
 
 
@@ -185,6 +185,8 @@ def _affirmed(tokens: Clause) -> Clause:
                 word = AFFIRMED.get(word, "")
         elif here - 1 in cues and tuple(said[here - 1 : here + 1]) in WITHOUT_PAIRS:
             word = ""
+        elif word == "one" and here - 1 in cues and said[here - 1] == "no":
+            word = "person"
         elif word == "but" and here + 1 in cues:
             word = "and"
         elif word in ("do", "does", "did") and here + 1 in cues:
