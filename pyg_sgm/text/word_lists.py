@@ -44,7 +44,16 @@ IRREGULAR_VERBS = pairs(
     "sung:sing has:have had:have having:have is:be are:be was:be were:be being:be been:be "
     "tied:tie tying:tie dying:die shone:shine spun:spin dug:dig fought:fight bought:buy "
     "brought:bring taught:teach found:find wound:wind hidden:hide shaken:shake met:meet "
-    "read:read spread:spread set:set put:put cut:cut hit:hit does:do did:do done:do"
+    "read:read spread:spread set:set put:put cut:cut hit:hit does:do did:do done:do bitten:bite "
+    "beaten:beat blown:blow blew:blow began:begin begun:begin bled:bleed burnt:burn clung:cling "
+    "crept:creep dealt:deal felt:feel fled:flee flung:fling forgot:forget forgotten:forget "
+    "heard:hear knelt:kneel knew:know known:know leant:lean leapt:leap lent:lend lost:lose "
+    "mown:mow overtaken:overtake overtook:overtake paid:pay rang:ring risen:rise "
+    "said:say sang:sing sank:sink sunk:sink sent:send sewn:sew shot:shoot shrank:shrink "
+    "shrunk:shrink slid:slide slung:sling spat:spit spent:spend sprang:spring "
+    "sprung:spring stole:steal stolen:steal strode:stride struck:strike strung:string stung:sting "
+    "sworn:swear thought:think told:tell woke:wake woken:wake won:win dyed:dye eyed:eye "
+    "silhouetted:silhouette"
 )
 
 AUXILIARIES = words(

@@ -12,17 +12,22 @@ _SENTENCE_END = re.compile(r"[.!?;\n]")
 
 _DOUBLED = re.compile(r"([bdgklmnprtv])\1$")
 # Doubled at the end of the bare verb too: "rolling" is of "roll", "pulling" of "pull".
-_KEEPS_DOUBLE = re.compile(r"(ll|ss|ff|zz|add|odd|egg|ebb|err|purr|putt|mitt)$")
+_KEEPS_DOUBLE = re.compile(
+    r"(\b[^aeiou-]*u?[aeiou]ll|(inst|rec|enthr)all|(en|un)roll|(over|re)fill|misspell|ss|ff|zz"
+    r"|\b(add|odd|egg|ebb|err|purr|mitt))$"
+)
 # Stems to which a silent e belongs: "riding", "surfaced", "giving", "using", "bridged", "bounced".
 _SILENT_E = re.compile(
     r"([^aeiou][aiou](?<!o[ou])(d|k|m|n|p|t|b|r|g|z|l)|[aeiou](c|s|z|v|g)|[lrn]v|(?<![aeiou])v"
-    r"|[lrnsd]g|[rnl]c|[rnp]s|[bcdfgkptsz]l|[ae]as|eez|u|[^aeiou]os)$"
+    r"|[lrnsd]g|[rnl]c|[rnp]s|[bcdfgkptsz]l|[ae]as|eez|u|[^aeiou]os"
+    r"|^(guid|(re)?creat|compl?et|delet|[bhptw]ast))$"
 )
 _NO_SILENT_E = re.compile(
-    r"(hang|bring|ring|sing|swing|fling|cling|string|sting|long|belong|bang|[aeiou](st|sh|ch|th)"
+    r"(\b(b?|over)hang|\b(b?|sp?|st|w)ring|\b(c?l|f?l|s|sl|st|sw|w)ing|\b(be|pro)?long|\bbang"
     r"|focus|gas|open|happen|listen|visit|edit|exit|offer|cover|gather|enter|orbit|profit|limit"
-    r"|bottom|blossom|pilot|pivot|button|reason|season|fasten|carpet|travel|label|model|signal"
-    r"|develop|gallop|color|harbor|anchor|monitor|sip|zip|rip|tip)$"
+    r"|vomit|bottom|blossom|pilot|pivot|button|reason|season|abandon|fasten|carpet|travel|label"
+    r"|model|signal|pedal|develop|gallop|color|collar|harbor|anchor|mirror|sponsor|monitor|kayak"
+    r"|gossip|worship)$"
 )
 
 

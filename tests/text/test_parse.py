@@ -107,6 +107,13 @@ def test_nouns(word, lemma):
         *[("jumped", "jump"), ("placed", "place"), ("pulling", "pull"), ("running", "run")],
         *[("leaning", "lean"), ("using", "use"), ("crossing", "cross"), ("reaching", "reach")],
         *[("hanging", "hang"), ("making", "make"), ("has", "have"), ("passes", "pass")],
+        *[("putting", "put"), ("changing", "change"), ("begging", "beg"), ("padding", "pad")],
+        *[("guiding", "guide"), ("creating", "create"), ("competing", "compete")],
+        *[("tasting", "taste"), ("kayaking", "kayak"), ("kayaked", "kayak"), ("adding", "add")],
+        *[("travelling", "travel"), ("cancelled", "cancel"), ("modelling", "model")],
+        *[("filled", "fill"), ("swinging", "swing"), ("eating", "eat"), ("lasting", "last")],
+        *[("bitten", "bite"), ("knelt", "kneel"), ("blown", "blow"), ("overtaken", "overtake")],
+        *[("lost", "lose"), ("felt", "feel"), ("ground", "ground"), ("rose", "rose")],
         *[("touching", "touch"), ("looks", "look"), ("grazing", "graze"), ("feeding", "feed")],
     ],
 )
