@@ -176,6 +176,14 @@ def test_an_object_with_attributes_is_denied_with_them():
          "dog:1 -- in -> grass"),
         ("a ball was thrown to the boy by the girl",
          "ball; boy; girl; ball -- throw to -> boy; girl -- throw -> ball"),
+        # prepositions that the network has no class for, and some that it has
+        ("a man is walking past a store", "man; store; man -- walk past -> store"),
+        ("the woman is standing up on a bicycle riding through a city",
+         "woman; bicycle; city; woman -- ride through -> city; woman -- stand up on -> bicycle"),
+        ("a boy jumps onto the couch", "boy; couch; boy -- jump onto -> couch"),
+        ("a boy reaches for a book", "boy; book; boy -- reach for -> book"),
+        ("a dog runs toward a man", "dog; man; dog -- run towards -> man"),
+        ("a man looks up at the sky", "man; sky; man -- look at -> sky"),
         # passives without "is"
         ("a boy chased by a dog", "boy; dog; dog -- chase -> boy"),
         ("a bull ridden by a cowboy", "bull; cowboy; cowboy -- ride -> bull"),

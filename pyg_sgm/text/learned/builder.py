@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from pyg_sgm.text.learned.network import HEAD, INSIDE
 from pyg_sgm.text.parsed_caption import ParsedCaption, object_label
-from pyg_sgm.text.synonyms import is_plural
+from pyg_sgm.text.synonyms import PREPOSITIONS, is_plural
+from pyg_sgm.text.word_lists import words as word_set
 from pyg_sgm.text.words import verb_lemma
 
 SHOTS = ("picture", "pictures", "photo", "photos", "photograph")
+PLACING = PREPOSITIONS | word_set("after astride aboard upon before")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,22 @@ def _phrases(marks: list[int]) -> Iterator[tuple[int, ...]]:
             while start and marks[start - 1] == INSIDE:
                 start -= 1
             yield tuple(range(start, head + 1))
+
+
+def _prepositions(words: list[str]) -> list[str]:
+    """The prepositions between a verb and its object, if nothing but a noun phrase follows them."""
+    end = next((at for at, word in enumerate(words) if word not in PLACING), len(words))
+    return [] if PLACING & set(words[end:]) else words[:end]
+
+
+def _is_said(prepositions: list[str], words: list[str]) -> bool:
+    """Whether any of them stands among the words, as "towards" does in the form "toward"."""
+    return any(
+        longer.startswith(shorter) or longer.endswith(shorter)
+        for one in prepositions
+        for word in PLACING.intersection(words)
+        for shorter, longer in (sorted((one, word), key=len),)
+    )
 
 
 class GraphBuilder:
@@ -93,6 +111,9 @@ class GraphBuilder:
             shot = [word for word in segment.words[verb + 1 : target] if word in SHOTS]
             if words == ["take"] and shot:  # "takes a picture of"
                 words = ["take", shot[0], "of"]
+            said = _prepositions(segment.words[verb + 1 : target])
+            if said and words[1:] and not _is_said(words[1:], segment.words[verb + 1 : target]):
+                words = [words[0], *said]  # no class of the network has these
         # Prepositions stand where the caption has them, nearest before the object.
         at = target
         for word in reversed(words[len(span) :]):
