@@ -176,6 +176,16 @@ def test_an_object_with_attributes_is_denied_with_them():
          "dog:1 -- in -> grass"),
         ("a ball was thrown to the boy by the girl",
          "ball; boy; girl; ball -- throw to -> boy; girl -- throw -> ball"),
+        # the same thing again, and another of its name
+        ("a girl is holding a cat. the cat is black", "girl; cat (black); girl -- hold -> cat"),
+        ("a man stands next to a dog while the dog jumps in the air",
+         "man; dog; air; man -- stand next to -> dog; dog -- jump in -> air"),
+        ("the dog with the green collar is running behind the dog with the red collar",
+         "dog:0; collar:1 (green); dog:2; collar:3 (red); dog:0 -- run behind -> dog:2; "
+         "dog:0 -- with -> collar:1; dog:2 -- with -> collar:3"),
+        ("a dog bites the dog", "dog:0; dog:1; dog:0 -- bite -> dog:1"),
+        ("a dog chases another dog. the dog is black",
+         "dog:0; dog:1; dog:2 (black); dog:0 -- chase -> dog:1"),
         # prepositions that the network has no class for, and some that it has
         ("a man is walking past a store", "man; store; man -- walk past -> store"),
         ("the woman is standing up on a bicycle riding through a city",

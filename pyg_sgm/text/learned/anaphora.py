@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from pyg_sgm.text.word_lists import ANIMALS, AUXILIARIES, FEMALE, MALE, PEOPLE, 
 from pyg_sgm.text.words import noun_lemma
 
 PRONOUNS = words("it he she they him her them")
-REFERRING = PRONOUNS | words("each one ones")  # without any of these nothing is to be resolved
+REFERRING = PRONOUNS | words("each one ones the")  # without any of these nothing is to be resolved
 RECIPROCALS = (("each", "other"), ("one", "another"))
 CONJUNCTIONS = words("while as and when because where but")
 JOINTS = words("next front top close of the")  # of prepositions of several words
@@ -61,6 +62,9 @@ def resolved_clauses(
         return None
     nouns = [Noun(span[-1], said[span[-1]]) for span in parsed.object_spans if span]
     nouns = [noun for noun in nouns if noun.word not in PRONOUNS]
+    named = defaultdict(list)
+    for noun in nouns:
+        named[noun.word].append(noun.at)
     tokens = to_tokens(said, gaps)
     out: Clause = []
     clauses: list[Clause] = []
@@ -76,6 +80,8 @@ def resolved_clauses(
         elif word in PRONOUNS and not _is_possessive(said, here):
             out, apart = _antecedent(out, tokens, here, nouns)
             clauses += apart
+        elif here and said[here - 1] == "the":
+            out.append(_same_noun(tokens, here, named[said[here]]))
         else:
             out.append(tokens[here])
         here += 1
@@ -130,6 +136,24 @@ def _counts(one: int, gaps: Sequence[int], parsed: ParsedCaption, described: set
         return False
     phrase = range(one + 1, span[-1] + 1)
     return not any(gaps[at] for at in phrase) and described.union(span).issuperset(phrase)
+
+
+def _same_noun(tokens: Clause, here: int, named: Sequence[int]) -> Token:
+    """ "a girl holds a cat. the cat is black": and it is that cat; but "a dog bites the dog".
+
+    Args:
+        tokens (list of Token): The caption.
+        here (int): Position of a word after "the".
+        named (list of int): Positions of all objects of that name.
+    """
+    token = tokens[here]
+    after = tokens[here + 1] if here + 1 < len(tokens) else None
+    described = after is not None and after.word in PREPOSITIONS | RELATIVE and not after.gap
+    if named[1:2] != [here] or is_plural(token.word) or described:
+        return token
+    between = tokens[named[0] + 1 : here]
+    apart = any(one.gap or one.word in CONJUNCTIONS for one in between)
+    return replace(token, at=named[0]) if apart else token
 
 
 def _is_possessive(said: Sequence[str], here: int) -> bool:
