@@ -176,6 +176,13 @@ def test_an_object_with_attributes_is_denied_with_them():
          "dog:1 -- in -> grass"),
         ("a ball was thrown to the boy by the girl",
          "ball; boy; girl; ball -- throw to -> boy; girl -- throw -> ball"),
+        # a noun that is said once for two things
+        ("a black and a white dog running on grass",
+         "dog:0 (black); dog:1 (white); grass; dog:0 -- run on -> grass; dog:1 -- run on -> grass"),
+        ("a young and an old man", "man:0 (young); man:1 (old)"),
+        ("a black and white dog", "dog (black, white)"),
+        ("a dog and a white cat on a mat",
+         "dog; cat (white); mat; dog -- on -> mat; cat -- on -> mat"),
         # the same thing again, and another of its name
         ("a girl is holding a cat. the cat is black", "girl; cat (black); girl -- hold -> cat"),
         ("a man stands next to a dog while the dog jumps in the air",

@@ -21,8 +21,11 @@ from pyg_sgm.text.word_lists import ANIMALS, AUXILIARIES, FEMALE, MALE, PEOPLE, 
 from pyg_sgm.text.words import noun_lemma
 
 PRONOUNS = words("it he she they him her them")
-REFERRING = PRONOUNS | words("each one ones the")  # without any of these nothing is to be resolved
+REFERRING = PRONOUNS | words(
+    "each one ones the and"
+)  # without any of these nothing is to be resolved
 RECIPROCALS = (("each", "other"), ("one", "another"))
+ARTICLES = words("a an one the")
 CONJUNCTIONS = words("while as and when because where but")
 JOINTS = words("next front top close of the")  # of prepositions of several words
 
@@ -45,6 +48,38 @@ class Noun:
         return name not in (FEMALE if pronoun in ("he", "him") else MALE)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """Where the first reading has attributes and objects.
+
+    Args:
+        described (set of int): Positions of attributes.
+        objects (dict): The words of every object by the position of its head.
+        known (set of int): Positions of both.
+        gaps (list of int): What parts each word from the one before.
+    """
+
+    described: set[int]
+    objects: dict[int, tuple[int, ...]]
+    known: set[int]
+    gaps: Sequence[int]
+
+    @classmethod
+    def of(cls, parsed: ParsedCaption, gaps: Sequence[int]) -> Reading:
+        described = {at for span in parsed.attribute_spans for at in span}
+        objects = {span[-1]: span for span in parsed.object_spans if span}
+        known = described.union(*objects.values())
+        return cls(described, objects, known, gaps)
+
+    def phrase_from(self, at: int) -> tuple[int, ...]:
+        """The words of the object that comes at a position or after attributes alone."""
+        while at in self.known and not self.gaps[at]:
+            if at in self.objects:
+                return self.objects[at]
+            at += 1
+        return ()
+
+
 def resolved_clauses(
     said: Sequence[str], gaps: Sequence[int], parsed: ParsedCaption
 ) -> list[Clause] | None:
@@ -65,6 +100,7 @@ def resolved_clauses(
     named = defaultdict(list)
     for noun in nouns:
         named[noun.word].append(noun.at)
+    read = Reading.of(parsed, gaps)
     tokens = to_tokens(said, gaps)
     out: Clause = []
     clauses: list[Clause] = []
@@ -76,13 +112,15 @@ def resolved_clauses(
             here += 2
             continue
         if word in ("one", "ones") and here and said[here - 1] not in PREPOSITIONS | AUXILIARIES:
-            out.append(_other_one(tokens[here], nouns, said, gaps, parsed))
+            out.append(_other_one(tokens[here], nouns, said, read))
         elif word in PRONOUNS and not _is_possessive(said, here):
             out, apart = _antecedent(out, tokens, here, nouns)
             clauses += apart
         elif here and said[here - 1] == "the":
             out.append(_same_noun(tokens, here, named[said[here]]))
         else:
+            if word == "and":
+                out += _left_out(said, here, read)
             out.append(tokens[here])
         here += 1
     return None if out == tokens else [*split_clauses(out), *clauses]
@@ -108,34 +146,29 @@ def _reciprocal(out: Clause, token: Token, nouns: Sequence[Noun]) -> Clause:
     return [*out, Token(before[-1].word, token.gap, before[-1].at, mutual=True)]
 
 
-def _other_one(
-    token: Token,
-    nouns: Sequence[Noun],
-    said: Sequence[str],
-    gaps: Sequence[int],
-    parsed: ParsedCaption,
-) -> Token:
+def _other_one(token: Token, nouns: Sequence[Noun], said: Sequence[str], read: Reading) -> Token:
     """ "the red car and the blue one": and the blue car; "two boys, one in red": boys in red."""
     before = [noun for noun in nouns if noun.at < token.at]
     last = said[token.at - 1]
     if not before or last == "no" or last in DETERMINERS - {"another"}:
         return token
-    described = {at for span in parsed.attribute_spans for at in span}
-    if last == "another" or (token.at - 1 in described and not gaps[token.at]):
+    if last == "another" or (token.at - 1 in read.described and not token.gap):
         return Token(before[-1].word, token.gap, token.at)
-    if _counts(token.at, gaps, parsed, described):
-        return token
+    if read.phrase_from(token.at + 1):
+        return token  # a number
     many = next((noun for noun in before if is_plural(noun.word)), None)
     return token if many is None else Token(many.word, token.gap, many.at)
 
 
-def _counts(one: int, gaps: Sequence[int], parsed: ParsedCaption, described: set[int]) -> bool:
-    """Whether "one" is a number: a noun follows it and nothing but attributes is in between."""
-    span = next((span for span in parsed.object_spans if span and span[-1] > one), None)
-    if span is None:
-        return False
-    phrase = range(one + 1, span[-1] + 1)
-    return not any(gaps[at] for at in phrase) and described.union(span).issuperset(phrase)
+def _left_out(said: Sequence[str], here: int, read: Reading) -> Clause:
+    """ "a black and a white dog": a black dog and a white dog."""
+    start = here
+    while start and start - 1 in read.described:
+        start -= 1
+    alike = ARTICLES.issuperset((*said[max(start - 1, 0) : start], *said[here + 1 : here + 2]))
+    if not 0 < start < here or not alike or here + 2 not in read.described:
+        return []
+    return [Token(said[at], 0, here - 1) for at in read.phrase_from(here + 2)]
 
 
 def _same_noun(tokens: Clause, here: int, named: Sequence[int]) -> Token:
