@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -22,6 +23,7 @@ SKIPPED = (
     | words("yet really even currently actually any a an the either of o single one got")
 )
 DEFINITE = OWN | words("the this that these those")
+RELATION, ATTRIBUTE = 1, 2  # kinds of nodes; an object is 0
 OF_THEM = words("of them which whom the two")  # "neither of them"
 
 
@@ -102,29 +104,29 @@ class _Denied:
         self.relations: set[int] = set()
         self.attributes: set[int] = set()
         self.described: set[int] = {at for span in parsed.attribute_spans for at in span}
+        # Where nodes begin; of those at one place, the object comes first.
+        nodes = (parsed.object_spans, parsed.relation_spans, parsed.attribute_spans)
+        self.starts = sorted(
+            (min(span), kind) for kind, spans in enumerate(nodes) for span in spans if span
+        )
+        objects = ((span, i) for i, span in enumerate(parsed.object_spans) if span)
+        self.order = sorted(objects, key=lambda item: item[0][-1])
 
     def add_predicate(self, cue: int) -> None:
         """The nearest thing said after the cue: relations of one verb, or an attribute."""
         p = self.parsed
-        starts = {
-            min(span): (kind, min(span))
-            for kind, spans in (("attribute", p.attribute_spans), ("relation", p.relation_spans))
-            for span in spans
-            if span and min(span) >= cue  # "hasn't" is a verb itself
-        }
-        starts |= {
-            span[0]: ("object", span[0]) for span in p.object_spans if span and span[0] > cue
-        }
-        if not starts:
+        # "hasn't" is a verb itself.
+        at = bisect_left(self.starts, (cue, RELATION))
+        if at == len(self.starts):
             return
-        kind, first = starts[min(starts)]
+        first, kind = self.starts[at]
         if set(p.words[cue + 1 : first]) & {"but", "and"}:
             return
-        if kind == "relation":
+        if kind == RELATION:
             self.relations |= {
                 i for i, span in enumerate(p.relation_spans) if span and min(span) == first
             }
-        elif kind == "attribute" and self._describes_before(first, cue):
+        elif kind == ATTRIBUTE and self._describes_before(first, cue):
             self.attributes |= {i for i, span in enumerate(p.attribute_spans) if first in span}
         else:
             self.add_objects(cue)
@@ -151,12 +153,10 @@ class _Denied:
     def add_objects(self, cue: int) -> None:
         """The first thing after the cue, and those joined to it by "or"; its own by "nobody"."""
         p = self.parsed
-        order = sorted((span, i) for i, span in enumerate(p.object_spans) if span)
         last, bare = cue, False
         joining = {"or", "nor", *(["and"] if p.words[cue] in WITHOUT | {"neither"} else [])}
-        for span, i in order:
-            if span[-1] < cue:
-                continue
+        after = bisect_left(self.order, cue, key=lambda item: item[0][-1])
+        for span, i in self.order[after:]:
             between = {
                 word
                 for at, word in enumerate(p.words[last + 1 : span[0]], last + 1)

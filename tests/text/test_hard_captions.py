@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 from pyg_sgm.text import ParsedCaption, parse, parse_batch
+from pyg_sgm.text.negation import take_out_denied
 from tests.helpers.hard_captions import HARD_CAPTIONS
 
 
@@ -134,6 +135,23 @@ def test_further_ways_to_deny(caption, kept, denied):
     lines = [line for line in str(parsed).split("\n") if "not:" not in line]
     assert lines == [kept]
     assert set(parsed.exclusions) == denied
+
+
+def test_nodes_are_not_gone_through_for_every_cue():
+    def passes(cues):
+        class Spans(tuple):
+            def __iter__(self):
+                seen.append(self)
+                return super().__iter__()
+
+        seen = []
+        said = ("not", "a", "dog") * cues
+        spans = Spans((at,) for at in range(2, len(said), 3))
+        parsed = ParsedCaption(" ".join(said), said, ("dog",) * cues, object_spans=spans)
+        assert take_out_denied(parsed).exclusions == (("dog",),)
+        return len(seen)
+
+    assert passes(cues=40) == passes(cues=2)
 
 
 def test_what_a_sign_forbids_is_not_denied():
