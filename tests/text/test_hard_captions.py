@@ -168,6 +168,13 @@ def test_an_object_with_attributes_is_denied_with_them():
     [
         # what a picture shows, not the picture
         ("a painting of a boat on a lake", "boat; lake; boat -- on -> lake"),
+        ("show me photos of a dog catching a frisbee",
+         "dog; frisbee; dog -- catch -> frisbee"),
+        ("pics of two cats on a sofa", "cat (2); sofa; cat -- on -> sofa"),
+        ("a photo showing a dog on a beach", "dog; beach; dog -- on -> beach"),
+        ("I want to see a man climbing a mountain",
+         "man; mountain; man -- climb -> mountain"),
+        ("a picture on the wall", "picture; wall; picture -- on -> wall"),
         # the nearest noun before a relative clause
         ("a man is sitting next to a woman who is reading a book",
          "man; woman; book; man -- sit next to -> woman; woman -- read -> book"),

@@ -31,8 +31,8 @@ PERSONS = MALE | FEMALE | PEOPLE | ANIMALS
 WEARERS = PERSONS | words("dressed clad")
 RELATIVE = words("who that which")
 FRAMES = words(
-    "picture photo photograph image snapshot closeup close-up shot view portrait painting drawing "
-    "sketch illustration"
+    "picture pic photo photograph image snapshot closeup close-up shot view portrait painting "
+    "drawing sketch illustration"
 )
 # Verbs by which a picture is said to be somewhere itself.
 PLACED = words("hang hangs hanging sits stands lies leans rests is are was were shows on above")
@@ -40,6 +40,10 @@ WALLS = words("wall door easel fridge refrigerator")
 ARTICLES = words("a an the this")
 FRAME_QUALITIES = words(
     "black white and color colour old close close-up up vintage blurry beautiful aerial nice large"
+)
+# How searches begin.
+ASKING = tuple(
+    tuple(ask.split()) for ask in ("show me", "find", "find me", "search for", "i want to see")
 )
 LED_IN = ARTICLES | FRAME_QUALITIES
 ENDS_PHRASE = AUXILIARIES | RELATIVE | PREPOSITIONS
@@ -114,11 +118,17 @@ def _sentences(tokens: Clause) -> Iterator[Clause]:
 
 
 def _unframed(tokens: Clause) -> Clause:
-    """ "a photo of a dog" is a dog, unless something is said of the photo."""
+    """ "a photo of a dog" and "show me photos of a dog" are a dog, unless something is said of the
+    photo."""
+    opening = tuple(token.word for token in tokens[:4])
+    asked = max((len(ask) for ask in ASKING if opening[: len(ask)] == ask), default=0)
+    if 0 < asked < len(tokens):
+        tokens = [replace(tokens[asked], gap=0), *tokens[asked + 1 :]]
     at = 0
     while at < len(tokens) and tokens[at].word in LED_IN:
         at += 1
-    if at + 2 >= len(tokens) or tokens[at].word not in FRAMES or tokens[at + 1].word != "of":
+    framed = at + 2 < len(tokens) and noun_lemma(tokens[at].word) in FRAMES
+    if not framed or tokens[at + 1].word not in ("of", "showing"):
         return tokens
     ahead = [token.word for token in tokens[at + 2 :]]
     for here, word in enumerate(ahead):
