@@ -6,10 +6,10 @@ from torch import Tensor
 
 from pyg_sgm.models import BoundLevel, Encoding
 from pyg_sgm.ops import Packed
-from tests.helpers.indexes import SMALL, small_matcher
+from tests.helpers.indexes import SMALL, WITHOUT_BOUNDS, small_matcher
 from tests.helpers.training import world
 
-BOUNDED = [name for name in SMALL if name not in ("hoad", "scan")]
+BOUNDED = [name for name in SMALL if name not in WITHOUT_BOUNDS]
 
 
 def rows(value: Packed | Tensor, i: int) -> list[Tensor]:
