@@ -145,7 +145,7 @@ def ladder(
             cells3["OOM, no false captions"],
         ),
         ("+ all pairs of five objects", cells3["SGM, no false captions"], None),
-        ("+ 5 x 5 cells", recipe["SGM, no false captions"], None),
+        ("+ 5 x 5 cells", recipe["SGM, no false captions"], recipe["OOM, no false captions"]),
         ("+ false captions: the recipe", recipe["SGM"], recipe["OOM"]),
     )
 
