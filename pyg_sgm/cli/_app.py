@@ -163,16 +163,16 @@ def open_run(run: Path, networks: Networks | None = None) -> SceneGraphMatcher:
     if is_index(run):
         raise ValueError(f"{run} is an index: give the run that it was built with")
     matcher = SceneGraphMatcher.from_pretrained(run)
-    set_text_encoder(matcher, None if networks is None else networks.text_encoder)
+    set_text_encoder(matcher, networks)
     return matcher
 
 
-def set_text_encoder(matcher: SceneGraphMatcher, name: str | None) -> None:
+def set_text_encoder(matcher: SceneGraphMatcher, networks: Networks | None) -> None:
     """Gives a trained matcher its text encoder, if a flag names it."""
     from pyg_sgm.text import open_text_encoder
 
-    if name is not None:
-        matcher.text_encoder = open_text_encoder(name)
+    if networks is not None and networks.text_encoder is not None:
+        matcher.text_encoder = open_text_encoder(networks.text_encoder)
 
 
 def open_pool(ray: str | None) -> Pool | None:

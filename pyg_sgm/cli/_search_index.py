@@ -10,8 +10,9 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from pyg_sgm.cli._app import console, is_stdout, print_title, set_text_encoder, write_json
+from pyg_sgm.cli._app import console, is_stdout, print_title, write_json
 from pyg_sgm.cli._data import Networks, set_extractor
+from pyg_sgm.cli.index import open_index
 from pyg_sgm.io import printable, to_path
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ def search_index(
     networks: Networks,
 ) -> None:
     """Shows the best images of an index for sentences, for photos, and for the query of a file."""
-    from pyg_sgm.index import SceneGraphIndex
     from pyg_sgm.io import read_json
     from pyg_sgm.retrieval import Query
 
@@ -79,8 +79,7 @@ def search_index(
     unused = [w for w in weights if not any(w in query.weights for query in queries)]
     if unused:
         raise ValueError(f"--weight: {unused[0]!r} is no word of a text")
-    index = SceneGraphIndex.open(uri, ray=flags.ray)
-    set_text_encoder(index.matcher, networks.text_encoder)
+    index = open_index(uri, ray=flags.ray, networks=networks)
     set_extractor(index.matcher, uri, networks)
     queries += [Query.of(_photo(name, index)) for name in photos]
     queries = [Query.of(query, exclude=flags.exclude or []) for query in queries]

@@ -23,7 +23,7 @@ from pyg_sgm.cli._app import (
     set_text_encoder,
     write_json,
 )
-from pyg_sgm.cli._data import PixelFlags
+from pyg_sgm.cli._data import Networks, PixelFlags
 
 if TYPE_CHECKING:
     from pyg_sgm.datasets import SceneGraphDataset
@@ -126,7 +126,7 @@ def add(
         File of what was done as JSON; "-" prints it.
     """
     check_out(json)
-    found = open_index(index, run, ray, None if pixels is None else pixels.text_encoder)
+    found = open_index(index, run, ray, pixels)
     folder = Path(found.info()["run"] or "") if run is None else run
     _add(found, _images(photos, data, split, folder, pixels, found.matcher), metadata, json)
 
@@ -150,7 +150,7 @@ def remove(
     check_out(json)
     if not ids:
         raise ValueError("give the names of photos")
-    found = open_index(index, run, text_encoder=text_encoder)
+    found = open_index(index, run, networks=Networks(text_encoder=text_encoder))
     unknown = [id for id in ids if id not in found]
     done = {"removed": found.remove(ids), "unknown": unknown, "num_images": len(found)}
     lines = [f"{done['removed']} photos removed, {done['num_images']} are left"]
@@ -173,7 +173,7 @@ def info(index: Index, *, run: IndexRun = None, json: JsonFile = None) -> None:
 
 def optimize(index: Index, *, run: IndexRun = None, text_encoder: TextEncoderName = None) -> None:
     """Join the small files of an index, and remove versions older than an hour."""
-    found = open_index(index, run, text_encoder=text_encoder)
+    found = open_index(index, run, networks=Networks(text_encoder=text_encoder))
     found.optimize()
     numbers = found.info()
     _say(f"{numbers['versions']} versions, {numbers['fragments']} fragments, {_size(numbers)}")
@@ -243,13 +243,16 @@ def export(index: Index, out: Path, *, run: IndexRun = None) -> None:
 
 
 def open_index(
-    index: str, run: Path | None, ray: str | None = None, text_encoder: str | None = None
+    index: str,
+    run: Path | None = None,
+    ray: str | None = None,
+    networks: Networks | None = None,
 ) -> SceneGraphIndex:
-    """An index with its matcher."""
+    """An index with its matcher, and the text encoder that flags name."""
     from pyg_sgm.index import SceneGraphIndex
 
     found = SceneGraphIndex.open(index, None if run is None else open_run(run), ray=ray)
-    set_text_encoder(found.matcher, text_encoder)
+    set_text_encoder(found.matcher, networks)
     return found
 
 

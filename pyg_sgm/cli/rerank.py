@@ -10,16 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import Parameter
 from rich.table import Table
 
-from pyg_sgm.cli._app import (
-    KnownData,
-    check_out,
-    console,
-    is_stdout,
-    open_run,
-    set_text_encoder,
-)
+from pyg_sgm.cli._app import KnownData, check_out, console, is_stdout, open_run
 from pyg_sgm.cli._candidates import Candidates, read_candidates, write_candidates
 from pyg_sgm.cli._data import PixelFlags, known_split, open_data, trained_on
+from pyg_sgm.cli.index import open_index
 from pyg_sgm.io import counted
 
 if TYPE_CHECKING:
@@ -130,10 +124,7 @@ def _by_index(
     """The matcher of an index, its run, and scores of the rows."""
     import torch
 
-    from pyg_sgm.index import SceneGraphIndex
-
-    index = SceneGraphIndex.open(uri)
-    set_text_encoder(index.matcher, None if pixels is None else pixels.text_encoder)
+    index = open_index(uri, networks=pixels)
     there, absent = set(index.ids), set()
     scores = {}
     for query, group in found.items():

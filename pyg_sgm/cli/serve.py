@@ -47,7 +47,7 @@ def serve(
     if token == "":
         raise ValueError("--token: is empty")
     with listen(host, port) as sock:
-        found = open_index(index, run, ray, None if networks is None else networks.text_encoder)
+        found = open_index(index, run, ray, networks)
         set_extractor(found.matcher, index, networks)
         server = make_server(found, sock, token=token)
         own = f"[{host}]" if ":" in host else host
