@@ -234,6 +234,25 @@ def test_an_object_with_attributes_is_denied_with_them():
         ("a man walked by a house", "man; house; man -- walk by -> house"),
         ("people gathered by a lake", "people; lake; people -- gather by -> lake"),
         ("a beach covered by seaweed", "beach; seaweed; seaweed -- cover -> beach"),
+        # who does it comes last
+        ("in front of the house stands a tree",
+         "house; tree; tree -- stand in front of -> house"),
+        ("on a bench sit an old man and a woman",
+         "bench; man (old); woman; man -- sit on -> bench; woman -- sit on -> bench"),
+        ("a cat sleeps and behind the fence is a brown dog",
+         "cat; fence; dog (brown); dog -- behind -> fence"),
+        ("on the table there is a cat", "table; cat; cat -- on -> table"),
+        ("by the river a man stands with a rod", "river; man; rod; man -- stand with -> rod"),
+        # what is done with one thing to another
+        ("a man throws a frisbee to his dog",
+         "man; frisbee; dog; man -- throw -> frisbee; man -- throw to -> dog"),
+        ("a person rides a bike up a mountain",
+         "person; bike; mountain; person -- ride -> bike; person -- ride up -> mountain"),
+        ("the larger dog is chasing the smaller one",
+         "dog:0 (larger); dog:1 (smaller); dog:0 -- chase -> dog:1"),
+        ("a woman holds a cup in her left hand",
+         "woman; cup; left hand; woman -- have -> left hand; woman -- hold -> cup; "
+         "cup -- in -> left hand"),
     ],
 )  # fmt: skip
 def test_forms_of_captions(caption, graph):

@@ -27,6 +27,7 @@ REFERRING = PRONOUNS | words(
 RECIPROCALS = (("each", "other"), ("one", "another"))
 ARTICLES = words("a an one the")
 CONJUNCTIONS = words("while as and when because where but")
+SIDES = words("left right")  # "her left hand"
 JOINTS = words("next front top close of the")  # of prepositions of several words
 
 
@@ -152,12 +153,22 @@ def _other_one(token: Token, nouns: Sequence[Noun], said: Sequence[str], read: R
     last = said[token.at - 1]
     if not before or last == "no" or last in DETERMINERS - {"another"}:
         return token
-    if last == "another" or (token.at - 1 in read.described and not token.gap):
+    described = token.at - 1 in read.described or (
+        said[max(token.at - 2, 0)] in DETERMINERS
+        and token.at - 1 not in read.objects
+        and _ends_phrase(said[token.at + 1 : token.at + 2])
+    )
+    if last == "another" or (described and not token.gap):
         return Token(before[-1].word, token.gap, token.at)
     if read.phrase_from(token.at + 1):
         return token  # a number
     many = next((noun for noun in before if is_plural(noun.word)), None)
     return token if many is None else Token(many.word, token.gap, many.at)
+
+
+def _ends_phrase(after: Sequence[str]) -> bool:
+    """Whether no noun phrase goes on with the next word, if there is one."""
+    return not after or is_verb(after[0]) or after[0] in PREPOSITIONS | CONJUNCTIONS | {"and"}
 
 
 def _left_out(said: Sequence[str], here: int, read: Reading) -> Clause:
@@ -193,7 +204,7 @@ def _is_possessive(said: Sequence[str], here: int) -> bool:
     """Whether "her" is followed by what is hers."""
     after = said[here + 1] if here + 1 < len(said) else "and"
     ends = after in PREPOSITIONS | AUXILIARIES | CONJUNCTIONS | RELATIVE or after.endswith("ing")
-    return said[here] == "her" and not ends
+    return said[here] == "her" and (not ends or after in SIDES)
 
 
 def _antecedent(

@@ -102,7 +102,7 @@ class GraphBuilder:
     def add_relation(
         self, segment: Segment, source: int, target: int, predicate: str, verb: int
     ) -> None:
-        verb_word = segment.words[verb]
+        verb_word, where = segment.words[verb], segment.positions
         words = predicate.split()
         span = []
         if words[0] == "V":
@@ -114,6 +114,10 @@ class GraphBuilder:
             said = _prepositions(segment.words[verb + 1 : target])
             if said and words[1:] and not _is_said(words[1:], segment.words[verb + 1 : target]):
                 words = [words[0], *said]  # no class of the network has these
+            if not words[1:]:  # "throws a ball to a dog": throw to
+                between = range(verb + 1, target)
+                things = [at for at in between if where[verb] < where[at] in self.objects]
+                words += _prepositions(segment.words[things[-1] + 1 : target]) if things else []
         # Prepositions stand where the caption has them, nearest before the object.
         at = target
         for word in reversed(words[len(span) :]):
@@ -121,7 +125,6 @@ class GraphBuilder:
             if place is not None:
                 at = place
                 span.append(segment.positions[place])
-        where = segment.positions
         # Else a pronoun of its own noun; only several can do something to one another.
         mutual = {source, target} & segment.mutual and is_plural(segment.words[source])
         if source == target or mutual or where[source] != where[target]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pyg_sgm.text.learned.passive import is_participle
+from pyg_sgm.text.learned.passive import BE, is_participle
 from pyg_sgm.text.negation import WITHOUT_PAIRS, negation_cues
 from pyg_sgm.text.synonyms import COLORS, DETERMINERS, POSSESSIVES, PREPOSITIONS
 from pyg_sgm.text.word_lists import (
@@ -48,6 +48,9 @@ ASKING = tuple(
 LED_IN = ARTICLES | FRAME_QUALITIES
 ENDS_PHRASE = AUXILIARIES | RELATIVE | PREPOSITIONS
 OPENS_PHRASE = DETERMINERS | PREPOSITIONS | POSSESSIVES | {"and", "to"} | RELATIVE
+# Verbs that may come before who does so: "on a bench sits a man".
+STANCES = words("stand sit lie hang lean rest perch kneel crouch float stretch walk run swim")
+JOINING = words("while as where when but")
 AFFIRMED = {
     **dict.fromkeys(("without", "lacking", "minus", "free", "devoid", "w"), "with"),
     **{"lacks": "has", "neither": "", "none": "", "no": "", "nor": "and"},
@@ -104,7 +107,7 @@ def split_clauses(tokens: Clause) -> list[Clause]:
     return [
         clause
         for sentence in _sentences(_affirmed(tokens))
-        for clause in _relative_clauses(_passives(_unframed(_dressed(sentence))))
+        for clause in _relative_clauses(_passives(_straight(_unframed(_dressed(sentence)))))
         if clause
     ]
 
@@ -170,6 +173,36 @@ def _passives(tokens: Clause) -> Clause:
             token = replace(token, gap=0)
         out.append(token)
     return out
+
+
+def _straight(tokens: Clause) -> Clause:
+    """ "on a bench sits an old man": an old man sits on a bench."""
+    for start in range(len(tokens) - 1, -1, -1):
+        opens = start == 0 or tokens[start].gap or tokens[start - 1].word in JOINING | {"and"}
+        if opens and tokens[start].word in PREPOSITIONS:
+            tokens = [*tokens[:start], *_subject_first(tokens[start:])]
+    return tokens
+
+
+def _subject_first(tokens: Clause) -> Clause:
+    said = [token.word for token in tokens]
+    parted = range(1, len(said))
+    end = next((at for at in parted if tokens[at].gap or _joins(said[at : at + 2])), len(said))
+    verb = next((at for at in range(2, end) if _is_stance(said[at])), end)
+    who = said[verb + 1 : end]
+    if not DETERMINERS & set(who[:1]) or said[verb - 1] in PREPOSITIONS | DETERMINERS:
+        return tokens
+    doer = [replace(tokens[verb + 1], gap=tokens[0].gap), *tokens[verb + 2 : end]]
+    return [*doer, tokens[verb], replace(tokens[0], gap=0), *tokens[1:verb], *tokens[end:]]
+
+
+def _joins(words: Sequence[str]) -> bool:
+    """Whether a new clause begins: "and beside him", but not "a man and a woman"."""
+    return words[0] in JOINING or (words[0] == "and" and PREPOSITIONS.issuperset(words[1:]))
+
+
+def _is_stance(word: str) -> bool:
+    return word in BE or (verb_lemma(word) in STANCES and not word.endswith("ing"))
 
 
 def _is_color(tokens: Clause, here: int) -> bool:
