@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pyg_sgm.text.learned.wording import (
+    JOINING,
     RELATIVE,
     Clause,
     Token,
@@ -26,7 +27,7 @@ REFERRING = PRONOUNS | words(
 )  # without any of these nothing is to be resolved
 RECIPROCALS = (("each", "other"), ("one", "another"))
 ARTICLES = words("a an one the")
-CONJUNCTIONS = words("while as and when because where but")
+CONJUNCTIONS = JOINING | {"and", "because"}
 SIDES = words("left right")  # "her left hand"
 JOINTS = words("next front top close of the")  # of prepositions of several words
 
@@ -168,7 +169,7 @@ def _other_one(token: Token, nouns: Sequence[Noun], said: Sequence[str], read: R
 
 def _ends_phrase(after: Sequence[str]) -> bool:
     """Whether no noun phrase goes on with the next word, if there is one."""
-    return not after or is_verb(after[0]) or after[0] in PREPOSITIONS | CONJUNCTIONS | {"and"}
+    return not after or is_verb(after[0]) or after[0] in PREPOSITIONS | CONJUNCTIONS
 
 
 def _left_out(said: Sequence[str], here: int, read: Reading) -> Clause:
