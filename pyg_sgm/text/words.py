@@ -20,7 +20,7 @@ _KEEPS_DOUBLE = re.compile(
 _SILENT_E = re.compile(
     r"([^aeiou][aiou](?<!o[ou])(d|k|m|n|p|t|b|r|g|z|l)|[aeiou](c|s|z|v|g)|[lrn]v|(?<![aeiou])v"
     r"|[lrnsd]g|[rnl]c|[rnp]s|[bcdfgkptsz]l|[ae]as|eez|u|[^aeiou]os"
-    r"|^(guid|(re)?creat|compl?et|del[e]t|[bhptw]ast))$"
+    r"|^(guid|(re)?creat|compl?et|delet|[bhptw]ast))$"
 )
 _NO_SILENT_E = re.compile(
     r"(\b(b?|over)hang|\b(b?|sp?|st|w)ring|\b(c?l|f?l|s|sl|st|sw|w)ing|\b(be|pro)?long|\bbang"
