@@ -71,6 +71,7 @@ def tables() -> dict[str, dict[str, tuple[str, Recipe]]]:
     hoad, scan = find_recipe("hoad"), find_recipe("scan")
     paper = find_recipe("hoad", "paper")
     minilm = find_recipe("sgm", "photos").replace(edit_weight=0.0)
+    labels = find_recipe("sgm", "labels")
     own_loss = replace(hoad, loss=paper.loss, loss_options=paper.loss_options)
     return {
         "models": {
@@ -105,6 +106,8 @@ def tables() -> dict[str, dict[str, tuple[str, Recipe]]]:
         "minilm": {
             "OOM, MiniLM": ("sgm", minilm.with_model_options(variant="oom")),
             "SGM, MiniLM": ("sgm", minilm),
+            "OOM, labels read": ("sgm", labels.with_model_options(variant="oom")),
+            "SGM, labels read": ("sgm", labels),
         },
     }
 

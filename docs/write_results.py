@@ -58,7 +58,12 @@ def recalls(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def runs_of(
-    name: str, model: str, epochs: int | None = None, loss: str = "contrastive", **options: Any
+    name: str,
+    model: str,
+    epochs: int | None = None,
+    loss: str = "contrastive",
+    read_labels: bool = False,
+    **options: Any,
 ) -> list[dict[str, Any]]:
     """Runs of the one recipe whose model options have these values; None is a default."""
     watched = ("variant", "node_types", "cross_attention", "node_attention", "direction")
@@ -69,6 +74,7 @@ def runs_of(
         if entry["model"] == model
         and epochs in (None, entry["recipe"]["epochs"])
         and entry["recipe"]["loss"] == loss
+        and entry["recipe"].get("read_labels", False) == read_labels
         and all(entry["recipe"]["options"].get(key) == value for key, value in wanted.items())
     ]
     if len(found) != 1:
@@ -399,8 +405,12 @@ def scene_graphs() -> dict[str, Any]:
         "minilm": table(
             ["", *RECALL_HEADER],
             [
-                ["OOM", *recalls(runs_of("flickr30k_minilm", "sgm", variant="oom"))],
-                ["SGM", *recalls(runs_of("flickr30k_minilm", "sgm"))],
+                [
+                    name + how,
+                    *recalls(runs_of("flickr30k_minilm", "sgm", read_labels=read, **options)),
+                ]
+                for how, read in {"": False, ", labels read": True}.items()
+                for name, options in {"OOM": {"variant": "oom"}, "SGM": {}}.items()
             ],
         ),
         "notes": read("notes"),

@@ -52,6 +52,7 @@ def train(
     loss: Literal["contrastive", "hoad", "triplet"] | None = None,
     patience: int | None = None,
     precision: str | None = None,
+    read_labels: bool | None = None,
     query_bank: int | None = None,
     attribute_words: int | None = None,
     edit_weight: float | None = None,
@@ -112,6 +113,8 @@ def train(
         Epochs without a better dev rsum after which training stops; 0 for never.
     precision
         Such as 32-true or bf16-mixed, or auto, which takes the second where it is faster.
+    read_labels
+        The language model reads the labels of images too, in sentences that tell their graphs.
     query_bank
         Training images, with two texts each, that free the trained model's scores of hubs.
     attribute_words

@@ -7,7 +7,7 @@ from pyg_sgm.data.convert import from_networkx, to_networkx
 from pyg_sgm.data.factual import read_scene_graph
 from pyg_sgm.data.features import open_feature_folder, open_npy
 from pyg_sgm.data.pairs import EditedTexts, PairBatch, PairedGraphs
-from pyg_sgm.data.ragged import Ragged, Rows, Spans
+from pyg_sgm.data.ragged import Ragged, Rows, SharedRows, Spans
 from pyg_sgm.data.records import ImageRecord, TextRecord, image_record, text_record
 from pyg_sgm.data.schema import validate
 from pyg_sgm.data.vectors import add_word_vectors, read_word_vectors, word_vectors
@@ -22,6 +22,7 @@ __all__ = [
     "PairedGraphs",
     "Ragged",
     "Rows",
+    "SharedRows",
     "Spans",
     "TextRecord",
     "Vocabularies",

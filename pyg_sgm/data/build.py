@@ -139,6 +139,7 @@ def pack_images(
     records: Sequence[ImageRecord],
     vocabularies: Vocabularies,
     features: Mapping[str, Ragged] | None = None,
+    label_features: Mapping[str, Ragged] | None = None,
 ) -> GraphCollection:
     """Builds the graphs of many images.
 
@@ -148,6 +149,8 @@ def pack_images(
         vocabularies (Vocabularies): Labels to indices; unknown labels become index 0.
         features (dict, optional): Region features of node types, one span per image. (default:
             none)
+        label_features (dict, optional): Features of the labels of node types, likewise, see
+            :func:`pyg_sgm.text.label_features`. (default: none)
 
     Raises:
         ValueError: If features have another number of rows than an image has nodes, or are not
@@ -175,9 +178,11 @@ def pack_images(
         if records and all(node in record.scores for record in records):
             scores = np.concatenate([np.asarray(r.scores[node], np.float32) for r in records])
             fields[node, "score"] = Ragged(torch.from_numpy(scores), spans[node])
-    for node, ragged in (features or {}).items():
-        _check_features(ragged, num_nodes[node], [f"image {r.id!r}" for r in records], node)
-        fields[node, "x"] = ragged
+    for name, of_nodes in (("x", features), ("label_x", label_features)):
+        for node, ragged in (of_nodes or {}).items():
+            where = [f"image {r.id!r}" for r in records]
+            _check_features(ragged, num_nodes[node], where, f"{node}.{name}")
+            fields[node, name] = ragged
     sizes = {}
     if records and all(record.size is not None for record in records):
         both = torch.tensor([record.size for record in records], dtype=torch.float)
@@ -221,7 +226,7 @@ def pack_texts(
     fields = columns.fields()
     ids = [record.id for record in records]
     for node, ragged in (features or {}).items():
-        _check_features(ragged, num_nodes[node], [f"text {id!r}" for id in ids], node)
+        _check_features(ragged, num_nodes[node], [f"text {id!r}" for id in ids], f"{node}.x")
         fields[node, "x"] = ragged
     return GraphCollection(ids, {node: num_nodes[node] for node in TEXT_NODES}, fields)
 
@@ -246,24 +251,23 @@ def node_spans(record: TextRecord) -> dict[str, Sequence[Sequence[int]]]:
     return spans
 
 
-def _check_features(features: Ragged, count: Tensor, names: Sequence[str], node: str) -> None:
+def _check_features(features: Ragged, count: Tensor, names: Sequence[str], field: str) -> None:
     """Raises a ValueError that names the first graph whose features do not fit its nodes."""
     spans = features.spans
     if len(spans.count) != len(count):
-        raise ValueError(f"{node}.x: features of {len(spans.count)} graphs for {len(count)}")
+        raise ValueError(f"{field}: features of {len(spans.count)} graphs for {len(count)}")
     bad = (spans.count != count).nonzero()
     if bad.numel():
         i = int(bad[0])
         raise ValueError(
-            f"{names[i]}: {node}.x: {int(spans.count[i])} rows of features "
-            f"for {int(count[i])} nodes"
+            f"{names[i]}: {field}: {int(spans.count[i])} rows of features for {int(count[i])} nodes"
         )
     if isinstance(features.rows, Tensor):  # rows on disk are checked when they are read
         rows = spans.rows()
         finite = torch.isfinite(features.rows[rows]).flatten(1).all(dim=1)
         if not bool(finite.all()):
             i = int(torch.arange(len(count)).repeat_interleave(count)[~finite][0])
-            raise ValueError(f"{names[i]}: {node}.x: NaN or infinity")
+            raise ValueError(f"{names[i]}: {field}: NaN or infinity")
 
 
 def _add_edges(columns: "_Columns", record: ImageRecord | TextRecord) -> None:

@@ -23,6 +23,26 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
+class SharedRows:
+    """Rows of which many are the same, each held once.
+
+    Args:
+        table (Tensor): The distinct rows, ``[num_distinct, *]``.
+        row (Tensor): Which of them each row is, ``[num_rows]``.
+    """
+
+    table: Tensor
+    row: Tensor
+
+    @property
+    def shape(self) -> Sequence[int]:
+        return (len(self.row), *self.table.shape[1:])
+
+    def __getitem__(self, index: Tensor, /) -> Tensor:
+        return self.table[self.row[index]].float()
+
+
+@dataclass(frozen=True)
 class Spans:
     """Where the rows of each graph lie: graph ``g`` owns ``start[g] ... start[g] + count[g] - 1``.
 

@@ -73,6 +73,7 @@ def _check_nodes(
         _check_indices(graph, node, "token", int(length.sum()), limit, name)
     _check_floats(graph, node, "score", 1, name)
     _check_floats(graph, node, "x", 2, name)
+    _check_floats(graph, node, "label_x", 2, name)
     if "box" in store:
         box = _tensor(graph, node, "box", name)
         if box.shape != (count, 4) or not box.is_floating_point():

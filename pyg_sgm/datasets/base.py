@@ -191,6 +191,7 @@ class SceneGraphDataset:
         self,
         vocabularies: Vocabularies,
         word_features: Callable[[Sequence[TextRecord]], Ragged] | None = None,
+        label_features: Callable[[Sequence[ImageRecord]], dict[str, Ragged]] | None = None,
     ) -> PairedGraphs:
         """The graphs as tensors; words and labels outside the vocabularies become index 0.
 
@@ -199,13 +200,16 @@ class SceneGraphDataset:
             word_features (callable, optional): Gives the features of the words of texts, such as
                 :func:`pyg_sgm.text.word_features` with its encoder. (default: :obj:`None`, tokens
                 alone)
+            label_features (callable, optional): Gives the features of the labels of images, such as
+                :func:`pyg_sgm.text.label_features` with its encoder. (default: :obj:`None`, none)
 
         Raises:
             ValueError: If features do not fit the number of objects, relations or words.
         """
         words = {} if word_features is None else {"word": word_features(self.texts)}
+        labels = None if label_features is None else label_features(self.images)
         return PairedGraphs(
-            pack_images(self.images, vocabularies, self.features),
+            pack_images(self.images, vocabularies, self.features, labels),
             pack_texts(self.texts, vocabularies.words, words),
             self.image_of_text,
         )

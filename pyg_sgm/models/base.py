@@ -37,6 +37,8 @@ class GraphSizes:
             for them. (default: :obj:`0`)
         word_features (int, optional): Width of the features of words; 0 if there are none and
             embeddings of tokens stand for them. (default: :obj:`0`)
+        label_features (int, optional): Width of the features of the labels of image graphs; 0 if
+            there are none. (default: :obj:`0`)
     """
 
     words: int
@@ -45,15 +47,24 @@ class GraphSizes:
     attributes: int
     features: int = 0
     word_features: int = 0
+    label_features: int = 0
 
     @classmethod
-    def of(cls, vocabularies: Vocabularies, features: int = 0, word_features: int = 0) -> Self:
+    def of(
+        cls,
+        vocabularies: Vocabularies,
+        features: int = 0,
+        word_features: int = 0,
+        label_features: int = 0,
+    ) -> Self:
         """The sizes of vocabularies.
 
         Args:
             vocabularies (Vocabularies): Those of the graphs.
             features (int, optional): Width of the region features. (default: :obj:`0`, none)
             word_features (int, optional): Width of the features of words. (default: :obj:`0`, none)
+            label_features (int, optional): Width of the features of labels. (default: :obj:`0`,
+                none)
 
         Example:
             >>> from pyg_sgm.datasets import SceneWorld
@@ -67,6 +78,7 @@ class GraphSizes:
             len(vocabularies.attributes),
             features,
             word_features,
+            label_features,
         )
 
 
@@ -163,6 +175,7 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
     """
 
     config: dict[str, Any]
+    reads_labels: ClassVar[bool] = False  # whether it takes sizes.label_features
     renamed_options: ClassVar[Mapping[str, str]] = {}  # old names, which warn
 
     def __init__(self, sizes: GraphSizes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -50,6 +50,8 @@ class LGSGM(SGM):
         ['object', 'relation', 'global']
     """
 
+    reads_labels: ClassVar = False
+
     def __init__(
         self,
         sizes: GraphSizes,
@@ -81,9 +83,9 @@ class LGSGM(SGM):
         nodes: Packed,
         relations: Packed | None,
         modality: Literal["image", "text"],
-        mean: Tensor | None,
+        shift: Tensor | float,
     ) -> SGMEncoding:
         assert relations is not None
         pool = self.image_graph if modality == "image" else self.text_graph
         summary = pool(nodes.join(relations))
-        return replace(super()._encoding(nodes, relations, modality, mean), summary=summary)
+        return replace(super()._encoding(nodes, relations, modality, shift), summary=summary)

@@ -42,6 +42,7 @@ class RecipeFields(TypedDict, total=False):
     patience: int
     min_count: int
     text_encoder: str | None
+    read_labels: bool
     query_bank: int
     attribute_words: int
     edit_weight: float
@@ -93,6 +94,9 @@ class Recipe:
         text_encoder (str, optional): Language model that gives the features of words, a name of
             :func:`pyg_sgm.text.open_text_encoder`; :obj:`None` for embeddings of tokens. (default:
             :obj:`None`)
+        read_labels (bool, optional): The language model also reads the labels of images, in
+            sentences that tell their graphs, see :func:`pyg_sgm.text.label_features`; for models
+            that take such features (SGM). (default: :obj:`False`)
         query_bank (int, optional): Number of training images, with two texts each, that free the
             scores of the trained model of hubs, see :class:`~pyg_sgm.models.QueryBank`; 0 for
             none. (default: :obj:`0`)
@@ -135,6 +139,7 @@ class Recipe:
     patience: int = 0
     min_count: int = 1
     text_encoder: str | None = None
+    read_labels: bool = False
     query_bank: int = 0
     attribute_words: int = 0
     edit_weight: float = 0.0

@@ -23,6 +23,7 @@ from pyg_sgm.nn import (
     PackedGRU,
     SceneNodes,
     TokenEmbedding,
+    read_labels,
     word_input,
 )
 from pyg_sgm.nn.conv import MGCNConv
@@ -59,6 +60,35 @@ PAPER = Recipe(
     loss="triplet",
     loss_options={"margin": 0.2, "warmup_calls": 100},
     options={"dim": 1024, "hidden": 2048, "embed": 300},
+)
+
+
+# For graphs of photos with candidate pairs and features of several networks.
+PHOTOS = Recipe(
+    epochs=12,
+    images_per_batch=128,
+    captions_per_image=2,
+    lr=1e-3,
+    weight_decay=0.1,
+    warmup=0.1,
+    word_dropout=0.1,
+    text_encoder="minilm",
+    precision="auto",
+    query_bank=2048,
+    edit_weight=0.1,
+    options={
+        "dim": 384,
+        "normalize": True,
+        "shared_label_projection": True,
+        "weigh_nodes": True,
+        "bidirectional": True,
+        "global_dim": 512,
+        "dropout": 0.2,
+        "relation_dropout": 0.5,
+        "fusion": "sum",
+        "channel_dropout": 0.75,
+        "null_temperature": 0.05,
+    },
 )
 
 
@@ -109,33 +139,8 @@ class SGMEncoding(Encoding):
                 "relation_dropout": 0.5,
             },
         ),
-        # For graphs of photos with candidate pairs and features of several networks.
-        "photos": Recipe(
-            epochs=12,
-            images_per_batch=128,
-            captions_per_image=2,
-            lr=1e-3,
-            weight_decay=0.1,
-            warmup=0.1,
-            word_dropout=0.1,
-            text_encoder="minilm",
-            precision="auto",
-            query_bank=2048,
-            edit_weight=0.1,
-            options={
-                "dim": 384,
-                "normalize": True,
-                "shared_label_projection": True,
-                "weigh_nodes": True,
-                "bidirectional": True,
-                "global_dim": 512,
-                "dropout": 0.2,
-                "relation_dropout": 0.5,
-                "fusion": "sum",
-                "channel_dropout": 0.75,
-                "null_temperature": 0.05,
-            },
-        ),
+        "photos": PHOTOS,
+        "labels": PHOTOS.replace(edit_weight=0.0, read_labels=True),
         "paper": PAPER,
         "paper-coco": PAPER.replace(lr=5e-4),
     },
@@ -208,13 +213,21 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
     Where words have features (``sizes.word_features``), these stand for the embeddings of words,
     and a triplet is two layers on [subject, predicate, object], each the mean of its words.
 
+    Where labels have features (``sizes.label_features``, for ``fusion="sum"``), those of objects
+    are added to the embeddings of the labels, and those of relations to their predicates
+    :math:`\mathbf{p}_r` of :class:`~pyg_sgm.nn.SceneNodes` through a layer of their own. Through
+    the projection of ``shared_label_projection`` both sides then add what they read of relations,
+    a text the mean of the triplet's parts; and the mean over the objects and that over the
+    relations of an image reach the global level through the layer of the mean of a text's words.
+
     Shapes:
         - **input:** batches of image graphs and of text graphs
         - **output:** scores :math:`(|\mathcal{G}_{image}|, |\mathcal{G}_{text}|)`
 
     Raises:
-        ValueError: If the variant is unknown, or image graphs have neither features nor boxes, or
-            features of another width than ``sizes.features``.
+        ValueError: If the variant is unknown, ``embed`` is not the width of features of words or
+            labels, or image graphs have neither features nor boxes, or features of another width
+            than ``sizes.features``.
 
     Example:
         >>> from pyg_sgm.datasets import SceneWorld
@@ -227,6 +240,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         True
     """
 
+    reads_labels: ClassVar = True
     renamed_options: ClassVar = {
         "share_labels": "shared_label_projection",
         "both_ways": "bidirectional",
@@ -262,6 +276,11 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             raise ValueError(f"fusion {fusion!r}; known: {', '.join(get_args(Fusion))}")
         if fusion == "sum" and variant not in ("sgm", "oom"):
             raise ValueError(f"fusion 'sum' has the variants sgm and oom, not {variant!r}")
+        read = sizes.label_features
+        if read and fusion != "sum":
+            raise ValueError(f"fusion 'sum' takes features of labels, {fusion!r} does not")
+        if read not in (0, embed):
+            raise ValueError(f"embed must be the width of the label features, {read}: {embed}")
         self.variant = variant
         self.normalize = normalize
         self.image_relations = variant in ("sgm", "oom-vrel")
@@ -311,6 +330,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         if global_dim and fusion == "sum":
             self.image_mean = nn.Linear(look, global_dim)
             self.text_mean = nn.Linear(embed, global_dim)
+        self.lin_phrase = nn.Linear(embed, dim) if read and self.image_relations else None
         self.null_temperature = null_temperature
         self.null = nn.Parameter(torch.zeros(())) if null_temperature else None
         self.dropout = nn.Dropout(dropout)
@@ -332,7 +352,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         shift = 0.0 if self.shared is None else self.shared(name)
         mean: Tensor | None = None
         if self.nodes is not None:
-            x, r, mean = self.nodes(batch, look_object, look_relation, name, predicate, shift)
+            told = self._phrases(batch)
+            x, r, mean = self.nodes(batch, look_object, look_relation, name, predicate, shift, told)
         else:
             x = self.dropout(self.fusion(look_object, name))
             r = self.dropout(self.fusion(look_relation, predicate))
@@ -342,16 +363,39 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             if self.shared is not None:
                 r = r + self.shared((name[subject] + predicate + name[object]) / 3)
         relations = Packed(r, batch["relation"].ptr) if self.image_relations else None
-        return self._encoding(Packed(x, batch["object"].ptr), relations, "image", mean)
+        of_image = 0.0 if mean is None or self.image_mean is None else self.image_mean(mean)
+        if self.text_mean is not None and self.sizes.label_features:
+            of_image = of_image + self.text_mean(self._told(batch))
+        return self._encoding(Packed(x, batch["object"].ptr), relations, "image", of_image)
 
     def _names(self, batch: HeteroData) -> Tensor:
         """Embeddings of what objects are called, ``[num_objects, embed]``."""
         name: Tensor = self.object_embedding(batch["object"].label)
-        if self.attribute_embedding is None:
-            return name
-        attribute, owner = batch["attribute", "describes", "object"].edge_index
-        words = self.attribute_embedding(batch["attribute"].label)[attribute]
-        return name + scatter(words, owner, dim_size=name.size(0), reduce="mean")
+        if self.attribute_embedding is not None:
+            attribute, owner = batch["attribute", "describes", "object"].edge_index
+            words = self.attribute_embedding(batch["attribute"].label)[attribute]
+            name = name + scatter(words, owner, dim_size=name.size(0), reduce="mean")
+        width = self.sizes.label_features
+        return name + read_labels(batch["object"], width) if width else name
+
+    def _phrases(self, batch: HeteroData) -> Tensor | float:
+        """What the labels of relations tell, ``[num_relations, dim]``; zero if none is read."""
+        if self.lin_phrase is None:
+            return 0.0
+        phrase = self.dropout(read_labels(batch["relation"], self.sizes.label_features))
+        x: Tensor = self.lin_phrase(phrase)
+        return x if self.shared is None else x + self.shared(phrase)
+
+    def _told(self, batch: HeteroData) -> Tensor:
+        """What the labels of each image tell: the mean feature of its objects that have a label,
+        and that of its relations, added, ``[num_graphs, embed]``."""
+        nodes = [batch["object"], batch["relation"]] if self.image_relations else [batch["object"]]
+        told = []
+        for node in nodes:
+            x = read_labels(node, self.sizes.label_features)
+            count = segment_sum((x != 0).any(dim=1).to(x.dtype), node.ptr)
+            told.append(segment_sum(self.dropout(x), node.ptr) / count.clamp(min=1)[:, None])
+        return torch.stack(told).sum(dim=0)
 
     def encode_text(self, batch: HeteroData) -> SGMEncoding:
         ptr = batch["word"].ptr
@@ -365,8 +409,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         paths = None
         if self.path_encoder is not None:
             paths = Packed(self._paths(batch, self.path_encoder), batch["relation"].ptr)
-        mean = None if self.text_mean is None else segment_mean(embedded, ptr)
-        return self._encoding(Packed(words, ptr), paths, "text", mean)
+        shift = 0.0 if self.text_mean is None else self.text_mean(segment_mean(embedded, ptr))
+        return self._encoding(Packed(words, ptr), paths, "text", shift)
 
     def _paths(self, batch: HeteroData, encoder: nn.Module) -> Tensor:
         """Encoded triplets of text graphs, ``[num_relations, dim]``."""
@@ -389,6 +433,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
                 if self.shared is not None:
                     ends = ends + self.shared(names)
                 ends = l2_normalize(ends)
+                if self.shared is not None and self.sizes.label_features:
+                    x = x + self.shared(mean)
                 return torch.cat([ends[subject], l2_normalize(x), ends[object]], dim=1)
         return x if self.shared is None else x + self.shared(mean)
 
@@ -533,13 +579,11 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         nodes: Packed,
         relations: Packed | None,
         modality: Literal["image", "text"],
-        mean: Tensor | None,
+        shift: Tensor | float,
     ) -> SGMEncoding:
         if relations is not None and self.variant != "sgm":
             nodes, relations = nodes.join(relations), None
         pool = self.image_summary if modality == "image" else self.text_summary
-        of_mean = self.image_mean if modality == "image" else self.text_mean
-        shift = 0.0 if of_mean is None or mean is None else of_mean(mean)
         summary = None if pool is None else pool(nodes, shift)
         of_nodes, of_relations = self.object_weight, None
         if modality == "text":

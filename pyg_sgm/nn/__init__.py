@@ -15,7 +15,7 @@ from pyg_sgm.nn.similarity import (
     SimilarityReasoning,
     SimilarityVector,
 )
-from pyg_sgm.nn.words import TokenEmbedding, WordFeatures, word_input
+from pyg_sgm.nn.words import TokenEmbedding, WordFeatures, read_labels, word_input
 
 __all__ = [
     "AttentionPooling",
@@ -39,5 +39,6 @@ __all__ = [
     "TokenEmbedding",
     "WordFeatures",
     "WordNeighbors",
+    "read_labels",
     "word_input",
 ]

@@ -25,7 +25,7 @@ class SceneNodes(nn.Module):
         \mathbf{x}_o &= \mathbf{W}_v \hat{\mathbf{v}}_o + \mathbf{W}_g \mathbf{g}_o
         + \mathbf{W}_e \mathbf{e}_o + \mathbf{s}_o \\
         \mathbf{p}_r &= \operatorname{PairConv}(\bar{\mathbf{x}}_{s(r)}, \bar{\mathbf{x}}_{o(r)},
-        [\bar{\mathbf{u}}_r, \mathbf{g}_r, \mathbf{e}_r]), \qquad
+        [\bar{\mathbf{u}}_r, \mathbf{g}_r, \mathbf{e}_r]) + \mathbf{s}_r, \qquad
         \mathbf{u}_r = \mathbf{W}_v \hat{\mathbf{v}}_r + \mathbf{W}_g \mathbf{g}_{s \cup o} \\
         \mathbf{x}_r &= [\bar{\mathbf{x}}_{s(r)}, \bar{\mathbf{p}}_r, \bar{\mathbf{x}}_{o(r)}]
 
@@ -47,7 +47,7 @@ class SceneNodes(nn.Module):
     Shapes:
         - **input:** image graphs whose objects have ``box``; features of objects and of relations
           ``[num_nodes, feature_channels]``, their label embeddings ``[num_nodes, label_channels]``,
-          and a shift of objects ``[num_objects, out_channels]``
+          and shifts :math:`\mathbf{s}` of objects and of predicates ``[num_nodes, out_channels]``
         - **output:** objects ``[num_objects, out_channels]``, relations ``[num_relations,
           3 * out_channels]`` or :obj:`None`, and the mean feature of each image
           ``[num_graphs, feature_channels]``
@@ -85,6 +85,7 @@ class SceneNodes(nn.Module):
         name: Tensor,
         predicate: Tensor,
         shift: Tensor | float = 0.0,
+        predicate_shift: Tensor | float = 0.0,
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         objects, relations = batch["object"], batch["relation"]
         if "box" not in objects:
@@ -110,6 +111,7 @@ class SceneNodes(nn.Module):
         unit = l2_normalize(x)
         inputs = [self._input(l2_normalize(union)), pair_geometry(box_s, box_o), predicate]
         p = self.predicates(self._input(unit), torch.cat(inputs, dim=1), subject_of, has_object)
+        p = p + predicate_shift
         return x, torch.cat([unit[subject], l2_normalize(p), unit[object]], dim=1), mean
 
     def _input(self, unit: Tensor) -> Tensor:

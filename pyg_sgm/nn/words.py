@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
+from torch_geometric.data.storage import NodeStorage
 from torch_geometric.utils import cumsum, scatter
 
 from pyg_sgm.ops import segment_mean
@@ -96,3 +97,23 @@ class WordFeatures(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.channels}"
+
+
+def read_labels(nodes: NodeStorage, channels: int) -> Tensor:
+    """Features of the labels of an image's nodes, ``[num_nodes, channels]``.
+
+    Args:
+        nodes (NodeStorage): Nodes of one type of image graphs.
+        channels (int): Width of the features.
+
+    Raises:
+        ValueError: If there are none, or of another width.
+    """
+    x: Tensor | None = nodes.get("label_x")
+    if x is None or x.size(1) != channels:
+        width = 0 if x is None else x.size(1)
+        raise ValueError(
+            f"{nodes._key}.label_x: {width} features, the model has {channels}: give it records or "
+            "a dataset, whose labels it can read"
+        )
+    return x

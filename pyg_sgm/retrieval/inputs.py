@@ -48,6 +48,8 @@ TextInput: TypeAlias = "str | TextRecord | HeteroData"
 Images: TypeAlias = (
     "EncodedImages | SceneGraphDataset | GraphCollection | ImageInput | Iterable[ImageInput]"
 )
+#: Gives the features of the labels of image graphs, by node type.
+LabelFeatures: TypeAlias = Callable[[Sequence[ImageRecord]], dict[str, Ragged]]
 Texts: TypeAlias = (
     "EncodedTexts | SceneGraphDataset | GraphCollection | TextInput | Iterable[TextInput]"
 )
@@ -90,6 +92,7 @@ def image_graphs(
     vocabularies: Vocabularies,
     extractor: Callable[[], Extractor],
     attributes: AttributeHead | None = None,
+    label_features: LabelFeatures | None = None,
 ) -> ImageGraphs:
     """Image graphs of anything in :data:`Images` that is not yet encoded.
 
@@ -99,16 +102,22 @@ def image_graphs(
         extractor (callable): Gives what makes graphs of pixels; called only if there are any.
         attributes (AttributeHead, optional): Names objects that have region features. (default:
             :obj:`None`)
+        label_features (callable, optional): Gives the features of the labels of records. (default:
+            :obj:`None`, none)
 
     Raises:
         ValueError: If they are something else, there is none, or none can be read.
     """
+
+    def packed(records: Sequence[ImageRecord], features: Mapping[str, Ragged]) -> ImageGraphs:
+        return _packed(records, features, vocabularies, attributes, label_features)
+
     if isinstance(images, GraphCollection):
         return ImageGraphs(images.ids, images.check(vocabularies), torch.arange(len(images)))
     if isinstance(images, SceneGraphDataset):
         if any(needs_graph(image) for image in images.images):
             images = with_graphs(images, extractor=extractor())
-        return _packed(images.images, images.features, vocabularies, attributes)
+        return packed(images.images, images.features)
     if is_image(images):
         images = [images]
     items = list(images) if isinstance(images, Iterable) else [images]
@@ -122,8 +131,8 @@ def image_graphs(
         raise ValueError(f"{_EXPECTED_IMAGES}, got an empty list")
     records, pixels = _as_records(items)
     if not pixels:
-        return _packed(records, {}, vocabularies)
-    return _packed(*images_with_graphs(records, pixels, extractor()), vocabularies, attributes)
+        return packed(records, {})
+    return packed(*images_with_graphs(records, pixels, extractor()))
 
 
 def text_graphs(
@@ -176,7 +185,8 @@ def _packed(
     records: Sequence[ImageRecord],
     features: Mapping[str, Ragged],
     vocabularies: Vocabularies,
-    attributes: AttributeHead | None = None,
+    attributes: AttributeHead | None,
+    label_features: LabelFeatures | None,
 ) -> ImageGraphs:
     """The graphs of those images that have one."""
     if attributes is not None:
@@ -189,7 +199,9 @@ def _packed(
         )
     if len(known) < len(records):
         features = {node: part.select(known) for node, part in features.items()}
-    graphs = pack_images([records[i] for i in known.tolist()], vocabularies, features)
+    there = [records[i] for i in known.tolist()]
+    labels = None if label_features is None else label_features(there)
+    graphs = pack_images(there, vocabularies, features, labels)
     return ImageGraphs(ids, graphs, known, records)
 
 

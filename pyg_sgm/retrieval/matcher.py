@@ -13,7 +13,7 @@ from pyg_sgm.data.vectors import add_word_vectors
 from pyg_sgm.datasets import SceneGraphDataset
 from pyg_sgm.evaluation import with_query_bank
 from pyg_sgm.evaluation.encode import feature_width
-from pyg_sgm.models import GraphSizes
+from pyg_sgm.models import GraphSizes, find_model
 from pyg_sgm.models.explanation import Attention, Explanation
 from pyg_sgm.models.serialization import (
     ATTRIBUTES,
@@ -30,7 +30,7 @@ from pyg_sgm.retrieval.prepare import (
     extractor_of,
     needs_graph,
 )
-from pyg_sgm.retrieval.scoring import named, prepared, reader_of_words
+from pyg_sgm.retrieval.scoring import named, prepared, reader_of_labels, reader_of_words
 from pyg_sgm.retrieval.searcher import Searcher
 from pyg_sgm.text import TextEncoder, open_text_encoder
 from pyg_sgm.text.encoder import describe_text_encoder
@@ -149,6 +149,10 @@ class SceneGraphMatcher(Searcher):
         encoder = self._chosen_encoder(chosen.text_encoder)
         if encoder is not None and word_vectors is not None:
             raise ValueError("word_vectors and text_encoder exclude each other")
+        if chosen.read_labels and encoder is None:
+            raise ValueError("read_labels: there is no text_encoder that could read them")
+        if chosen.read_labels and not find_model(self.name).reads_labels:
+            raise ValueError(f"read_labels: the model {self.name!r} takes no features of labels")
         run = None if out is None else Path(out)
         folder = None if run is None else run / GRAPHS
         with run_dir(run, resume, overwrite, preparing=True):
@@ -179,16 +183,23 @@ class SceneGraphMatcher(Searcher):
             if encoder is not None:
                 vectors, width = encoder.labels(vocabularies), encoder.dim
                 chosen = chosen.with_model_options(embed=width)
-            read_words = reader_of_words(encoder, None if run is None else run / VECTORS)
-            graphs = dataset.encode(vocabularies, read_words)
+            kept = None if run is None else run / VECTORS
+            read_words = reader_of_words(encoder, kept)
+            read_labels = reader_of_labels(encoder if chosen.read_labels else None, kept)
+            graphs = dataset.encode(vocabularies, read_words, read_labels)
             if chosen.edit_weight:
                 of_text = dataset.image_of_text.tolist()
                 edits = training_edits(dataset.texts, of_text, chosen.edit_kinds)
                 graphs = with_edits(graphs, edits, vocabularies.words, read_words)
-            sizes = GraphSizes.of(vocabularies, feature_width(graphs.images), width)
+            sizes = GraphSizes.of(
+                vocabularies,
+                feature_width(graphs.images),
+                width,
+                width if chosen.read_labels else 0,
+            )
             model = build_model(self.name, sizes, chosen.options, seed)
             model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
-            dev_graphs = None if dev is None else dev.encode(vocabularies, read_words)
+            dev_graphs = None if dev is None else dev.encode(vocabularies, read_words, read_labels)
         vector_file = None if word_vectors is None else os.fspath(word_vectors)
         read_by = None if encoder is None else describe_text_encoder(encoder)
         history = fit(
@@ -235,7 +246,13 @@ class SceneGraphMatcher(Searcher):
         saved = self._saved()
         if isinstance(image, EncodedImages) or isinstance(text, EncodedTexts):
             raise ValueError("explain: give the image and the text, not what they are encoded to")
-        shown = image_graphs(image, saved.vocabularies, lambda: self.extractor, self.attributes)
+        shown = image_graphs(
+            image,
+            saved.vocabularies,
+            lambda: self.extractor,
+            self.attributes,
+            self._label_features(),
+        )
         told = text_graphs(text, saved.vocabularies, self._word_features())
         return explain_pair(saved.model, shown, told, saved.vocabularies)
 

@@ -31,7 +31,7 @@ from pyg_sgm.models.serialization import SavedModel, check_options
 from pyg_sgm.retrieval.calibration import Calibration, fit_calibration
 from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts, check_same_model
 from pyg_sgm.retrieval.fingerprint import Fingerprint
-from pyg_sgm.retrieval.inputs import Images, Texts, image_graphs, text_graphs
+from pyg_sgm.retrieval.inputs import Images, LabelFeatures, Texts, image_graphs, text_graphs
 from pyg_sgm.retrieval.prepare import (
     check_captioned,
     needs_graph,
@@ -40,7 +40,7 @@ from pyg_sgm.retrieval.prepare import (
     with_known_images,
     with_parses,
 )
-from pyg_sgm.text import TextEncoder, word_features
+from pyg_sgm.text import TextEncoder, label_features, word_features
 from pyg_sgm.text.encoder import (
     MINILM,
     check_text_encoder,
@@ -136,6 +136,11 @@ class Scorer(nn.Module):
         """What gives the features of the words of texts."""
         return reader_of_words(self.text_encoder)
 
+    def _label_features(self) -> LabelFeatures | None:
+        """What gives the features of the labels of images, if the model reads them."""
+        reads = self._saved().model.sizes.label_features
+        return reader_of_labels(self.text_encoder if reads else None)
+
     @property
     def saved(self) -> SavedModel:
         """The trained model with what it needs.
@@ -181,7 +186,13 @@ class Scorer(nn.Module):
         if isinstance(images, EncodedImages):
             check_same_model(images, self._fingerprint.of(saved))
             return images
-        found = image_graphs(images, saved.vocabularies, lambda: self.extractor, self.attributes)
+        found = image_graphs(
+            images,
+            saved.vocabularies,
+            lambda: self.extractor,
+            self.attributes,
+            self._label_features(),
+        )
         encoding = encode_images(saved.model, found.graphs)
         return EncodedImages(found.ids, encoding, found.known, self._fingerprint.of(saved))
 
@@ -322,7 +333,8 @@ class Scorer(nn.Module):
     def _graphs(self, dataset: SceneGraphDataset) -> PairedGraphs:
         """Images and captions as the model takes them."""
         vocabularies = self._saved().vocabularies
-        return self._prepared(dataset).encode(vocabularies, self._word_features())
+        dataset = self._prepared(dataset)
+        return dataset.encode(vocabularies, self._word_features(), self._label_features())
 
     def _prepared(self, dataset: SceneGraphDataset) -> SceneGraphDataset:
         """The dataset as the model takes it: see :func:`prepared` and :func:`named`."""
@@ -390,3 +402,15 @@ def reader_of_words(encoder: TextEncoder | None, folder: Path | None = None) -> 
         folder (Path, optional): Where they are kept. (default: :obj:`None`)
     """
     return None if encoder is None else partial(word_features, encoder=encoder, folder=folder)
+
+
+def reader_of_labels(
+    encoder: TextEncoder | None, folder: Path | None = None
+) -> LabelFeatures | None:
+    """What gives the features of the labels of images.
+
+    Args:
+        encoder (TextEncoder, optional): What makes them.
+        folder (Path, optional): Where they are kept. (default: :obj:`None`)
+    """
+    return None if encoder is None else partial(label_features, encoder=encoder, folder=folder)

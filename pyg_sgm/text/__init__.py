@@ -15,6 +15,7 @@ from pyg_sgm.text.edits import (
     reversible_pairs,
 )
 from pyg_sgm.text.encoder import TextEncoder, open_text_encoder
+from pyg_sgm.text.label_reading import label_features
 from pyg_sgm.text.parsed_caption import ParsedCaption
 from pyg_sgm.text.parsing import Backend, parse, parse_batch, parse_stream
 from pyg_sgm.text.phrasing import drop_denied_words, graph_record
@@ -32,6 +33,7 @@ __all__ = [
     "drop_denied_words",
     "edit_texts",
     "graph_record",
+    "label_features",
     "make_edits",
     "open_text_encoder",
     "parse",

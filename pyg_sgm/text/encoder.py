@@ -93,7 +93,7 @@ class TextEncoder:
             inside = row >= 0
             vectors.index_add_(0, row[inside], states[inside])
             count.index_add_(0, row[inside], torch.ones(int(inside.sum())))
-        return _scaled(vectors / count.clamp(min=1)[:, None])
+        return scaled(vectors / count.clamp(min=1)[:, None])
 
     def phrases(self, phrases: Sequence[str]) -> Tensor:
         """Vectors of labels, each read by itself: the mean of its words, ``[num_phrases, dim]``.
@@ -103,7 +103,7 @@ class TextEncoder:
         """
         words = [phrase.split() for phrase in phrases]
         length = torch.tensor([len(phrase) for phrase in words], dtype=torch.long)
-        return _scaled(segment(self(words), F.pad(length.cumsum(0), (1, 0)), reduce="mean"))
+        return scaled(segment(self(words), F.pad(length.cumsum(0), (1, 0)), reduce="mean"))
 
     def labels(self, vocabularies: Vocabularies) -> dict[str, tuple[Tensor, Tensor]]:
         """Vectors of the labels of image graphs, in the form that
@@ -177,7 +177,12 @@ def check_text_encoder(description: Mapping[str, Any], encoder: TextEncoder, whe
         )
 
 
-def _scaled(vectors: Tensor) -> Tensor:
+def scaled(vectors: Tensor) -> Tensor:
+    """Vectors of the norm that a :class:`TextEncoder` gives; zeros stay zero.
+
+    Args:
+        vectors (Tensor): ``[num_vectors, dim]``.
+    """
     return F.normalize(vectors, dim=-1) * (math.sqrt(vectors.size(-1)) / 4)
 
 

@@ -1,5 +1,7 @@
 """Models whose texts come with vectors of a language model."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -150,3 +152,82 @@ def test_dropped_relations_count_less_in_evaluation() -> None:
     levels = model.eval().levels(image, text)
     torch.testing.assert_close(levels["relation"], 0.75 * whole["relation"])
     torch.testing.assert_close(model.score(image, text), sum(levels.values()))
+
+
+def read_and_model(variant: str = "sgm"):
+    """The first world's graphs with features of labels (the last image has no labels), and SGM."""
+    world = SceneWorld("dev", num_images=4)
+    vocabularies = world.vocabularies()
+    options = {"fusion": "sum", "normalize": True, "shared_label_projection": True}
+    sizes = GraphSizes.of(vocabularies, 64, word_features=WIDTH, label_features=WIDTH)
+    model = build_model(
+        "sgm", sizes, {**options, "embed": WIDTH, "dim": 8, "global_dim": 6, "variant": variant}
+    )
+    images = world.encode(vocabularies, word_vectors).images
+    batch = as_double(images.batch())
+    generator = torch.Generator().manual_seed(1)
+    for node in ("object", "relation"):
+        x = torch.randn(batch[node].num_nodes, WIDTH, generator=generator).double()
+        x[batch[node].ptr[-2] :] = 0
+        batch[node].label_x = x
+    return batch, model.double().eval()
+
+
+def test_features_of_labels_shift_nodes() -> None:
+    """Those of objects as if embeddings of labels were shifted, those of relations by a layer."""
+    batch, model = read_and_model()
+    plain = build_model("sgm", replace(model.sizes, label_features=0), model.config).double().eval()
+    plain.load_state_dict({k: v for k, v in model.state_dict().items() if "lin_phrase" not in k})
+    embedded = model.object_embedding(batch["object"].label) + batch["object"].label_x
+    found = model.encode_image(batch)
+    told = batch["relation"].label_x @ (model.lin_phrase.weight + model.shared.weight).t()
+    told = told + model.lin_phrase.bias
+
+    batch["object"].label = torch.arange(batch["object"].num_nodes)
+    plain.object_embedding.weight = torch.nn.Parameter(embedded)
+    seen = []
+    plain.nodes.predicates.register_forward_hook(lambda *args: seen.append(args[-1]))
+    expected = plain.encode_image(batch)
+    torch.testing.assert_close(found.objects.x, expected.objects.x)
+    for ends in (slice(8), slice(16, 24)):  # of a triplet, whose middle third is the predicate
+        torch.testing.assert_close(found.relations.x[:, ends], expected.relations.x[:, ends])
+    told = told + seen[0]
+    told = told / told.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(found.relations.x[:, 8:16] * 3**0.5, told)
+
+
+@pytest.mark.parametrize("variant", ["sgm", "oom"])
+def test_the_global_level_hears_what_labels_tell(variant: str) -> None:
+    batch, model = read_and_model(variant)
+    seen = []
+    model.image_summary.register_forward_hook(lambda module, args, out: seen.append(args[1]))
+    model.encode_image(batch)
+    w, b = model.text_mean.weight.detach(), model.text_mean.bias.detach()
+    for node in ("object", "relation"):
+        batch[node].label_x = batch[node].label_x.clone()
+    for i in range(4):
+        told = torch.zeros(WIDTH).double()
+        for node in ("object", "relation") if variant == "sgm" else ("object",):
+            rows = batch[node].label_x[batch[node].batch == i]
+            rows = [row for row in rows if row.abs().sum() > 0]
+            told += sum(rows) / len(rows) if rows else 0
+        mean = seen[0][i] - (w @ told + b)
+        if i == 3:
+            assert not told.any()
+        x = model.nodes.norm(batch["object"].x)
+        x = x[batch["object"].batch == i].mean(dim=0)
+        torch.testing.assert_close(mean, model.image_mean(x))
+
+
+def test_labels_that_were_not_read() -> None:
+    with pytest.raises(ValueError, match="embed must be the width of the label features, 12: 8"):
+        build_model("sgm", GraphSizes(5, 5, 5, 5, label_features=12), {"embed": 8, "fusion": "sum"})
+    with pytest.raises(ValueError, match="fusion 'sum' takes features of labels, 'tanh' does not"):
+        build_model("sgm", GraphSizes(5, 5, 5, 5, label_features=12), {"embed": 12})
+    batch, model = read_and_model()
+    batch["relation"].label_x = batch["relation"].label_x[:, :5]
+    with pytest.raises(ValueError, match=r"relation\.label_x: 5 features, the model has 12: give"):
+        model.encode_image(batch)
+    del batch["object"].label_x
+    with pytest.raises(ValueError, match=r"object\.label_x: 0 features"):
+        model.encode_image(batch)

@@ -57,7 +57,34 @@ def test_labels_start_from_the_encoder(world) -> None:
     torch.testing.assert_close(table[1:], encoder.phrases(labels[1:]))
 
 
+def test_labels_are_read_in_training_and_afterwards(world, tmp_path) -> None:
+    out = tmp_path / "run"
+    options = {"fusion": "sum", "normalize": True, "global_dim": 4}
+    matcher = SceneGraphMatcher("sgm", **OPTIONS, **options)
+    matcher.text_encoder = tiny_encoder()
+    matcher.fit(world, epochs=1, progress=False, out=out, read_labels=True)
+    assert matcher.model.sizes.label_features == 8
+    opened = SceneGraphMatcher.from_pretrained(out)
+    opened.text_encoder = tiny_encoder()
+    texts = ["a dog chasing a cat"]
+    scores = opened.score(world, texts)
+    assert torch.equal(scores, matcher.score(world, texts))
+    assert opened.evaluate(world) == matcher.evaluate(world)
+    one = world.select_images([2])
+    levels = opened.explain(one, texts[0]).levels
+    assert sum(levels.values()) == pytest.approx(float(scores[2, 0]), abs=1e-5)
+    with pytest.raises(ValueError, match=r"object\.label_x: 0 features, the model has 8"):
+        opened.encode_images(world.encode(opened.vocabularies).images)
+
+
 def test_mistakes(world, tmp_path) -> None:
+    with pytest.raises(ValueError, match="read_labels: there is no text_encoder"):
+        SceneGraphMatcher("sgm").fit(world, read_labels=True)
+    for name in ("vse", "lgsgm"):
+        other = SceneGraphMatcher(name)
+        other.text_encoder = tiny_encoder()
+        with pytest.raises(ValueError, match=f"the model '{name}' takes no features of labels"):
+            other.fit(world, read_labels=True)
     with pytest.raises(ValueError, match="known: minilm, hf:NAME"):
         SceneGraphMatcher("sgm").fit(world, text_encoder="word2vec")
     matcher = SceneGraphMatcher("sgm")
