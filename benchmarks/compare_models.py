@@ -7,8 +7,8 @@ nothing is chosen: every fifth image of the split, by sorted name, or another sp
 - `others`: the other models of their tables, and those that came after, likewise;
 - `hoad`: the ablations of table 3 of the paper (Li et al., CVPR 2020), and its own loss;
 - `relations`: models with and without relations, with the relation probe;
-- `minilm`: SGM with and without relations as recipe `photos` trains it, with words and labels of a
-  language model, without false captions (no `--word-vectors` then).
+- `minilm`: SGM with and without relations as recipes `photos` and `labels` train it, with words and
+  labels of a language model, without false captions (no `--word-vectors` then).
 
 With `--rates FILE`, nothing is trained: every row is built with random weights, and the dev
 captions are scored with the dev images at once, one caption at a time (as the authors of SCAN,

@@ -140,7 +140,7 @@ class SGMEncoding(Encoding):
             },
         ),
         "photos": PHOTOS,
-        "labels": PHOTOS.replace(edit_weight=0.0, read_labels=True),
+        "labels": PHOTOS.replace(epochs=6, edit_weight=0.0, read_labels=True),
         "paper": PAPER,
         "paper-coco": PAPER.replace(lr=5e-4),
     },
