@@ -90,7 +90,8 @@ def _read(
             first = int(features.spans.start[row])
             words = features.rows[torch.arange(first + start, first + end)]
             table[row] = scaled(words.mean(dim=0)).half()
-    return SharedRows(table, torch.tensor([distinct[mention] for mention in mentions]))
+    row = torch.tensor([distinct[mention] for mention in mentions], dtype=torch.long)
+    return SharedRows(table, row)
 
 
 def _noun_phrase(label: str) -> list[str]:

@@ -63,3 +63,13 @@ def test_graphs_keep_what_was_read() -> None:
     assert one["relation"].label_x.shape == (4, 8)
     assert torch.equal(one["object"].label_x[1], graphs[0]["object"].label_x[0])
     assert not torch.equal(one["object"].label_x[0], one["object"].label_x[1])
+
+
+def test_images_without_relations_or_objects() -> None:
+    none = Vocabulary([])
+    vocabularies = Vocabularies(none, none, none, none)
+    for images in (IMAGES[1:], IMAGES[2:]):
+        read = label_features(images, tiny_encoder())
+        batch = pack_images(images, vocabularies, label_features=read).batch([0])
+        assert batch["object"].label_x.shape == (len(images[0].objects), 8)
+        assert batch["relation"].label_x.shape == (0, 8)
