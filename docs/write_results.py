@@ -1072,9 +1072,9 @@ def front_page() -> str:
                 for label, paper, c, m, runs in rows
             ],
         )
-        + "\nWith a language model that reads captions and labels (`--recipe labels`, extra `minilm`) "
-        + f"SGM has\nrsum {of_labels} there. On the 964 dev photos of Flickr8k, trained on its 5,827 "
-        + f"training photos,\nSGM with `--recipe photos` has {of_photos}.\n"
+        + "\nWith a language model that reads captions and labels (`--recipe labels`, extra "
+        + f"`minilm`)\nSGM has rsum {of_labels} there. On the 964 dev photos of Flickr8k, trained "
+        + f"on its 5,827\ntraining photos, SGM with `--recipe photos` has {of_photos}.\n"
     )
 
 
