@@ -90,8 +90,8 @@ def _read(
             first = int(features.spans.start[row])
             words = features.rows[torch.arange(first + start, first + end)]
             table[row] = scaled(words.mean(dim=0)).half()
-    row = torch.tensor([distinct[mention] for mention in mentions], dtype=torch.long)
-    return SharedRows(table, row)
+    row_of = torch.tensor([distinct[mention] for mention in mentions], dtype=torch.long)
+    return SharedRows(table, row_of)
 
 
 def _noun_phrase(label: str) -> list[str]:
