@@ -35,7 +35,7 @@ def test_papers_clip_nothing_and_decay_as_adam_does() -> None:
 
 
 def test_unknown_recipe() -> None:
-    with pytest.raises(ValueError, match="no recipe 'fast'; known: default, photos, paper"):
+    with pytest.raises(ValueError, match="no recipe 'fast'; known: default, photos, labels, paper"):
         find_recipe("sgm", "fast")
 
 
