@@ -53,6 +53,7 @@ def train(
     patience: int | None = None,
     precision: str | None = None,
     read_labels: bool | None = None,
+    read_classes: bool | None = None,
     query_bank: int | None = None,
     attribute_words: int | None = None,
     edit_weight: float | None = None,
@@ -115,6 +116,8 @@ def train(
         Such as 32-true or bf16-mixed, or auto, which takes the second where it is faster.
     read_labels
         The language model reads the labels of images too, in sentences that tell their graphs.
+    read_classes
+        It reads the classes of ImageNet too, by which EfficientNet-lite calls each region.
     query_bank
         Training images, with two texts each, that free the trained model's scores of hubs.
     attribute_words

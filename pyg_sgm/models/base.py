@@ -39,6 +39,8 @@ class GraphSizes:
             embeddings of tokens stand for them. (default: :obj:`0`)
         label_features (int, optional): Width of the features of the labels of image graphs; 0 if
             there are none. (default: :obj:`0`)
+        classes (int, optional): Number of the classes that networks of the region features tell
+            apart, whose names are read; 0 if none are. (default: :obj:`0`)
     """
 
     words: int
@@ -48,6 +50,7 @@ class GraphSizes:
     features: int = 0
     word_features: int = 0
     label_features: int = 0
+    classes: int = 0
 
     @classmethod
     def of(
@@ -56,6 +59,7 @@ class GraphSizes:
         features: int = 0,
         word_features: int = 0,
         label_features: int = 0,
+        classes: int = 0,
     ) -> Self:
         """The sizes of vocabularies.
 
@@ -65,6 +69,8 @@ class GraphSizes:
             word_features (int, optional): Width of the features of words. (default: :obj:`0`, none)
             label_features (int, optional): Width of the features of labels. (default: :obj:`0`,
                 none)
+            classes (int, optional): Number of classes that regions are called by. (default:
+                :obj:`0`, none)
 
         Example:
             >>> from pyg_sgm.datasets import SceneWorld
@@ -79,6 +85,7 @@ class GraphSizes:
             features,
             word_features,
             label_features,
+            classes,
         )
 
 
@@ -175,7 +182,7 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
     """
 
     config: dict[str, Any]
-    reads_labels: ClassVar[bool] = False  # whether it takes sizes.label_features
+    reads_labels: ClassVar[bool] = False  # whether it takes sizes.label_features and sizes.classes
     renamed_options: ClassVar[Mapping[str, str]] = {}  # old names, which warn
 
     def __init__(self, sizes: GraphSizes) -> None:
@@ -322,6 +329,20 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
                 )
             with torch.no_grad():
                 table[found] = vector[found].to(table)
+
+    def init_classes(self, weight: Tensor, bias: Tensor, vectors: Tensor, x: Tensor) -> None:
+        """Tells a model of ``sizes.classes`` what it is to know of them.
+
+        Args:
+            weight (Tensor): See :meth:`pyg_sgm.nn.ClassWords.set`, as for the others.
+            bias (Tensor): Of the last layer of the network.
+            vectors (Tensor): Of the names of the classes.
+            x (Tensor): Features of regions of the training.
+
+        Raises:
+            ValueError: If the model takes none, or they do not fit it.
+        """
+        raise ValueError(f"{type(self).__name__} takes no classes")
 
 
 def encoding_types(model: Matcher) -> tuple[type[Encoding], type[Encoding]]:

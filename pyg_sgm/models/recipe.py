@@ -43,6 +43,7 @@ class RecipeFields(TypedDict, total=False):
     min_count: int
     text_encoder: str | None
     read_labels: bool
+    read_classes: bool
     query_bank: int
     attribute_words: int
     edit_weight: float
@@ -97,6 +98,9 @@ class Recipe:
         read_labels (bool, optional): The language model also reads the labels of images, in
             sentences that tell their graphs, see :func:`pyg_sgm.text.label_features`; for models
             that take such features (SGM). (default: :obj:`False`)
+        read_classes (bool, optional): The language model also reads what the networks of region
+            features call each region by the classes that they were trained with, see
+            :class:`pyg_sgm.nn.ClassWords`; likewise. (default: :obj:`False`)
         query_bank (int, optional): Number of training images, with two texts each, that free the
             scores of the trained model of hubs, see :class:`~pyg_sgm.models.QueryBank`; 0 for
             none. (default: :obj:`0`)
@@ -140,6 +144,7 @@ class Recipe:
     min_count: int = 1
     text_encoder: str | None = None
     read_labels: bool = False
+    read_classes: bool = False
     query_bank: int = 0
     attribute_words: int = 0
     edit_weight: float = 0.0

@@ -19,6 +19,7 @@ from pyg_sgm.models.recipe import Recipe
 from pyg_sgm.models.registry import register_model
 from pyg_sgm.nn import (
     AttentionPooling,
+    ClassWords,
     MultiModalFusion,
     PackedGRU,
     SceneNodes,
@@ -277,8 +278,10 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         if fusion == "sum" and variant not in ("sgm", "oom"):
             raise ValueError(f"fusion 'sum' has the variants sgm and oom, not {variant!r}")
         read = sizes.label_features
-        if read and fusion != "sum":
-            raise ValueError(f"fusion 'sum' takes features of labels, {fusion!r} does not")
+        if (read or sizes.classes) and fusion != "sum":
+            raise ValueError(
+                f"fusion 'sum' takes features of labels and classes, {fusion!r} does not"
+            )
         if read not in (0, embed):
             raise ValueError(f"embed must be the width of the label features, {read}: {embed}")
         self.variant = variant
@@ -331,6 +334,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             self.image_mean = nn.Linear(look, global_dim)
             self.text_mean = nn.Linear(embed, global_dim)
         self.lin_phrase = nn.Linear(embed, dim) if read and self.image_relations else None
+        self.classes = ClassWords(look, sizes.classes, embed) if sizes.classes else None
         self.null_temperature = null_temperature
         self.null = nn.Parameter(torch.zeros(())) if null_temperature else None
         self.dropout = nn.Dropout(dropout)
@@ -342,11 +346,19 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             tables["attributes"] = self.attribute_embedding
         return tables | ({"words": words} if isinstance(words, nn.Embedding) else {})
 
+    def init_classes(self, weight: Tensor, bias: Tensor, vectors: Tensor, x: Tensor) -> None:
+        if self.classes is None or weight.shape != self.classes.weight.shape:
+            wanted = None if self.classes is None else list(self.classes.weight.shape)
+            raise ValueError(f"classes {list(weight.shape)}, the model takes {wanted}")
+        self.classes.set(weight, bias, vectors, x)
+
     def encode_image(self, batch: HeteroData) -> SGMEncoding:
         subject_of = batch["object", "subject_of", "relation"].edge_index
         has_object = batch["relation", "has_object", "object"].edge_index
         subject, object = subject_of[0], has_object[1]  # [num_relations], of each relation
-        name = self.dropout(self._names(batch))
+        read = self._read(batch)
+        name = self._names(batch)
+        name = self.dropout(name if read is None else name + read)
         predicate = self.dropout(self.predicate_embedding(batch["relation"].label))
         look_object, look_relation = self._looks(batch, subject, object)
         shift = 0.0 if self.shared is None else self.shared(name)
@@ -364,19 +376,28 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
                 r = r + self.shared((name[subject] + predicate + name[object]) / 3)
         relations = Packed(r, batch["relation"].ptr) if self.image_relations else None
         of_image = 0.0 if mean is None or self.image_mean is None else self.image_mean(mean)
-        if self.text_mean is not None and self.sizes.label_features:
-            of_image = of_image + self.text_mean(self._told(batch))
+        if self.text_mean is not None and read is not None:
+            of_image = of_image + self.text_mean(self._told(batch, read))
         return self._encoding(Packed(x, batch["object"].ptr), relations, "image", of_image)
 
     def _names(self, batch: HeteroData) -> Tensor:
         """Embeddings of what objects are called, ``[num_objects, embed]``."""
         name: Tensor = self.object_embedding(batch["object"].label)
-        if self.attribute_embedding is not None:
-            attribute, owner = batch["attribute", "describes", "object"].edge_index
-            words = self.attribute_embedding(batch["attribute"].label)[attribute]
-            name = name + scatter(words, owner, dim_size=name.size(0), reduce="mean")
-        width = self.sizes.label_features
-        return name + read_labels(batch["object"], width) if width else name
+        if self.attribute_embedding is None:
+            return name
+        attribute, owner = batch["attribute", "describes", "object"].edge_index
+        words = self.attribute_embedding(batch["attribute"].label)[attribute]
+        return name + scatter(words, owner, dim_size=name.size(0), reduce="mean")
+
+    def _read(self, batch: HeteroData) -> Tensor | None:
+        """What a language model reads of objects, in their labels and classes, ``[num_objects,
+        embed]``; :obj:`None` if it reads neither."""
+        read: list[Tensor] = []
+        if self.sizes.label_features:
+            read.append(read_labels(batch["object"], self.sizes.label_features))
+        if self.classes is not None:
+            read.append(self.classes(region_look(batch["object"], self.sizes.features)))
+        return torch.stack(read).sum(dim=0) if read else None
 
     def _phrases(self, batch: HeteroData) -> Tensor | float:
         """What the labels of relations tell, ``[num_relations, dim]``; zero if none is read."""
@@ -386,15 +407,17 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         x: Tensor = self.lin_phrase(phrase)
         return x if self.shared is None else x + self.shared(phrase)
 
-    def _told(self, batch: HeteroData) -> Tensor:
-        """What the labels of each image tell: the mean feature of its objects that have a label,
-        and that of its relations, added, ``[num_graphs, embed]``."""
-        nodes = [batch["object"], batch["relation"]] if self.image_relations else [batch["object"]]
+    def _told(self, batch: HeteroData, read: Tensor) -> Tensor:
+        """What is read of each image: the mean of its objects of which anything is, and that of its
+        relations, added, ``[num_graphs, embed]``."""
+        parts = [(read, batch["object"].ptr)]
+        if self.lin_phrase is not None:
+            phrases = read_labels(batch["relation"], self.sizes.label_features)
+            parts.append((phrases, batch["relation"].ptr))
         told = []
-        for node in nodes:
-            x = read_labels(node, self.sizes.label_features)
-            count = segment_sum((x != 0).any(dim=1).to(x.dtype), node.ptr)
-            told.append(segment_sum(self.dropout(x), node.ptr) / count.clamp(min=1)[:, None])
+        for x, ptr in parts:
+            count = segment_sum((x != 0).any(dim=1).to(x.dtype), ptr)
+            told.append(segment_sum(self.dropout(x), ptr) / count.clamp(min=1)[:, None])
         return torch.stack(told).sum(dim=0)
 
     def encode_text(self, batch: HeteroData) -> SGMEncoding:

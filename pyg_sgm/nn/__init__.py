@@ -1,6 +1,7 @@
 """Modules built on :mod:`pyg_sgm.ops`."""
 
 from pyg_sgm.nn.attention import CrossGraphMatch, NodeAttention
+from pyg_sgm.nn.class_words import ClassWords
 from pyg_sgm.nn.fusion import MultiModalFusion
 from pyg_sgm.nn.graph_match import RegionNeighbors, WordNeighbors
 from pyg_sgm.nn.high_order import HighOrderEncoder
@@ -19,6 +20,7 @@ from pyg_sgm.nn.words import TokenEmbedding, WordFeatures, read_labels, word_inp
 
 __all__ = [
     "AttentionPooling",
+    "ClassWords",
     "ContextPooling",
     "CrossGraphMatch",
     "GatedPooling",

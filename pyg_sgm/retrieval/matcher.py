@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, Unpack
 
+import torch
 from torch import Tensor
 
 from pyg_sgm.data.vectors import add_word_vectors
@@ -45,7 +46,10 @@ from pyg_sgm.training import (
 from pyg_sgm.training.edits import training_edits, with_edits
 from pyg_sgm.training.run_dir import GRAPHS, VECTORS, is_first_process, run_dir
 from pyg_sgm.vision import AttributeHead, Extractor
+from pyg_sgm.vision.backbones.registry import class_layer, imagenet_classes
 from pyg_sgm.vision.description import describe
+
+_SOME_IMAGES = 256  # whose regions tell the mean of what regions are called
 
 
 class SceneGraphMatcher(Searcher):
@@ -149,10 +153,11 @@ class SceneGraphMatcher(Searcher):
         encoder = self._chosen_encoder(chosen.text_encoder)
         if encoder is not None and word_vectors is not None:
             raise ValueError("word_vectors and text_encoder exclude each other")
-        if chosen.read_labels and encoder is None:
-            raise ValueError("read_labels: there is no text_encoder that could read them")
-        if chosen.read_labels and not find_model(self.name).reads_labels:
-            raise ValueError(f"read_labels: the model {self.name!r} takes no features of labels")
+        for asked in ("read_labels", "read_classes"):
+            if getattr(chosen, asked) and encoder is None:
+                raise ValueError(f"{asked}: there is no text_encoder that could read them")
+            if getattr(chosen, asked) and not find_model(self.name).reads_labels:
+                raise ValueError(f"{asked}: the model {self.name!r} takes no features of labels")
         run = None if out is None else Path(out)
         folder = None if run is None else run / GRAPHS
         with run_dir(run, resume, overwrite, preparing=True):
@@ -191,14 +196,19 @@ class SceneGraphMatcher(Searcher):
                 of_text = dataset.image_of_text.tolist()
                 edits = training_edits(dataset.texts, of_text, chosen.edit_kinds)
                 graphs = with_edits(graphs, edits, vocabularies.words, read_words)
+            classes = imagenet_classes() if chosen.read_classes else []
             sizes = GraphSizes.of(
                 vocabularies,
                 feature_width(graphs.images),
                 width,
                 width if chosen.read_labels else 0,
+                len(classes),
             )
             model = build_model(self.name, sizes, chosen.options, seed)
             model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
+            if encoder is not None and classes:
+                layer = class_layer(_backbone(made_by))
+                model.init_classes(*layer, encoder.phrases(classes), _some_features(dataset))
             dev_graphs = None if dev is None else dev.encode(vocabularies, read_words, read_labels)
         vector_file = None if word_vectors is None else os.fspath(word_vectors)
         read_by = None if encoder is None else describe_text_encoder(encoder)
@@ -273,6 +283,25 @@ class SceneGraphMatcher(Searcher):
         if self._text_encoder is None or self.model is not None:
             return None if name is None else open_text_encoder(name)
         return self._text_encoder
+
+
+def _backbone(made_by: Mapping[str, Any] | None) -> str:
+    """What made the region features, by name."""
+    options = {} if made_by is None else made_by.get("options")
+    name = options.get("backbone") if isinstance(options, Mapping) else None
+    if not isinstance(name, str):
+        raise ValueError(
+            "read_classes: nothing tells which backbone made the region features: train on photos, "
+            "or on a folder of graphs that were made of photos"
+        )
+    return name
+
+
+def _some_features(dataset: SceneGraphDataset) -> Tensor:
+    """Features of the objects of some images, spread over all, ``[num_objects, dim]``."""
+    features = dataset.features["object"]
+    images = torch.arange(0, dataset.num_images, -(-dataset.num_images // _SOME_IMAGES))
+    return features.rows[features.select(images).spans.rows()].float()
 
 
 def _learned(

@@ -222,7 +222,9 @@ def test_the_global_level_hears_what_labels_tell(variant: str) -> None:
 def test_labels_that_were_not_read() -> None:
     with pytest.raises(ValueError, match="embed must be the width of the label features, 12: 8"):
         build_model("sgm", GraphSizes(5, 5, 5, 5, label_features=12), {"embed": 8, "fusion": "sum"})
-    with pytest.raises(ValueError, match="fusion 'sum' takes features of labels, 'tanh' does not"):
+    with pytest.raises(
+        ValueError, match="fusion 'sum' takes features of labels and classes, 'tanh'"
+    ):
         build_model("sgm", GraphSizes(5, 5, 5, 5, label_features=12), {"embed": 12})
     batch, model = read_and_model()
     batch["relation"].label_x = batch["relation"].label_x[:, :5]
@@ -231,3 +233,38 @@ def test_labels_that_were_not_read() -> None:
     del batch["object"].label_x
     with pytest.raises(ValueError, match=r"object\.label_x: 0 features"):
         model.encode_image(batch)
+
+
+def test_names_of_classes_are_read() -> None:
+    """They are as features of the labels of objects; relations have none."""
+    batch, labeled = read_and_model()
+    sizes = replace(labeled.sizes, label_features=0, classes=7)
+    model = build_model("sgm", sizes, labeled.config).double().eval()
+    state = {k: v for k, v in labeled.state_dict().items() if "lin_phrase" not in k}
+    model.load_state_dict(model.state_dict() | state)
+    generator = torch.Generator().manual_seed(2)
+    weight, vectors = torch.randn(7, 64, generator=generator), torch.randn(7, WIDTH)
+    with pytest.raises(ValueError, match=r"classes \[6, 64\], the model takes \[7, 64\]"):
+        model.init_classes(weight[:6], torch.zeros(6), vectors[:6], torch.zeros(3, 64))
+    with pytest.raises(ValueError, match=r"classes \[7, 64\], the model takes None"):
+        labeled.init_classes(weight, torch.zeros(7), vectors, torch.zeros(3, 64))
+    with pytest.raises(ValueError, match="VSE takes no classes"):
+        build_model("vse", GraphSizes(5, 5, 5, 5), {}).init_classes(
+            weight, weight[:, 0], vectors, weight
+        )
+    model.init_classes(weight.double(), torch.zeros(7), vectors, batch["object"].x)
+    found = model.encode_image(batch)
+    batch["object"].label_x = model.classes(batch["object"].x)
+    batch["relation"].label_x = torch.zeros(batch["relation"].num_nodes, WIDTH).double()
+    labeled.lin_phrase.bias.data.zero_()
+    expected = labeled.encode_image(batch)
+    torch.testing.assert_close(found.objects.x, expected.objects.x)
+    torch.testing.assert_close(found.relations.x, expected.relations.x)
+    torch.testing.assert_close(found.summary, expected.summary)
+
+    # Where labels are read too, both are added.
+    both = build_model("sgm", replace(sizes, label_features=WIDTH), labeled.config).double().eval()
+    both.load_state_dict(labeled.state_dict() | model.classes.state_dict(prefix="classes."))
+    twice = both.encode_image(batch)
+    batch["object"].label_x = 2 * batch["object"].label_x
+    torch.testing.assert_close(twice.objects.x, labeled.encode_image(batch).objects.x)

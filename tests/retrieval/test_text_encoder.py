@@ -77,6 +77,22 @@ def test_labels_are_read_in_training_and_afterwards(world, tmp_path) -> None:
         opened.encode_images(world.encode(opened.vocabularies).images)
 
 
+def test_classes_of_regions_are_read(world, tmp_path, monkeypatch) -> None:
+    layer = torch.randn(1000, world.features["object"].rows.shape[1]), torch.zeros(1000)
+    monkeypatch.setattr("pyg_sgm.retrieval.matcher.class_layer", {"some": layer}.__getitem__)
+    matcher = SceneGraphMatcher("sgm", **OPTIONS, fusion="sum", normalize=True, global_dim=4)
+    matcher.text_encoder = tiny_encoder()
+    with pytest.raises(ValueError, match="read_classes: nothing tells which backbone"):
+        matcher.fit(world, epochs=1, progress=False, read_classes=True)
+    matcher.made_by = {"fingerprint": {}, "options": {"backbone": "some"}}
+    matcher.fit(world, epochs=1, progress=False, read_classes=True, out=tmp_path / "run")
+    assert matcher.model.sizes.classes == 1000
+    assert matcher.model.classes.mean.abs().sum() > 0
+    opened = SceneGraphMatcher.from_pretrained(tmp_path / "run")
+    opened.text_encoder = tiny_encoder()
+    assert torch.equal(opened.score(world, ["a dog"]), matcher.score(world, ["a dog"]))
+
+
 def test_mistakes(world, tmp_path) -> None:
     with pytest.raises(ValueError, match="read_labels: there is no text_encoder"):
         SceneGraphMatcher("sgm").fit(world, read_labels=True)
@@ -85,6 +101,8 @@ def test_mistakes(world, tmp_path) -> None:
         other.text_encoder = tiny_encoder()
         with pytest.raises(ValueError, match=f"the model '{name}' takes no features of labels"):
             other.fit(world, read_labels=True)
+        with pytest.raises(ValueError, match=f"read_classes: the model '{name}' takes no"):
+            other.fit(world, read_classes=True)
     with pytest.raises(ValueError, match="known: minilm, hf:NAME"):
         SceneGraphMatcher("sgm").fit(world, text_encoder="word2vec")
     matcher = SceneGraphMatcher("sgm")

@@ -59,7 +59,7 @@ class EfficientNetLite(nn.Module):
     def __init__(self, *, middle: bool = False) -> None:
         super().__init__()
         stages = self.stages
-        self.dim = _HEAD + stages[-2].channels + middle * stages[-3].channels
+        self.dim = self._channels(middle)
         self._middle = sum(stage.repeats for stage in stages[:-2]) if middle else None
         self.stem = _conv(3, _STEM, 3, stride=2)
         self.blocks = nn.ModuleList()
@@ -98,6 +98,25 @@ class EfficientNetLite(nn.Module):
         except Exception as error:  # torch.load and load_state_dict share no class of errors
             raise ValueError(f"{path}: no weights of {cls.name} ({error})") from error
         return net.eval()
+
+    @classmethod
+    def class_layer(cls, *, middle: bool = False) -> tuple[Tensor, Tensor]:
+        """The last layer of the trained network, which tells the classes of ImageNet: weight
+        ``[1000, dim]``, zero but for the channels of the last convolution, and bias ``[1000]``.
+
+        Args:
+            middle (bool, optional): See :class:`EfficientNetLite`. (default: :obj:`False`)
+
+        Raises:
+            ImportError: If the package of the weights is absent.
+        """
+        weights = torch.load(cls._packaged(), map_location="cpu", weights_only=True)
+        weight: Tensor = weights["_fc.weight"]
+        return F.pad(weight, (0, cls._channels(middle) - _HEAD)), weights["_fc.bias"]
+
+    @classmethod
+    def _channels(cls, middle: bool) -> int:
+        return _HEAD + cls.stages[-2].channels + middle * cls.stages[-3].channels
 
     @classmethod
     def _packaged(cls) -> str:

@@ -3,13 +3,18 @@
 import os
 import warnings
 from collections.abc import Callable
-from functools import partial
+from importlib.resources import files
 
+import torch
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from pyg_sgm.io import write_tensors
-from pyg_sgm.vision.backbones.efficientnet import EfficientNetLite0, EfficientNetLite2
+from pyg_sgm.vision.backbones.efficientnet import (
+    EfficientNetLite,
+    EfficientNetLite0,
+    EfficientNetLite2,
+)
 from pyg_sgm.vision.backbones.others import (
     open_clip_backbone,
     timm_backbone,
@@ -19,11 +24,11 @@ from pyg_sgm.vision.backbones.others import (
 DEFAULT_BACKBONE = "efficientnet_lite0"
 FINETUNED = "finetuned"
 
-_SHIPPED: dict[str, Callable[[], nn.Module]] = {
-    "efficientnet_lite0": EfficientNetLite0.pretrained,
-    "efficientnet_lite2": EfficientNetLite2.pretrained,
-    "efficientnet_lite0_middle": partial(EfficientNetLite0.pretrained, middle=True),
-    "efficientnet_lite2_middle": partial(EfficientNetLite2.pretrained, middle=True),
+_SHIPPED: dict[str, tuple[type[EfficientNetLite], bool]] = {  # and whether with the middle stage
+    "efficientnet_lite0": (EfficientNetLite0, False),
+    "efficientnet_lite2": (EfficientNetLite2, False),
+    "efficientnet_lite0_middle": (EfficientNetLite0, True),
+    "efficientnet_lite2_middle": (EfficientNetLite2, True),
 }
 _OTHERS: dict[str, Callable[[str], nn.Module]] = {
     "timm": timm_backbone,
@@ -67,7 +72,8 @@ def open_backbone(name: str) -> nn.Module:
         ValueError: If the name is of no such form, or there is no such network.
     """
     if name in _SHIPPED:
-        return _SHIPPED[name]()
+        network, middle = _SHIPPED[name]
+        return network.pretrained(middle=middle)
     kind, _, rest = name.partition(":")
     if kind == FINETUNED and rest:
         return _finetuned(rest)
@@ -75,6 +81,31 @@ def open_backbone(name: str) -> nn.Module:
         return _OTHERS[kind](rest)
     known = ", ".join([*_SHIPPED, *(f"{kind}:NAME" for kind in _OTHERS), "finetuned:FILE"])
     raise ValueError(f"backbone {name!r}: expected one of {known}, or several joined by +")
+
+
+def imagenet_classes() -> list[str]:
+    """What the 1,000 classes of ImageNet are called, in English."""
+    names = files("pyg_sgm.vision") / "weights" / "imagenet_classes.txt"
+    return names.read_text("utf-8").splitlines()
+
+
+def class_layer(name: str) -> tuple[Tensor, Tensor]:
+    """What tells the classes of ImageNet from region features: weight ``[1000, dim]`` and bias
+    ``[1000]`` of the mean logits of the networks.
+
+    Args:
+        name (str): Networks joined by ``+``, all of them shipped.
+
+    Raises:
+        ValueError: If there are others, whose classes have no names here.
+        ImportError: If the package of their weights is absent.
+    """
+    names = backbone_names(name)
+    if not is_shipped(name):
+        raise ValueError(f"backbone {name!r}: of {', '.join(_SHIPPED)} alone the classes are known")
+    layers = [_SHIPPED[part][0].class_layer(middle=_SHIPPED[part][1]) for part in names]
+    weight = torch.cat([weight for weight, _ in layers], dim=1) / len(layers)
+    return weight, torch.stack([bias for _, bias in layers]).mean(dim=0)
 
 
 def save_finetuned(path: str | os.PathLike[str], name: str, net: nn.Module) -> None:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from pyg_sgm.vision import EfficientNetLite0, EfficientNetLite2, Photo
 from pyg_sgm.vision.backbones.efficientnet import EfficientNetLite
+from pyg_sgm.vision.backbones.registry import class_layer, imagenet_classes
 
 
 def reference(weights: dict[str, Tensor], x: Tensor, strided: set[int], count: int) -> Tensor:
@@ -77,6 +79,27 @@ def test_a_stage_more(net: type[EfficientNetLite], at: int) -> None:
     assert torch.equal(out[:, : plain.dim], expected)
     assert seen[0].shape[2:] == (5, 5)
     assert torch.allclose(out[0, plain.dim :, 1, 1], seen[0][0, :, 2:4, 2:4].mean((1, 2)) / 8)
+
+
+def test_classes_of_networks() -> None:
+    names = imagenet_classes()
+    assert len(names) == 1000
+    assert [names[0], names[207], names[999]] == ["tench", "golden retriever", "toilet tissue"]
+    with pytest.raises(ValueError, match="backbone 'efficientnet_lite0\\+hf:other': of"):
+        class_layer("efficientnet_lite0+hf:other")
+    nets = [EfficientNetLite0, EfficientNetLite2]
+    packages = [pytest.importorskip(net.package) for net in nets]
+    weight, bias = class_layer("efficientnet_lite0_middle+efficientnet_lite2")
+    pooled, logits = [], []
+    for net, package, middle in zip(nets, packages, (True, False), strict=True):
+        path = getattr(package, net.model_file).get_model_file_path()
+        weights = torch.load(path, weights_only=True)
+        with torch.inference_mode():
+            out = net.pretrained(middle=middle)(torch.rand(1, 3, 64, 64) * 255).mean((2, 3))
+        pooled.append(out)
+        logits.append(F.linear(out[:, :1280], weights["_fc.weight"], weights["_fc.bias"]))
+    found = F.linear(torch.cat(pooled, dim=1), weight, bias)
+    torch.testing.assert_close(found, (logits[0] + logits[1]) / 2)
 
 
 def test_files_that_are_no_weights(tmp_path: Path) -> None:
