@@ -220,6 +220,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
     the projection of ``shared_label_projection`` both sides then add what they read of relations,
     a text the mean of the triplet's parts; and the mean over the objects and that over the
     relations of an image reach the global level through the layer of the mean of a text's words.
+    Where regions are called by classes (``sizes.classes``, likewise), what
+    :class:`~pyg_sgm.nn.ClassWords` makes of their features is added to the features of labels.
 
     Shapes:
         - **input:** batches of image graphs and of text graphs
