@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 
 import torch
@@ -24,11 +25,14 @@ from pyg_sgm.vision.backbones.others import (
 DEFAULT_BACKBONE = "efficientnet_lite0"
 FINETUNED = "finetuned"
 
-_SHIPPED: dict[str, tuple[type[EfficientNetLite], bool]] = {  # and whether with the middle stage
+_LITE: dict[str, tuple[type[EfficientNetLite], bool]] = {  # and whether with the middle stage
     "efficientnet_lite0": (EfficientNetLite0, False),
     "efficientnet_lite2": (EfficientNetLite2, False),
     "efficientnet_lite0_middle": (EfficientNetLite0, True),
     "efficientnet_lite2_middle": (EfficientNetLite2, True),
+}
+_SHIPPED: dict[str, Callable[[], nn.Module]] = {
+    name: partial(network.pretrained, middle=middle) for name, (network, middle) in _LITE.items()
 }
 _OTHERS: dict[str, Callable[[str], nn.Module]] = {
     "timm": timm_backbone,
@@ -72,8 +76,7 @@ def open_backbone(name: str) -> nn.Module:
         ValueError: If the name is of no such form, or there is no such network.
     """
     if name in _SHIPPED:
-        network, middle = _SHIPPED[name]
-        return network.pretrained(middle=middle)
+        return _SHIPPED[name]()
     kind, _, rest = name.partition(":")
     if kind == FINETUNED and rest:
         return _finetuned(rest)
@@ -101,9 +104,9 @@ def class_layer(name: str) -> tuple[Tensor, Tensor]:
         ImportError: If the package of their weights is absent.
     """
     names = backbone_names(name)
-    if not is_shipped(name):
-        raise ValueError(f"backbone {name!r}: of {', '.join(_SHIPPED)} alone the classes are known")
-    layers = [_SHIPPED[part][0].class_layer(middle=_SHIPPED[part][1]) for part in names]
+    if not set(names) <= set(_LITE):
+        raise ValueError(f"backbone {name!r}: of {', '.join(_LITE)} alone the classes are known")
+    layers = [_LITE[part][0].class_layer(middle=_LITE[part][1]) for part in names]
     weight = torch.cat([weight for weight, _ in layers], dim=1) / len(layers)
     return weight, torch.stack([bias for _, bias in layers]).mean(dim=0)
 
