@@ -163,6 +163,8 @@ class SceneGraphMatcher(Searcher):
         with run_dir(run, resume, overwrite, preparing=True):
             # Until all went well, the matcher stays what it was.
             extractor, made_by = self._chosen_extractor(dataset, folder)
+            # Before all that takes long: there may be no classes of these features.
+            layer = class_layer(_backbone(made_by)) if chosen.read_classes else None
 
             def opened() -> Extractor:
                 return extractor or self.extractor
@@ -196,7 +198,7 @@ class SceneGraphMatcher(Searcher):
                 of_text = dataset.image_of_text.tolist()
                 edits = training_edits(dataset.texts, of_text, chosen.edit_kinds)
                 graphs = with_edits(graphs, edits, vocabularies.words, read_words)
-            classes = imagenet_classes() if chosen.read_classes else []
+            classes = [] if layer is None else imagenet_classes()
             sizes = GraphSizes.of(
                 vocabularies,
                 feature_width(graphs.images),
@@ -206,8 +208,7 @@ class SceneGraphMatcher(Searcher):
             )
             model = build_model(self.name, sizes, chosen.options, seed)
             model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
-            if encoder is not None and classes:
-                layer = class_layer(_backbone(made_by))
+            if encoder is not None and layer is not None:
                 model.init_classes(*layer, encoder.phrases(classes), _some_features(dataset))
             dev_graphs = None if dev is None else dev.encode(vocabularies, read_words, read_labels)
         vector_file = None if word_vectors is None else os.fspath(word_vectors)
