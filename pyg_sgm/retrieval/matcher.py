@@ -25,7 +25,7 @@ from pyg_sgm.models.serialization import (
 )
 from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts
 from pyg_sgm.retrieval.explain import explain_pair
-from pyg_sgm.retrieval.inputs import ImageInput, Images, TextInput, Texts, image_graphs, text_graphs
+from pyg_sgm.retrieval.inputs import ImageInput, Images, TextInput, Texts, text_graphs
 from pyg_sgm.retrieval.prepare import (
     check_captioned,
     extractor_of,
@@ -257,13 +257,7 @@ class SceneGraphMatcher(Searcher):
         saved = self._saved()
         if isinstance(image, EncodedImages) or isinstance(text, EncodedTexts):
             raise ValueError("explain: give the image and the text, not what they are encoded to")
-        shown = image_graphs(
-            image,
-            saved.vocabularies,
-            lambda: self.extractor,
-            self.attributes,
-            self._label_features(),
-        )
+        shown = self._image_graphs(image)
         told = text_graphs(text, saved.vocabularies, self._word_features())
         return explain_pair(saved.model, shown, told, saved.vocabularies)
 

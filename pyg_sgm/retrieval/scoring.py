@@ -31,7 +31,14 @@ from pyg_sgm.models.serialization import SavedModel, check_options
 from pyg_sgm.retrieval.calibration import Calibration, fit_calibration
 from pyg_sgm.retrieval.encoded import EncodedImages, EncodedTexts, check_same_model
 from pyg_sgm.retrieval.fingerprint import Fingerprint
-from pyg_sgm.retrieval.inputs import Images, LabelFeatures, Texts, image_graphs, text_graphs
+from pyg_sgm.retrieval.inputs import (
+    ImageGraphs,
+    Images,
+    LabelFeatures,
+    Texts,
+    image_graphs,
+    text_graphs,
+)
 from pyg_sgm.retrieval.prepare import (
     check_captioned,
     needs_graph,
@@ -136,6 +143,16 @@ class Scorer(nn.Module):
         """What gives the features of the words of texts."""
         return reader_of_words(self.text_encoder)
 
+    def _image_graphs(self, images: Images) -> ImageGraphs:
+        """Images as the model takes them, those that have a graph."""
+        return image_graphs(
+            images,
+            self._saved().vocabularies,
+            lambda: self.extractor,
+            self.attributes,
+            self._label_features(),
+        )
+
     def _label_features(self) -> LabelFeatures | None:
         """What gives the features of the labels of images, if the model reads them."""
         reads = self._saved().model.sizes.label_features
@@ -186,13 +203,7 @@ class Scorer(nn.Module):
         if isinstance(images, EncodedImages):
             check_same_model(images, self._fingerprint.of(saved))
             return images
-        found = image_graphs(
-            images,
-            saved.vocabularies,
-            lambda: self.extractor,
-            self.attributes,
-            self._label_features(),
-        )
+        found = self._image_graphs(images)
         encoding = encode_images(saved.model, found.graphs)
         return EncodedImages(found.ids, encoding, found.known, self._fingerprint.of(saved))
 
