@@ -182,7 +182,6 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
     """
 
     config: dict[str, Any]
-    reads_labels: ClassVar[bool] = False  # whether it takes sizes.label_features and sizes.classes
     renamed_options: ClassVar[Mapping[str, str]] = {}  # old names, which warn
 
     def __init__(self, sizes: GraphSizes) -> None:
@@ -193,6 +192,15 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
             cls.__init__ = _keeping_options(cls.__init__)  # type: ignore[method-assign]
+
+    @classmethod
+    def reads_labels(cls, options: Mapping[str, Any]) -> bool:
+        """Whether it takes ``sizes.label_features`` and ``sizes.classes``; it does not, as here.
+
+        Args:
+            options (dict): Arguments of the model.
+        """
+        return False
 
     @abstractmethod
     def encode_image(self, batch: HeteroData) -> ImageEncoding:

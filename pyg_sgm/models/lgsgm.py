@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor
 
@@ -49,8 +49,6 @@ class LGSGM(SGM):
         >>> [level.name for level in LGSGM(sizes, dim=8, hidden=8).bound_levels()]
         ['object', 'relation', 'global']
     """
-
-    reads_labels: ClassVar = False
 
     def __init__(
         self,

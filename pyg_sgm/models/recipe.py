@@ -43,7 +43,7 @@ class RecipeFields(TypedDict, total=False):
     min_count: int
     text_encoder: str | None
     read_labels: bool
-    read_classes: bool
+    read_classes: bool | Literal["auto"]
     query_bank: int
     attribute_words: int
     edit_weight: float
@@ -100,7 +100,8 @@ class Recipe:
             that take such features (SGM). (default: :obj:`False`)
         read_classes (bool, optional): The language model also reads what the networks of region
             features call each region by the classes that they were trained with, see
-            :class:`pyg_sgm.nn.ClassWords`; likewise. (default: :obj:`False`)
+            :class:`pyg_sgm.nn.ClassWords`; likewise. ``"auto"`` is :obj:`True` where these classes
+            are known and the model takes them. (default: :obj:`False`)
         query_bank (int, optional): Number of training images, with two texts each, that free the
             scores of the trained model of hubs, see :class:`~pyg_sgm.models.QueryBank`; 0 for
             none. (default: :obj:`0`)
@@ -144,7 +145,7 @@ class Recipe:
     min_count: int = 1
     text_encoder: str | None = None
     read_labels: bool = False
-    read_classes: bool = False
+    read_classes: bool | Literal["auto"] = False
     query_bank: int = 0
     attribute_words: int = 0
     edit_weight: float = 0.0
@@ -177,6 +178,8 @@ class Recipe:
         for name in ("warmup", "feature_dropout", "word_dropout", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+        if self.read_classes not in (True, False, "auto"):
+            raise ValueError(f"read_classes must be true, false or 'auto': {self.read_classes!r}")
         if self.optimizer not in get_args(Optimizer):
             known = ", ".join(get_args(Optimizer))
             raise ValueError(f"optimizer {self.optimizer!r}; known: {known}")

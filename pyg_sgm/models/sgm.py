@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -75,6 +76,7 @@ PHOTOS = Recipe(
     word_dropout=0.1,
     text_encoder="minilm",
     precision="auto",
+    read_classes="auto",
     query_bank=2048,
     edit_weight=0.1,
     options={
@@ -141,7 +143,7 @@ class SGMEncoding(Encoding):
             },
         ),
         "photos": PHOTOS,
-        "labels": PHOTOS.replace(epochs=6, edit_weight=0.0, read_labels=True),
+        "labels": PHOTOS.replace(epochs=6, edit_weight=0.0, read_labels=True, read_classes=False),
         "paper": PAPER,
         "paper-coco": PAPER.replace(lr=5e-4),
     },
@@ -243,7 +245,6 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         True
     """
 
-    reads_labels: ClassVar = True
     renamed_options: ClassVar = {
         "share_labels": "shared_label_projection",
         "both_ways": "bidirectional",
@@ -347,6 +348,10 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         if self.attribute_embedding is not None:
             tables["attributes"] = self.attribute_embedding
         return tables | ({"words": words} if isinstance(words, nn.Embedding) else {})
+
+    @classmethod
+    def reads_labels(cls, options: Mapping[str, Any]) -> bool:
+        return options.get("fusion") == "sum"
 
     def init_classes(self, weight: Tensor, bias: Tensor, vectors: Tensor, x: Tensor) -> None:
         if self.classes is None or weight.shape != self.classes.weight.shape:

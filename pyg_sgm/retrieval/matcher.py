@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any, Literal, Self, Unpack
 
 import torch
 from torch import Tensor
@@ -46,7 +46,7 @@ from pyg_sgm.training import (
 from pyg_sgm.training.edits import training_edits, with_edits
 from pyg_sgm.training.run_dir import GRAPHS, VECTORS, is_first_process, run_dir
 from pyg_sgm.vision import AttributeHead, Extractor
-from pyg_sgm.vision.backbones.registry import class_layer, imagenet_classes
+from pyg_sgm.vision.backbones.registry import class_layer, has_classes, imagenet_classes
 from pyg_sgm.vision.description import describe
 
 _SOME_IMAGES = 256  # whose regions tell the mean of what regions are called
@@ -153,18 +153,25 @@ class SceneGraphMatcher(Searcher):
         encoder = self._chosen_encoder(chosen.text_encoder)
         if encoder is not None and word_vectors is not None:
             raise ValueError("word_vectors and text_encoder exclude each other")
+        takes = find_model(self.name).reads_labels(chosen.options)
         for asked in ("read_labels", "read_classes"):
-            if getattr(chosen, asked) and encoder is None:
+            if getattr(chosen, asked) in (False, "auto"):
+                continue
+            if encoder is None:
                 raise ValueError(f"{asked}: there is no text_encoder that could read them")
-            if getattr(chosen, asked) and not find_model(self.name).reads_labels:
-                raise ValueError(f"{asked}: the model {self.name!r} takes no features of labels")
+            if not takes:
+                raise ValueError(
+                    f"{asked}: the model {self.name!r} takes no features of labels "
+                    "(sgm does, with fusion='sum')"
+                )
         run = None if out is None else Path(out)
         folder = None if run is None else run / GRAPHS
         with run_dir(run, resume, overwrite, preparing=True):
             # Until all went well, the matcher stays what it was.
             extractor, made_by = self._chosen_extractor(dataset, folder)
             # Before all that takes long: there may be no classes of these features.
-            layer = class_layer(_backbone(made_by)) if chosen.read_classes else None
+            read = chosen.read_classes if takes and encoder is not None else False
+            layer = _class_layer(read, made_by)
 
             def opened() -> Extractor:
                 return extractor or self.extractor
@@ -280,16 +287,20 @@ class SceneGraphMatcher(Searcher):
         return self._text_encoder
 
 
-def _backbone(made_by: Mapping[str, Any] | None) -> str:
-    """What made the region features, by name."""
+def _class_layer(
+    read: bool | Literal["auto"], made_by: Mapping[str, Any] | None
+) -> tuple[Tensor, Tensor] | None:
+    """What tells the classes of region features, if they are to be read."""
     options = {} if made_by is None else made_by.get("options")
     name = options.get("backbone") if isinstance(options, Mapping) else None
+    if not read or (read == "auto" and not (isinstance(name, str) and has_classes(name))):
+        return None
     if not isinstance(name, str):
         raise ValueError(
             "read_classes: nothing tells which backbone made the region features: train on photos, "
             "or on a folder of graphs that were made of photos"
         )
-    return name
+    return class_layer(name)
 
 
 def _some_features(dataset: SceneGraphDataset) -> Tensor:

@@ -77,20 +77,43 @@ def test_labels_are_read_in_training_and_afterwards(world, tmp_path) -> None:
         opened.encode_images(world.encode(opened.vocabularies).images)
 
 
-def test_classes_of_regions_are_read(world, tmp_path, monkeypatch) -> None:
-    layer = torch.randn(1000, world.features["object"].rows.shape[1]), torch.zeros(1000)
-    monkeypatch.setattr("pyg_sgm.retrieval.matcher.class_layer", {"some": layer}.__getitem__)
+def of_backbone(name: str | None) -> SceneGraphMatcher:
+    """A matcher that reads, for region features of a backbone."""
     matcher = SceneGraphMatcher("sgm", **OPTIONS, fusion="sum", normalize=True, global_dim=4)
     matcher.text_encoder = tiny_encoder()
-    with pytest.raises(ValueError, match="read_classes: nothing tells which backbone"):
-        matcher.fit(world, epochs=1, progress=False, read_classes=True)
-    matcher.made_by = {"fingerprint": {}, "options": {"backbone": "some"}}
+    if name is not None:
+        matcher.made_by = {"fingerprint": {}, "options": {"backbone": name}}
+    return matcher
+
+
+def test_classes_of_regions_are_read(world, tmp_path, monkeypatch) -> None:
+    name = "efficientnet_lite0"
+    layer = torch.randn(1000, world.features["object"].rows.shape[1]), torch.zeros(1000)
+    monkeypatch.setattr("pyg_sgm.retrieval.matcher.class_layer", {name: layer}.__getitem__)
+    matcher = of_backbone(name)
     matcher.fit(world, epochs=1, progress=False, read_classes=True, out=tmp_path / "run")
     assert matcher.model.sizes.classes == 1000
     assert matcher.model.classes.mean.abs().sum() > 0
     opened = SceneGraphMatcher.from_pretrained(tmp_path / "run")
     opened.text_encoder = tiny_encoder()
     assert torch.equal(opened.score(world, ["a dog"]), matcher.score(world, ["a dog"]))
+    matcher = of_backbone(name).fit(world, epochs=1, progress=False, read_classes="auto")
+    assert matcher.model.sizes.classes == 1000
+
+
+@pytest.mark.parametrize(
+    ("backbone", "mistake"),
+    [
+        (None, "read_classes: nothing tells which backbone"),
+        ("efficientnet_lite0+hf:other", "backbone 'efficientnet_lite0.hf:other': of .* alone"),
+    ],
+)
+def test_classes_that_are_not_known(world, backbone, mistake) -> None:
+    matcher = of_backbone(backbone)
+    with pytest.raises(ValueError, match=mistake):
+        matcher.fit(world, epochs=1, progress=False, read_classes=True)
+    matcher.fit(world, epochs=1, progress=False, read_classes="auto")
+    assert matcher.model.sizes.classes == 0
 
 
 def test_mistakes(world, tmp_path) -> None:
@@ -103,6 +126,12 @@ def test_mistakes(world, tmp_path) -> None:
             other.fit(world, read_labels=True)
         with pytest.raises(ValueError, match=f"read_classes: the model '{name}' takes no"):
             other.fit(world, read_classes=True)
+    tanh = SceneGraphMatcher("sgm")
+    tanh.text_encoder = tiny_encoder()
+    with pytest.raises(ValueError, match="the model 'sgm' takes no features of labels"):
+        tanh.fit(world, read_labels=True)
+    with pytest.raises(ValueError, match="read_classes must be true, false or 'auto': 'always'"):
+        tanh.fit(world, read_classes="always")
     with pytest.raises(ValueError, match="known: minilm, hf:NAME"):
         SceneGraphMatcher("sgm").fit(world, text_encoder="word2vec")
     matcher = SceneGraphMatcher("sgm")

@@ -92,6 +92,15 @@ def imagenet_classes() -> list[str]:
     return names.read_text("utf-8").splitlines()
 
 
+def has_classes(name: str) -> bool:
+    """Whether the classes are known that the networks of a name tell apart.
+
+    Args:
+        name (str): See :func:`backbone_names`.
+    """
+    return set(backbone_names(name)) <= set(_LITE)
+
+
 def class_layer(name: str) -> tuple[Tensor, Tensor]:
     """What tells the classes of ImageNet from region features: weight ``[1000, dim]`` and bias
     ``[1000]`` of the mean logits of the networks.
@@ -103,10 +112,10 @@ def class_layer(name: str) -> tuple[Tensor, Tensor]:
         ValueError: If there are others, whose classes have no names here.
         ImportError: If the package of their weights is absent.
     """
-    names = backbone_names(name)
-    if not set(names) <= set(_LITE):
+    if not has_classes(name):
         raise ValueError(f"backbone {name!r}: of {', '.join(_LITE)} alone the classes are known")
-    layers = [_LITE[part][0].class_layer(middle=_LITE[part][1]) for part in names]
+    networks = [_LITE[part] for part in backbone_names(name)]
+    layers = [network.class_layer(middle=middle) for network, middle in networks]
     weight = torch.cat([weight for weight, _ in layers], dim=1) / len(layers)
     return weight, torch.stack([bias for _, bias in layers]).mean(dim=0)
 
