@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
+from torch_geometric.data.storage import NodeStorage
 from torch_geometric.utils import scatter
 
 from pyg_sgm.data import ImageRecord, TextRecord
@@ -280,13 +281,15 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             raise ValueError(f"fusion {fusion!r}; known: {', '.join(get_args(Fusion))}")
         if fusion == "sum" and variant not in ("sgm", "oom"):
             raise ValueError(f"fusion 'sum' has the variants sgm and oom, not {variant!r}")
-        read = sizes.label_features
-        if (read or sizes.classes) and fusion != "sum":
+        reads = bool(sizes.label_features or sizes.classes)
+        if reads and fusion != "sum":
             raise ValueError(
                 f"fusion 'sum' takes features of labels and classes, {fusion!r} does not"
             )
-        if read not in (0, embed):
-            raise ValueError(f"embed must be the width of the label features, {read}: {embed}")
+        if sizes.label_features not in (0, embed):
+            raise ValueError(
+                f"embed must be the width of the label features, {sizes.label_features}: {embed}"
+            )
         self.variant = variant
         self.normalize = normalize
         self.image_relations = variant in ("sgm", "oom-vrel")
@@ -336,7 +339,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         if global_dim and fusion == "sum":
             self.image_mean = nn.Linear(look, global_dim)
             self.text_mean = nn.Linear(embed, global_dim)
-        self.lin_phrase = nn.Linear(embed, dim) if read and self.image_relations else None
+        self.lin_phrase = nn.Linear(embed, dim) if reads and self.image_relations else None
         self.classes = ClassWords(look, sizes.classes, embed) if sizes.classes else None
         self.null_temperature = null_temperature
         self.null = nn.Parameter(torch.zeros(())) if null_temperature else None
@@ -363,15 +366,16 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         subject_of = batch["object", "subject_of", "relation"].edge_index
         has_object = batch["relation", "has_object", "object"].edge_index
         subject, object = subject_of[0], has_object[1]  # [num_relations], of each relation
-        read = self._read(batch)
+        look_object, look_relation = self._looks(batch, subject, object)
+        read = self._read(batch["object"], look_object)
+        phrase = None if self.lin_phrase is None else self._read(batch["relation"], look_relation)
         name = self._names(batch)
         name = self.dropout(name if read is None else name + read)
         predicate = self.dropout(self.predicate_embedding(batch["relation"].label))
-        look_object, look_relation = self._looks(batch, subject, object)
         shift = 0.0 if self.shared is None else self.shared(name)
         mean: Tensor | None = None
         if self.nodes is not None:
-            told = self._phrases(batch)
+            told = 0.0 if phrase is None else self._told(phrase)
             x, r, mean = self.nodes(batch, look_object, look_relation, name, predicate, shift, told)
         else:
             x = self.dropout(self.fusion(look_object, name))
@@ -384,7 +388,10 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         relations = Packed(r, batch["relation"].ptr) if self.image_relations else None
         of_image = 0.0 if mean is None or self.image_mean is None else self.image_mean(mean)
         if self.text_mean is not None and read is not None:
-            of_image = of_image + self.text_mean(self._told(batch, read))
+            parts = [Packed(read, batch["object"].ptr)]
+            if phrase is not None:
+                parts.append(Packed(phrase, batch["relation"].ptr))
+            of_image = of_image + self.text_mean(self._mean_read(parts))
         return self._encoding(Packed(x, batch["object"].ptr), relations, "image", of_image)
 
     def _names(self, batch: HeteroData) -> Tensor:
@@ -396,36 +403,31 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         words = self.attribute_embedding(batch["attribute"].label)[attribute]
         return name + scatter(words, owner, dim_size=name.size(0), reduce="mean")
 
-    def _read(self, batch: HeteroData) -> Tensor | None:
-        """What a language model reads of objects, in their labels and classes, ``[num_objects,
-        embed]``; :obj:`None` if it reads neither."""
+    def _read(self, nodes: NodeStorage, look: Tensor) -> Tensor | None:
+        """What a language model reads of nodes, in their labels and in the classes that they look
+        like, ``[num_nodes, embed]``; :obj:`None` if it reads neither."""
         read: list[Tensor] = []
         if self.sizes.label_features:
-            read.append(read_labels(batch["object"], self.sizes.label_features))
+            read.append(read_labels(nodes, self.sizes.label_features))
         if self.classes is not None:
-            read.append(self.classes(region_look(batch["object"], self.sizes.features)))
+            read.append(self.classes(look))
         return torch.stack(read).sum(dim=0) if read else None
 
-    def _phrases(self, batch: HeteroData) -> Tensor | float:
-        """What the labels of relations tell, ``[num_relations, dim]``; zero if none is read."""
-        if self.lin_phrase is None:
-            return 0.0
-        phrase = self.dropout(read_labels(batch["relation"], self.sizes.label_features))
+    def _told(self, phrase: Tensor) -> Tensor:
+        """What is read of relations as a part of their predicates, ``[num_relations, dim]``."""
+        assert self.lin_phrase is not None
+        phrase = self.dropout(phrase)
         x: Tensor = self.lin_phrase(phrase)
         return x if self.shared is None else x + self.shared(phrase)
 
-    def _told(self, batch: HeteroData, read: Tensor) -> Tensor:
-        """What is read of each image: the mean of its objects of which anything is, and that of its
-        relations, added, ``[num_graphs, embed]``."""
-        parts = [(read, batch["object"].ptr)]
-        if self.lin_phrase is not None:
-            phrases = read_labels(batch["relation"], self.sizes.label_features)
-            parts.append((phrases, batch["relation"].ptr))
-        told = []
-        for x, ptr in parts:
-            count = segment_sum((x != 0).any(dim=1).to(x.dtype), ptr)
-            told.append(segment_sum(self.dropout(x), ptr) / count.clamp(min=1)[:, None])
-        return torch.stack(told).sum(dim=0)
+    def _mean_read(self, parts: Sequence[Packed]) -> Tensor:
+        """What is read of each image: the means of its nodes of which anything is, added,
+        ``[num_graphs, embed]``."""
+        means = []
+        for part in parts:
+            count = segment_sum((part.x != 0).any(dim=1).to(part.x.dtype), part.ptr)
+            means.append(segment_sum(self.dropout(part.x), part.ptr) / count.clamp(min=1)[:, None])
+        return torch.stack(means).sum(dim=0)
 
     def encode_text(self, batch: HeteroData) -> SGMEncoding:
         ptr = batch["word"].ptr
@@ -463,7 +465,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
                 if self.shared is not None:
                     ends = ends + self.shared(names)
                 ends = l2_normalize(ends)
-                if self.shared is not None and self.sizes.label_features:
+                if self.shared is not None and self.lin_phrase is not None:
                     x = x + self.shared(mean)
                 return torch.cat([ends[subject], l2_normalize(x), ends[object]], dim=1)
         return x if self.shared is None else x + self.shared(mean)

@@ -236,12 +236,11 @@ def test_labels_that_were_not_read() -> None:
 
 
 def test_names_of_classes_are_read() -> None:
-    """They are as features of the labels of objects; relations have none."""
+    """They are as features of the labels of objects, and of the unions that relations look like."""
     batch, labeled = read_and_model()
     sizes = replace(labeled.sizes, label_features=0, classes=7)
     model = build_model("sgm", sizes, labeled.config).double().eval()
-    state = {k: v for k, v in labeled.state_dict().items() if "lin_phrase" not in k}
-    model.load_state_dict(model.state_dict() | state)
+    model.load_state_dict(model.state_dict() | labeled.state_dict())
     generator = torch.Generator().manual_seed(2)
     weight, vectors = torch.randn(7, 64, generator=generator), torch.randn(7, WIDTH)
     with pytest.raises(ValueError, match=r"classes \[6, 64\], the model takes \[7, 64\]"):
@@ -255,8 +254,7 @@ def test_names_of_classes_are_read() -> None:
     model.init_classes(weight.double(), torch.zeros(7), vectors, batch["object"].x)
     found = model.encode_image(batch)
     batch["object"].label_x = model.classes(batch["object"].x)
-    batch["relation"].label_x = torch.zeros(batch["relation"].num_nodes, WIDTH).double()
-    labeled.lin_phrase.bias.data.zero_()
+    batch["relation"].label_x = model.classes(batch["relation"].x)
     expected = labeled.encode_image(batch)
     torch.testing.assert_close(found.objects.x, expected.objects.x)
     torch.testing.assert_close(found.relations.x, expected.relations.x)
@@ -266,5 +264,8 @@ def test_names_of_classes_are_read() -> None:
     both = build_model("sgm", replace(sizes, label_features=WIDTH), labeled.config).double().eval()
     both.load_state_dict(labeled.state_dict() | model.classes.state_dict(prefix="classes."))
     twice = both.encode_image(batch)
-    batch["object"].label_x = 2 * batch["object"].label_x
-    torch.testing.assert_close(twice.objects.x, labeled.encode_image(batch).objects.x)
+    for node in ("object", "relation"):
+        batch[node].label_x = 2 * batch[node].label_x
+    expected = labeled.encode_image(batch)
+    torch.testing.assert_close(twice.objects.x, expected.objects.x)
+    torch.testing.assert_close(twice.relations.x, expected.relations.x)
