@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MINILM = "minilm"
+LAYERS = ",layers="
 WORDS_PER_WINDOW = 64  # a longer text is read window by window, so that its pieces always fit
 PIECES_PER_WINDOW = 512
 PIECES_PER_BATCH = 4096
@@ -31,17 +32,20 @@ PIECES_PER_BATCH = 4096
 class TextEncoder:
     r"""A frozen language model as the ears of a matcher.
 
-    The vector of a word, in its context, is the mean of the last hidden states of its pieces. All
-    vectors have the norm :math:`\sqrt{dim} / 4`, a size from which layers learn well.
+    The vector of a word, in its context, is the mean of the states of its pieces: those after the
+    last layer, or those after several layers, each divided by its norm, side by side. All vectors
+    have the norm :math:`\sqrt{dim} / 4`, a size from which layers learn well.
 
     Args:
         name (str): What :func:`open_text_encoder` opens it by.
-        net (nn.Module): Maps indices of pieces ``[num_texts, num_pieces]`` to their states
-            ``[num_texts, num_pieces, dim]``.
+        net (nn.Module): Maps indices of pieces ``[num_texts, num_pieces]`` to their states after
+            each layer, from their embeddings on, ``[num_texts, num_pieces, dim]`` each.
         tokenizer (tokenizers.Tokenizer): Splits words into pieces.
-        dim (int): Width of the states.
+        dim (int): Width of the states after one layer.
         max_pieces (int, optional): Pieces of a text that the model can take, with the marks around
             it. (default: :obj:`512`)
+        layers (sequence of int, optional): After which layers, 0 for the embeddings of pieces.
+            (default: :obj:`()`, the last)
 
     Example:
         >>> encoder = open_text_encoder("minilm")  # doctest: +SKIP
@@ -50,15 +54,22 @@ class TextEncoder:
     """
 
     def __init__(
-        self, name: str, net: nn.Module, tokenizer: Tokenizer, dim: int, max_pieces: int = 512
+        self,
+        name: str,
+        net: nn.Module,
+        tokenizer: Tokenizer,
+        dim: int,
+        max_pieces: int = 512,
+        layers: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.net = net.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_pieces)
-        self.dim = dim
-        self.fingerprint = _fingerprint(net, tokenizer)
+        self.layers = tuple(layers)
+        self.dim = dim * (len(layers) or 1)
+        self.fingerprint = _fingerprint(net, tokenizer, layers)
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[Sequence[str]]) -> Tensor:
@@ -85,7 +96,7 @@ class TextEncoder:
         device = next(self.net.parameters()).device
         for batch in _equal_lengths([len(code.ids) for code in coded]):
             ids = torch.tensor([coded[i].ids for i in batch], device=device)
-            states = self.net(ids).float().cpu()
+            states = self._chosen(self.net(ids)).cpu()
             # Row of the word that each piece belongs to; the marks around a text belong to none.
             row = torch.tensor(
                 [[-1 if at is None else start[i] + at for at in coded[i].word_ids] for i in batch]
@@ -94,6 +105,13 @@ class TextEncoder:
             vectors.index_add_(0, row[inside], states[inside])
             count.index_add_(0, row[inside], torch.ones(int(inside.sum())))
         return scaled(vectors / count.clamp(min=1)[:, None])
+
+    def _chosen(self, states: Sequence[Tensor]) -> Tensor:
+        if not self.layers:
+            return states[-1].float()
+        return torch.cat(
+            [F.normalize(states[layer].float(), dim=-1) for layer in self.layers], dim=-1
+        )
 
     def phrases(self, phrases: Sequence[str]) -> Tensor:
         """Vectors of labels, each read by itself: the mean of its words, ``[num_phrases, dim]``.
@@ -126,17 +144,22 @@ def open_text_encoder(name: str) -> TextEncoder:
     Args:
         name (str): ``"minilm"``, all-MiniLM-L6-v2, whose weights come with the package of the extra
             ``minilm``; or ``"hf:NAME"``, an encoder of transformers by the name of a folder or of a
-            repository, with a fast tokenizer and weights in safetensors.
+            repository, with a fast tokenizer and weights in safetensors. Either with
+            ``",layers=0+6"`` for the states after these layers, 0 for the embeddings of pieces, in
+            the place of those after the last.
 
     Raises:
-        ValueError: If the name is not one of these, or there is no such encoder.
+        ValueError: If the name is not one of these, or there is no such encoder or layer.
         ImportError: If what it needs is not installed.
     """
-    if name == MINILM:
-        return _minilm()
-    if name.startswith("hf:") and name[3:]:
-        return _transformers(name)
-    raise ValueError(f"text encoder {name!r}; known: {MINILM}, hf:NAME")
+    model, _, layers = name.partition(LAYERS)
+    if model == MINILM:
+        return _minilm(name, layers)
+    if model.startswith("hf:") and model[3:]:
+        return _transformers(name, model[3:], layers)
+    raise ValueError(
+        f"text encoder {name!r}; known: {MINILM}, hf:NAME, and either with {LAYERS}0+6"
+    )
 
 
 def describe_text_encoder(encoder: TextEncoder) -> dict[str, str]:
@@ -157,13 +180,13 @@ def reopen_text_encoder(description: Mapping[str, Any], where: str) -> TextEncod
         ImportError: If what it needs is not installed.
     """
     name = description.get("name")
-    if name != MINILM:
+    if not isinstance(name, str) or name.partition(LAYERS)[0] != MINILM:
         raise ValueError(
             f"{where} reads texts by {name!r}, which is not opened because a file says so: set "
             "its text_encoder to open_text_encoder(...), or give it again (--text-encoder on the "
             "command line)"
         )
-    encoder = open_text_encoder(MINILM)
+    encoder = open_text_encoder(name)
     check_text_encoder(description, encoder, where)
     return encoder
 
@@ -186,7 +209,17 @@ def scaled(vectors: Tensor) -> Tensor:
     return F.normalize(vectors, dim=-1) * (math.sqrt(vectors.size(-1)) / 4)
 
 
-def _minilm() -> TextEncoder:
+def _chosen_layers(name: str, layers: str, num_layers: int) -> list[int]:
+    """The layers that a name joins by ``+``."""
+    chosen = [int(layer) if layer.isdecimal() else -1 for layer in layers.split("+") if layers]
+    if not all(0 <= layer <= num_layers for layer in chosen) or name.endswith(LAYERS):
+        raise ValueError(
+            f"text encoder {name!r}: layers are numbers from 0 to {num_layers}, joined by +"
+        )
+    return chosen
+
+
+def _minilm(name: str, layers: str) -> TextEncoder:
     """The model in its package's archive; none of the package's own code runs."""
     package = find_spec("all_minilm_l6_v2")
     try:
@@ -196,40 +229,49 @@ def _minilm() -> TextEncoder:
         if package is None or not package.submodule_search_locations:
             raise ImportError("no module named 'all_minilm_l6_v2'")
     except ImportError as error:
-        raise ImportError(f"text encoder {MINILM!r}: pip install pyg_sgm[minilm]") from error
+        raise ImportError(f"text encoder {name!r}: pip install pyg_sgm[minilm]") from error
     with zipfile.ZipFile(Path(package.submodule_search_locations[0]) / "model.zip") as archive:
         config = json.loads(archive.read("config.json"))
         weights = load(archive.read("model.safetensors"))
         tokenizer = Tokenizer.from_str(archive.read("tokenizer.json").decode())
-    net = _Bert(config, weights)
     return TextEncoder(
-        MINILM, net, tokenizer, config["hidden_size"], config["max_position_embeddings"]
+        name,
+        _Bert(config, weights),
+        tokenizer,
+        config["hidden_size"],
+        config["max_position_embeddings"],
+        _chosen_layers(name, layers, config["num_hidden_layers"]),
     )
 
 
-def _transformers(name: str) -> TextEncoder:
+def _transformers(name: str, source: str, layers: str) -> TextEncoder:
     try:
         from transformers import AutoModel, AutoTokenizer
     except ImportError as error:
         raise ImportError(f"text encoder {name!r}: pip install transformers") from error
     try:
-        local = only_local(name[3:])
+        local = only_local(source)
         tokenizer = AutoTokenizer.from_pretrained(
-            name[3:], add_prefix_space=True, local_files_only=local
+            source, add_prefix_space=True, local_files_only=local
         )
         # Weights in half precision would be computed in it.
         net = AutoModel.from_pretrained(
-            name[3:], use_safetensors=True, local_files_only=local
+            source, use_safetensors=True, local_files_only=local
         ).float()
         if hasattr(net, "decoder"):  # such as T5
             net = net.encoder
-        dim = net.config.hidden_size
+        dim, num_layers = net.config.hidden_size, net.config.num_hidden_layers
     except (OSError, ValueError, AttributeError) as error:
         raise ValueError(f"text encoder {name!r}: {error}") from error
     if not tokenizer.is_fast:
         raise ValueError(f"text encoder {name!r} has no fast tokenizer")
     return TextEncoder(
-        name, _States(net), tokenizer.backend_tokenizer, dim, _most_pieces(net, tokenizer)
+        name,
+        _States(net),
+        tokenizer.backend_tokenizer,
+        dim,
+        _most_pieces(net, tokenizer),
+        _chosen_layers(name, layers, num_layers),
     )
 
 
@@ -245,15 +287,18 @@ def _most_pieces(net: Any, tokenizer: Any) -> int:
 
 
 class _States(nn.Module):
-    """The last hidden states of an encoder of transformers."""
+    """The hidden states of an encoder of transformers."""
 
     def __init__(self, net: Callable[..., Any]) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, ids: Tensor) -> Tensor:
-        states: Tensor = self.net(input_ids=ids, attention_mask=torch.ones_like(ids))[0]
-        return states
+    def forward(self, ids: Tensor) -> Sequence[Tensor]:
+        out = self.net(
+            input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True
+        )
+        # Of some networks the last of the hidden states lacks a norm.
+        return [*out.hidden_states[:-1], out.last_hidden_state]
 
 
 class _Bert(nn.Module):
@@ -280,12 +325,12 @@ class _Bert(nn.Module):
             )
         self.load_state_dict(_torch_names(weights, len(self.layers)))
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor) -> list[Tensor]:
         positions = torch.arange(ids.size(1), device=ids.device)
-        x: Tensor = self.norm(self.pieces(ids) + self.positions(positions))
+        states: list[Tensor] = [self.norm(self.pieces(ids) + self.positions(positions))]
         for layer in self.layers:
-            x = layer(x)
-        return x
+            states.append(layer(states[-1]))
+        return states
 
 
 def _torch_names(bert: dict[str, Tensor], num_layers: int) -> dict[str, Tensor]:
@@ -323,7 +368,8 @@ def _equal_lengths(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield from (group[start : start + size] for start in range(0, len(group), size))
 
 
-def _fingerprint(net: nn.Module, tokenizer: Tokenizer) -> str:
-    """Tells language models apart by their weights and their pieces."""
+def _fingerprint(net: nn.Module, tokenizer: Tokenizer, layers: Sequence[int]) -> str:
+    """Tells language models apart by their weights and their pieces, and by the layers."""
     pieces = json.dumps(sorted(tokenizer.get_vocab().items()))
-    return digest([pieces, *chain.from_iterable(net.state_dict().items())])
+    chosen = [json.dumps(layers)] if layers else []
+    return digest([pieces, *chain.from_iterable(net.state_dict().items()), *chosen])

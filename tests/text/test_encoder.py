@@ -13,8 +13,8 @@ from pyg_sgm.text.vector_cache import word_features
 from tests.helpers.language_model import CONFIG, PIECES, bert_weights, tiny_encoder
 
 
-def reference_states(ids: list[int], w: dict[str, np.ndarray]) -> np.ndarray:
-    """BERT (Devlin et al., 2019) in plain float64, ``[num_pieces, dim]``."""
+def reference_states(ids: list[int], w: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """BERT (Devlin et al., 2019) in plain float64, after each layer ``[num_pieces, dim]``."""
 
     def norm(x: np.ndarray, name: str) -> np.ndarray:
         centered = x - x.mean(axis=-1, keepdims=True)
@@ -33,6 +33,7 @@ def reference_states(ids: list[int], w: dict[str, np.ndarray]) -> np.ndarray:
         ]
     )
     x = norm(x, "embeddings.LayerNorm")
+    states = [x]
     heads, width = CONFIG["num_attention_heads"], 4
     for i in range(CONFIG["num_hidden_layers"]):
         layer = f"encoder.layer.{i}"
@@ -50,7 +51,8 @@ def reference_states(ids: list[int], w: dict[str, np.ndarray]) -> np.ndarray:
         inner = linear(x, f"{layer}.intermediate.dense")
         gelu = inner * 0.5 * (1 + np.vectorize(math.erf)(inner / math.sqrt(2)))
         x = norm(x + linear(gelu, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
-    return x
+        states.append(x)
+    return states
 
 
 def test_bert_is_that_of_its_paper() -> None:
@@ -59,18 +61,28 @@ def test_bert_is_that_of_its_paper() -> None:
     net = _Bert(CONFIG, {k: v.float() for k, v in weights.items()}).double()
     net.load_state_dict(net.state_dict())
     expected = reference_states(ids, {k: v.float().double().numpy() for k, v in weights.items()})
-    found = net.eval()(torch.tensor([ids]))[0].detach().numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-10)
+    found = net.eval()(torch.tensor([ids]))
+    for state, wanted in zip(found, expected, strict=True):
+        # Positions and types of texts were added in float32.
+        np.testing.assert_allclose(state[0].detach().numpy(), wanted, atol=1e-7)
 
 
 def test_a_word_is_the_mean_of_its_pieces() -> None:
     encoder = tiny_encoder()
     weights = {k: v.float().double().numpy() for k, v in bert_weights().items()}
     states = reference_states([1, 9, 7, 8, 2], weights)  # [CLS] man ski ##ing [SEP]
-    expected = np.stack([states[1], states[2:4].mean(axis=0)])
+    expected = np.stack([states[-1][1], states[-1][2:4].mean(axis=0)])
     expected *= math.sqrt(8) / 4 / np.linalg.norm(expected, axis=1, keepdims=True)
     found = encoder([("man", "skiing")])
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-4)
+    encoder = tiny_encoder(layers=(0, 2))
+    units = [state / np.linalg.norm(state, axis=1, keepdims=True) for state in states]
+    pieces = np.concatenate([units[0], units[2]], axis=1)
+    expected = np.stack([pieces[1], pieces[2:4].mean(axis=0)])
+    expected *= math.sqrt(16) / 4 / np.linalg.norm(expected, axis=1, keepdims=True)
+    found = encoder([("man", "skiing")])
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-4)
+    assert encoder.fingerprint != tiny_encoder().fingerprint
 
 
 def test_texts_do_not_depend_on_their_neighbors() -> None:
@@ -131,6 +143,13 @@ def test_encoders_of_transformers(tmp_path, kind: str) -> None:
     expected = torch.stack([states[1], states[2:4].mean(dim=0)])
     expected = torch.nn.functional.normalize(expected) * math.sqrt(8) / 4
     torch.testing.assert_close(encoder([("man", "skiing")]), expected)
+    last = open_text_encoder(f"hf:{tmp_path},layers=1")
+    torch.testing.assert_close(last([("man", "skiing")]), expected)
+    both = open_text_encoder(f"hf:{tmp_path},layers=0+1")
+    assert both([("man", "skiing")]).shape == (2, 16)
+    for wrong in ("", "2", "-1", "0+", "last"):
+        with pytest.raises(ValueError, match="layers are numbers from 0 to 1, joined by"):
+            open_text_encoder(f"hf:{tmp_path},layers={wrong}")
 
 
 def test_two_towers_are_no_encoder_of_texts(tmp_path) -> None:
@@ -203,3 +222,5 @@ def test_minilm_knows_what_is_alike() -> None:
         encoder.phrases(["a dog", "a puppy", "a car"]), dim=1
     )
     assert dog @ puppy > dog @ car + 0.2
+    both = open_text_encoder("minilm,layers=0+6")
+    assert both.phrases(["a dog"]).shape == (1, 768)
