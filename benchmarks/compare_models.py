@@ -70,7 +70,8 @@ OTHERS = {
 def tables() -> dict[str, dict[str, tuple[str, Recipe]]]:
     hoad, scan = find_recipe("hoad"), find_recipe("scan")
     paper = find_recipe("hoad", "paper")
-    minilm = find_recipe("sgm", "photos").replace(edit_weight=0.0)
+    photos = find_recipe("sgm", "photos")
+    minilm = photos.replace(edit_weight=0.0, text_encoder="minilm", read_classes=False)
     labels = find_recipe("sgm", "labels")
     own_loss = replace(hoad, loss=paper.loss, loss_options=paper.loss_options)
     return {

@@ -96,7 +96,8 @@ Run = Annotated[Path, Parameter(help="Folder of a training run or of a saved mat
 TextEncoderName = Annotated[
     str | None,
     Parameter(
-        help="Language model that gives the vectors of words: minilm (extra minilm), or hf:NAME. "
+        help="Language model that gives the vectors of words: minilm (extra minilm), or hf:NAME; "
+        "either with ,layers=0+6 for its states after these layers in the place of the last. "
         "[default: that of the run, if it is shipped; in training that of the recipe]"
     ),
 ]

@@ -75,7 +75,7 @@ PHOTOS = Recipe(
     weight_decay=0.1,
     warmup=0.1,
     word_dropout=0.1,
-    text_encoder="minilm",
+    text_encoder="minilm,layers=0+6",
     precision="auto",
     read_classes="auto",
     query_bank=2048,
@@ -144,7 +144,13 @@ class SGMEncoding(Encoding):
             },
         ),
         "photos": PHOTOS,
-        "labels": PHOTOS.replace(epochs=6, edit_weight=0.0, read_labels=True, read_classes=False),
+        "labels": PHOTOS.replace(
+            epochs=6,
+            edit_weight=0.0,
+            text_encoder="minilm",
+            read_labels=True,
+            read_classes=False,
+        ),
         "paper": PAPER,
         "paper-coco": PAPER.replace(lr=5e-4),
     },
@@ -224,7 +230,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
     a text the mean of the triplet's parts; and the mean over the objects and that over the
     relations of an image reach the global level through the layer of the mean of a text's words.
     Where regions are called by classes (``sizes.classes``, likewise), what
-    :class:`~pyg_sgm.nn.ClassWords` makes of their features is added to the features of labels.
+    :class:`~pyg_sgm.nn.ClassWords` makes of their features is added to the features of labels, and
+    what it makes of the unions of two boxes to those of relations.
 
     Shapes:
         - **input:** batches of image graphs and of text graphs
