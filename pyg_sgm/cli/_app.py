@@ -97,7 +97,7 @@ TextEncoderName = Annotated[
     str | None,
     Parameter(
         help="Language model that gives the vectors of words: minilm (extra minilm), or hf:NAME; "
-        "either with ,layers=0+6 for its states after these layers in the place of the last. "
+        "either with ,layers=all for its states after all layers in the place of the last. "
         "[default: that of the run, if it is shipped; in training that of the recipe]"
     ),
 ]

@@ -75,7 +75,7 @@ PHOTOS = Recipe(
     weight_decay=0.1,
     warmup=0.1,
     word_dropout=0.1,
-    text_encoder="minilm,layers=0+6",
+    text_encoder="minilm,layers=all",
     precision="auto",
     read_classes="auto",
     query_bank=2048,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MINILM = "minilm"
-LAYERS = ",layers="
+ALL_LAYERS = ",layers=all"
 WORDS_PER_WINDOW = 64  # a longer text is read window by window, so that its pieces always fit
 PIECES_PER_WINDOW = 512
 PIECES_PER_BATCH = 4096
@@ -32,20 +32,19 @@ PIECES_PER_BATCH = 4096
 class TextEncoder:
     r"""A frozen language model as the ears of a matcher.
 
-    The vector of a word, in its context, is the mean of the states of its pieces: those after the
-    last layer, or those after several layers, each divided by its norm, side by side. All vectors
-    have the norm :math:`\sqrt{dim} / 4`, a size from which layers learn well.
+    The vector of a word, in its context, is the mean of the states of its pieces after the last
+    layer; or after all layers, from the embeddings of pieces on, each divided by its norm. All
+    vectors have the norm :math:`\sqrt{dim} / 4`, a size from which layers learn well.
 
     Args:
         name (str): What :func:`open_text_encoder` opens it by.
         net (nn.Module): Maps indices of pieces ``[num_texts, num_pieces]`` to their states after
-            each layer, from their embeddings on, ``[num_texts, num_pieces, dim]`` each.
+            each layer, ``[num_texts, num_pieces, dim]``, a list that begins with their embeddings.
         tokenizer (tokenizers.Tokenizer): Splits words into pieces.
-        dim (int): Width of the states after one layer.
+        dim (int): Width of the states.
         max_pieces (int, optional): Pieces of a text that the model can take, with the marks around
             it. (default: :obj:`512`)
-        layers (sequence of int, optional): After which layers, 0 for the embeddings of pieces.
-            (default: :obj:`()`, the last)
+        all_layers (bool, optional): The states after all layers count. (default: :obj:`False`)
 
     Example:
         >>> encoder = open_text_encoder("minilm")  # doctest: +SKIP
@@ -60,16 +59,16 @@ class TextEncoder:
         tokenizer: Tokenizer,
         dim: int,
         max_pieces: int = 512,
-        layers: Sequence[int] = (),
+        all_layers: bool = False,
     ) -> None:
         self.name = name
         self.net = net.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_pieces)
-        self.layers = tuple(layers)
-        self.dim = dim * (len(layers) or 1)
-        self.fingerprint = _fingerprint(net, tokenizer, layers)
+        self.dim = dim
+        self.all_layers = all_layers
+        self.fingerprint = _fingerprint(net, tokenizer, all_layers)
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[Sequence[str]]) -> Tensor:
@@ -96,7 +95,12 @@ class TextEncoder:
         device = next(self.net.parameters()).device
         for batch in _equal_lengths([len(code.ids) for code in coded]):
             ids = torch.tensor([coded[i].ids for i in batch], device=device)
-            states = self._chosen(self.net(ids)).cpu()
+            layers = self.net(ids)
+            if self.all_layers:
+                states = torch.stack([F.normalize(x.float(), dim=-1) for x in layers]).mean(dim=0)
+            else:
+                states = layers[-1].float()
+            states = states.cpu()
             # Row of the word that each piece belongs to; the marks around a text belong to none.
             row = torch.tensor(
                 [[-1 if at is None else start[i] + at for at in coded[i].word_ids] for i in batch]
@@ -105,13 +109,6 @@ class TextEncoder:
             vectors.index_add_(0, row[inside], states[inside])
             count.index_add_(0, row[inside], torch.ones(int(inside.sum())))
         return scaled(vectors / count.clamp(min=1)[:, None])
-
-    def _chosen(self, states: Sequence[Tensor]) -> Tensor:
-        if not self.layers:
-            return states[-1].float()
-        return torch.cat(
-            [F.normalize(states[layer].float(), dim=-1) for layer in self.layers], dim=-1
-        )
 
     def phrases(self, phrases: Sequence[str]) -> Tensor:
         """Vectors of labels, each read by itself: the mean of its words, ``[num_phrases, dim]``.
@@ -145,20 +142,19 @@ def open_text_encoder(name: str) -> TextEncoder:
         name (str): ``"minilm"``, all-MiniLM-L6-v2, whose weights come with the package of the extra
             ``minilm``; or ``"hf:NAME"``, an encoder of transformers by the name of a folder or of a
             repository, with a fast tokenizer and weights in safetensors. Either with
-            ``",layers=0+6"`` for the states after these layers, 0 for the embeddings of pieces, in
-            the place of those after the last.
+            ``",layers=all"`` for the states after all layers in the place of the last.
 
     Raises:
-        ValueError: If the name is not one of these, or there is no such encoder or layer.
+        ValueError: If the name is not one of these, or there is no such encoder.
         ImportError: If what it needs is not installed.
     """
-    model, _, layers = name.partition(LAYERS)
+    model = name.removesuffix(ALL_LAYERS)
     if model == MINILM:
-        return _minilm(name, layers)
+        return _minilm(name)
     if model.startswith("hf:") and model[3:]:
-        return _transformers(name, model[3:], layers)
+        return _transformers(name, model[3:])
     raise ValueError(
-        f"text encoder {name!r}; known: {MINILM}, hf:NAME, and either with {LAYERS}0+6"
+        f"text encoder {name!r}; known: {MINILM}, hf:NAME, and either with {ALL_LAYERS}"
     )
 
 
@@ -180,7 +176,7 @@ def reopen_text_encoder(description: Mapping[str, Any], where: str) -> TextEncod
         ImportError: If what it needs is not installed.
     """
     name = description.get("name")
-    if not isinstance(name, str) or name.partition(LAYERS)[0] != MINILM:
+    if not isinstance(name, str) or name.removesuffix(ALL_LAYERS) != MINILM:
         raise ValueError(
             f"{where} reads texts by {name!r}, which is not opened because a file says so: set "
             "its text_encoder to open_text_encoder(...), or give it again (--text-encoder on the "
@@ -209,17 +205,7 @@ def scaled(vectors: Tensor) -> Tensor:
     return F.normalize(vectors, dim=-1) * (math.sqrt(vectors.size(-1)) / 4)
 
 
-def _chosen_layers(name: str, layers: str, num_layers: int) -> list[int]:
-    """The layers that a name joins by ``+``."""
-    chosen = [int(layer) if layer.isdecimal() else -1 for layer in layers.split("+") if layers]
-    if not all(0 <= layer <= num_layers for layer in chosen) or name.endswith(LAYERS):
-        raise ValueError(
-            f"text encoder {name!r}: layers are numbers from 0 to {num_layers}, joined by +"
-        )
-    return chosen
-
-
-def _minilm(name: str, layers: str) -> TextEncoder:
+def _minilm(name: str) -> TextEncoder:
     """The model in its package's archive; none of the package's own code runs."""
     package = find_spec("all_minilm_l6_v2")
     try:
@@ -234,17 +220,12 @@ def _minilm(name: str, layers: str) -> TextEncoder:
         config = json.loads(archive.read("config.json"))
         weights = load(archive.read("model.safetensors"))
         tokenizer = Tokenizer.from_str(archive.read("tokenizer.json").decode())
-    return TextEncoder(
-        name,
-        _Bert(config, weights),
-        tokenizer,
-        config["hidden_size"],
-        config["max_position_embeddings"],
-        _chosen_layers(name, layers, config["num_hidden_layers"]),
-    )
+    net, most = _Bert(config, weights), config["max_position_embeddings"]
+    all_layers = name.endswith(ALL_LAYERS)
+    return TextEncoder(name, net, tokenizer, config["hidden_size"], most, all_layers)
 
 
-def _transformers(name: str, source: str, layers: str) -> TextEncoder:
+def _transformers(name: str, source: str) -> TextEncoder:
     try:
         from transformers import AutoModel, AutoTokenizer
     except ImportError as error:
@@ -260,7 +241,7 @@ def _transformers(name: str, source: str, layers: str) -> TextEncoder:
         ).float()
         if hasattr(net, "decoder"):  # such as T5
             net = net.encoder
-        dim, num_layers = net.config.hidden_size, net.config.num_hidden_layers
+        dim = net.config.hidden_size
     except (OSError, ValueError, AttributeError) as error:
         raise ValueError(f"text encoder {name!r}: {error}") from error
     if not tokenizer.is_fast:
@@ -271,7 +252,7 @@ def _transformers(name: str, source: str, layers: str) -> TextEncoder:
         tokenizer.backend_tokenizer,
         dim,
         _most_pieces(net, tokenizer),
-        _chosen_layers(name, layers, num_layers),
+        name.endswith(ALL_LAYERS),
     )
 
 
@@ -293,10 +274,9 @@ class _States(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, ids: Tensor) -> Sequence[Tensor]:
-        out = self.net(
-            input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True
-        )
+    def forward(self, ids: Tensor) -> list[Tensor]:
+        mask = torch.ones_like(ids)
+        out = self.net(input_ids=ids, attention_mask=mask, output_hidden_states=True)
         # Of some networks the last of the hidden states lacks a norm.
         return [*out.hidden_states[:-1], out.last_hidden_state]
 
@@ -368,8 +348,8 @@ def _equal_lengths(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield from (group[start : start + size] for start in range(0, len(group), size))
 
 
-def _fingerprint(net: nn.Module, tokenizer: Tokenizer, layers: Sequence[int]) -> str:
-    """Tells language models apart by their weights and their pieces, and by the layers."""
+def _fingerprint(net: nn.Module, tokenizer: Tokenizer, all_layers: bool) -> str:
+    """Tells language models apart by their weights and their pieces, and by what is read."""
     pieces = json.dumps(sorted(tokenizer.get_vocab().items()))
-    chosen = [json.dumps(layers)] if layers else []
-    return digest([pieces, *chain.from_iterable(net.state_dict().items()), *chosen])
+    read = ["all layers"] if all_layers else []
+    return digest([pieces, *chain.from_iterable(net.state_dict().items()), *read])

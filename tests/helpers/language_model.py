@@ -51,11 +51,11 @@ def bert_weights(seed: int = 0) -> dict[str, torch.Tensor]:
     return weights
 
 
-def tiny_encoder(seed: int = 0, name: str = "tiny", layers: tuple[int, ...] = ()) -> TextEncoder:
+def tiny_encoder(seed: int = 0, name: str = "tiny", all_layers: bool = False) -> TextEncoder:
     tokenizer = tokenizers.Tokenizer(
         tokenizers.models.WordPiece({p: i for i, p in enumerate(PIECES)}, unk_token="[UNK]")
     )
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     tokenizer.post_processor = tokenizers.processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
     weights = {k: v.float() for k, v in bert_weights(seed).items()}
-    return TextEncoder(name, _Bert(CONFIG, weights), tokenizer, 8, 200, layers)
+    return TextEncoder(name, _Bert(CONFIG, weights), tokenizer, 8, 200, all_layers)
