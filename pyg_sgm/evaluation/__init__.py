@@ -1,7 +1,7 @@
 """What a trained model is worth: encoding, scoring, recalls, re-ranking, the relation probe."""
 
 from pyg_sgm.evaluation._evaluate import evaluate, evaluate_folds, rank, score, score_pairs
-from pyg_sgm.evaluation.encode import encode_images, encode_texts
+from pyg_sgm.evaluation.encode import encode_images, encode_texts, with_class_features
 from pyg_sgm.evaluation.in_parts import evaluate_in_parts
 from pyg_sgm.evaluation.probe import Probe, probe_relations
 from pyg_sgm.evaluation.query_bank import with_query_bank
@@ -20,5 +20,6 @@ __all__ = [
     "rerank_by_distraction",
     "score",
     "score_pairs",
+    "with_class_features",
     "with_query_bank",
 ]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_sgm.data import GraphCollection
+from pyg_sgm.data import GraphCollection, Ragged, Spans
 from pyg_sgm.models import Encoding, Matcher
 
 M = TypeVar("M", bound=Matcher)
@@ -60,6 +60,27 @@ def check_features(model: Matcher, images: GraphCollection) -> None:
             f"object.x: {width or 'no'} region features, "
             f"the model was built for {model.sizes.features or 'none'}"
         )
+
+
+def with_class_features(model: Matcher, images: GraphCollection) -> GraphCollection:
+    """Image graphs with what a model's :meth:`~pyg_sgm.models.Matcher.class_features` tells of
+    their nodes as ``class_x``, in float16, so that training computes it once instead of in each
+    epoch.
+
+    Args:
+        model (Matcher): The model.
+        images (GraphCollection): Image graphs.
+    """
+    if not model.sizes.classes or not len(images):
+        return images
+    with evaluating(model) as model:
+        blocks = torch.arange(len(images)).split(IMAGES_PER_BLOCK)
+        parts = [model.class_features(images.batch(index)) for index in blocks]
+    fields = dict(images.fields)
+    for node in parts[0]:
+        rows = torch.cat([part[node].half() for part in parts])
+        fields[node, "class_x"] = Ragged(rows, Spans.packed(images.num_nodes[node]))
+    return GraphCollection(images.ids, images.num_nodes, fields, images.sizes)
 
 
 def feature_width(images: GraphCollection) -> int:

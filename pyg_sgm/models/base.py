@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, Self, get_type_hints
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
+from torch_geometric.typing import NodeType
 from torch_geometric.utils import cumsum
 from typing_extensions import TypeVar  # typing has its default from Python 3.13 on
 
@@ -351,6 +352,16 @@ class Matcher(nn.Module, ABC, Generic[ImageEncoding, TextEncoding]):
             ValueError: If the model takes none, or they do not fit it.
         """
         raise ValueError(f"{type(self).__name__} takes no classes")
+
+    def class_features(self, batch: HeteroData) -> dict[NodeType, Tensor]:
+        """What the classes tell of the nodes of images, by node type, ``[num_nodes, dim]`` each;
+        nothing, as here. It does not change in training, and nodes may have it as ``class_x``, see
+        :func:`~pyg_sgm.evaluation.with_class_features`.
+
+        Args:
+            batch (HeteroData): Image graphs.
+        """
+        return {}
 
 
 def encoding_types(model: Matcher) -> tuple[type[Encoding], type[Encoding]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
-from torch_geometric.data.storage import NodeStorage
+from torch_geometric.typing import NodeType
 from torch_geometric.utils import scatter
 
 from pyg_sgm.data import ImageRecord, TextRecord
@@ -346,6 +346,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         if global_dim and fusion == "sum":
             self.image_mean = nn.Linear(look, global_dim)
             self.text_mean = nn.Linear(embed, global_dim)
+        self.read_nodes = ("object", "relation") if self.image_relations else ("object",)
         self.lin_phrase = nn.Linear(embed, dim) if reads and self.image_relations else None
         self.classes = ClassWords(look, sizes.classes, embed) if sizes.classes else None
         self.null_temperature = null_temperature
@@ -369,24 +370,31 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             raise ValueError(f"classes {list(weight.shape)}, the model takes {wanted}")
         self.classes.set(weight, bias, vectors, x)
 
+    def class_features(self, batch: HeteroData) -> dict[NodeType, Tensor]:
+        if self.classes is None:
+            return {}
+        looks = self._looks(batch)
+        return {node: self.classes(looks[node]) for node in self.read_nodes}
+
     def encode_image(self, batch: HeteroData) -> SGMEncoding:
         subject_of = batch["object", "subject_of", "relation"].edge_index
         has_object = batch["relation", "has_object", "object"].edge_index
         subject, object = subject_of[0], has_object[1]  # [num_relations], of each relation
-        look_object, look_relation = self._looks(batch, subject, object)
-        read = self._read(batch["object"], look_object)
-        phrase = None if self.lin_phrase is None else self._read(batch["relation"], look_relation)
+        look = self._looks(batch)
+        read = self._read(batch)
         name = self._names(batch)
-        name = self.dropout(name if read is None else name + read)
+        name = self.dropout(name + read["object"] if "object" in read else name)
         predicate = self.dropout(self.predicate_embedding(batch["relation"].label))
         shift = 0.0 if self.shared is None else self.shared(name)
         mean: Tensor | None = None
         if self.nodes is not None:
-            told = 0.0 if phrase is None else self._told(phrase)
-            x, r, mean = self.nodes(batch, look_object, look_relation, name, predicate, shift, told)
+            told = self._told(read["relation"]) if "relation" in read else 0.0
+            x, r, mean = self.nodes(
+                batch, look["object"], look["relation"], name, predicate, shift, told
+            )
         else:
-            x = self.dropout(self.fusion(look_object, name))
-            r = self.dropout(self.fusion(look_relation, predicate))
+            x = self.dropout(self.fusion(look["object"], name))
+            r = self.dropout(self.fusion(look["relation"], predicate))
             for conv in self.convs:
                 x, r = conv(x, r, subject_of, has_object)
             x = x + shift
@@ -394,11 +402,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
                 r = r + self.shared((name[subject] + predicate + name[object]) / 3)
         relations = Packed(r, batch["relation"].ptr) if self.image_relations else None
         of_image = 0.0 if mean is None or self.image_mean is None else self.image_mean(mean)
-        if self.text_mean is not None and read is not None:
-            parts = [Packed(read, batch["object"].ptr)]
-            if phrase is not None:
-                parts.append(Packed(phrase, batch["relation"].ptr))
-            of_image = of_image + self.text_mean(self._mean_read(parts))
+        if self.text_mean is not None and read:
+            of_image = of_image + self.text_mean(self._mean_read(batch, read))
         return self._encoding(Packed(x, batch["object"].ptr), relations, "image", of_image)
 
     def _names(self, batch: HeteroData) -> Tensor:
@@ -410,15 +415,19 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         words = self.attribute_embedding(batch["attribute"].label)[attribute]
         return name + scatter(words, owner, dim_size=name.size(0), reduce="mean")
 
-    def _read(self, nodes: NodeStorage, look: Tensor) -> Tensor | None:
+    def _read(self, batch: HeteroData) -> dict[NodeType, Tensor]:
         """What a language model reads of nodes, in their labels and in the classes that they look
-        like, ``[num_nodes, embed]``; :obj:`None` if it reads neither."""
-        read: list[Tensor] = []
+        like, ``[num_nodes, embed]``; nothing, if it reads neither."""
+        if "class_x" in batch["object"]:
+            like = self.predicate_embedding.weight
+            read = {node: batch[node].class_x.to(like.dtype) for node in self.read_nodes}
+        else:
+            read = self.class_features(batch)
         if self.sizes.label_features:
-            read.append(read_labels(nodes, self.sizes.label_features))
-        if self.classes is not None:
-            read.append(self.classes(look))
-        return torch.stack(read).sum(dim=0) if read else None
+            for node in self.read_nodes:
+                labels = read_labels(batch[node], self.sizes.label_features)
+                read[node] = read[node] + labels if node in read else labels
+        return read
 
     def _told(self, phrase: Tensor) -> Tensor:
         """What is read of relations as a part of their predicates, ``[num_relations, dim]``."""
@@ -427,13 +436,14 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         x: Tensor = self.lin_phrase(phrase)
         return x if self.shared is None else x + self.shared(phrase)
 
-    def _mean_read(self, parts: Sequence[Packed]) -> Tensor:
+    def _mean_read(self, batch: HeteroData, read: Mapping[NodeType, Tensor]) -> Tensor:
         """What is read of each image: the means of its nodes of which anything is, added,
         ``[num_graphs, embed]``."""
         means = []
-        for part in parts:
-            count = segment_sum((part.x != 0).any(dim=1).to(part.x.dtype), part.ptr)
-            means.append(segment_sum(self.dropout(part.x), part.ptr) / count.clamp(min=1)[:, None])
+        for node, x in read.items():
+            ptr = batch[node].ptr
+            count = segment_sum((x != 0).any(dim=1).to(x.dtype), ptr)
+            means.append(segment_sum(self.dropout(x), ptr) / count.clamp(min=1)[:, None])
         return torch.stack(means).sum(dim=0)
 
     def encode_text(self, batch: HeteroData) -> SGMEncoding:
@@ -602,16 +612,18 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         own = similarity if self.null is None else float(self._above_null(torch.tensor(similarity)))
         return own if self.nodes is None else (1 - self.relation_dropout) * own
 
-    def _looks(self, batch: HeteroData, subject: Tensor, object: Tensor) -> tuple[Tensor, Tensor]:
+    def _looks(self, batch: HeteroData) -> dict[NodeType, Tensor]:
         """Visual inputs of objects and relations, ``[num_nodes, features or 7]``."""
         x = region_look(batch["object"], self.sizes.features)
-        if not self.sizes.features:
-            box = batch["object"].box
-            return x, box_geometry(union_box(box[subject], box[object]))
-        if "x" in batch["relation"]:
-            return x, batch["relation"].x
-        # Without a feature of their union, a relation looks like its two objects.
-        return x, (x[subject] + x[object]) / 2
+        if self.sizes.features and "x" in batch["relation"]:
+            return {"object": x, "relation": batch["relation"].x}
+        subject = batch["object", "subject_of", "relation"].edge_index[0]
+        object = batch["relation", "has_object", "object"].edge_index[1]
+        if self.sizes.features:
+            # Without a feature of their union, a relation looks like its two objects.
+            return {"object": x, "relation": (x[subject] + x[object]) / 2}
+        box = batch["object"].box
+        return {"object": x, "relation": box_geometry(union_box(box[subject], box[object]))}
 
     def _encoding(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, Unpack
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from pyg_sgm.data.vectors import add_word_vectors
 from pyg_sgm.datasets import SceneGraphDataset
-from pyg_sgm.evaluation import with_query_bank
+from pyg_sgm.evaluation import with_class_features, with_query_bank
 from pyg_sgm.evaluation.encode import feature_width
 from pyg_sgm.models import GraphSizes, find_model
 from pyg_sgm.models.explanation import Attention, Explanation
@@ -217,6 +218,7 @@ class SceneGraphMatcher(Searcher):
             model.init_embeddings(**{k: v for k, v in vectors.items() if k in model.embeddings()})
             if encoder is not None and layer is not None:
                 model.init_classes(*layer, encoder.phrases(classes), _some_features(dataset))
+            graphs = replace(graphs, images=with_class_features(model, graphs.images))
             dev_graphs = None if dev is None else dev.encode(vocabularies, read_words, read_labels)
         vector_file = None if word_vectors is None else os.fspath(word_vectors)
         read_by = None if encoder is None else describe_text_encoder(encoder)

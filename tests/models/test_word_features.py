@@ -7,6 +7,7 @@ import torch
 
 from pyg_sgm.data import Ragged, Spans
 from pyg_sgm.datasets import SceneWorld
+from pyg_sgm.evaluation import with_class_features
 from pyg_sgm.models import GraphSizes, find_model
 from pyg_sgm.models.serialization import build_model
 
@@ -233,6 +234,25 @@ def test_labels_that_were_not_read() -> None:
     del batch["object"].label_x
     with pytest.raises(ValueError, match=r"object\.label_x: 0 features"):
         model.encode_image(batch)
+
+
+@pytest.mark.parametrize("variant", ["sgm", "oom"])
+def test_classes_are_read_once_before_training(variant: str) -> None:
+    world = SceneWorld("dev", num_images=4)
+    images = world.encode(world.vocabularies()).images
+    sizes = GraphSizes.of(world.vocabularies(), 64, classes=7)
+    options = {"fusion": "sum", "embed": WIDTH, "dim": 8, "global_dim": 6, "variant": variant}
+    model = build_model("sgm", sizes, options).eval()
+    model.init_classes(torch.randn(7, 64), torch.zeros(7), torch.randn(7, WIDTH), torch.rand(9, 64))
+    expected = model.encode_image(images.batch())
+    known = with_class_features(model, images).select([3, 1, 0, 2]).batch()
+    assert ("class_x" in known["relation"]) == (variant == "sgm")
+    model.classes = None  # it is not asked again
+    found = model.encode_image(known).select(torch.tensor([2, 1, 3, 0]))
+    torch.testing.assert_close(found.summary, expected.summary, atol=2e-3, rtol=2e-3)
+    torch.testing.assert_close(found.objects.x, expected.objects.x, atol=2e-3, rtol=2e-3)
+    plain = build_model("sgm", GraphSizes.of(world.vocabularies(), 64), options)
+    assert with_class_features(plain, images) is images
 
 
 def test_names_of_classes_are_read() -> None:
