@@ -135,6 +135,7 @@ def without_bank(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def ladder(
     recipe: Mapping[str, list[dict[str, Any]]],
+    last: Mapping[str, list[dict[str, Any]]],
     cells3: Mapping[str, list[dict[str, Any]]],
     default: Iterable[tuple[str, int, list[dict[str, Any]]]],
 ) -> str:
@@ -151,8 +152,9 @@ def ladder(
             cells3["OOM, no false captions"],
         ),
         ("+ all pairs of five objects", cells3["SGM, no false captions"], None),
-        ("+ 5 x 5 cells", recipe["SGM, no false captions"], recipe["OOM, no false captions"]),
-        ("+ false captions: the recipe", recipe["SGM"], recipe["OOM"]),
+        ("+ 5 x 5 cells", last["SGM, no false captions"], last["OOM, no false captions"]),
+        ("+ false captions", last["SGM"], last["OOM"]),
+        ("+ classes, all layers of MiniLM: the recipe", recipe["SGM"], recipe.get("OOM")),
     )
 
     def cells(runs: list[dict[str, Any]] | None) -> list[str]:
@@ -323,18 +325,22 @@ def photos() -> dict[str, Any]:
     def margins_without_bank(rows: Mapping[str, list[dict[str, Any]]]) -> str:
         return margins({name: without_bank(runs) for name, runs in rows.items()})
 
-    recipe, cells3 = seeds_of("photos"), seeds_of("photos_cells3")
+    recipe, last = seeds_of("photos"), seeds_of("photos_last_layer")
+    cells3 = seeds_of("photos_cells3")
     return {
         "recipe_recalls": with_bank_or_not(recipe),
+        "last_recalls": with_bank_or_not(last),
         "cells3_recalls": with_bank_or_not(cells3),
-        "ladder": ladder(recipe, cells3, rows),
+        "words": with_bank_or_not(seeds_of("photos_words")),
+        "ladder": ladder(recipe, last, cells3, rows),
         "grids": with_bank_or_not(seeds_of("photos_grids")),
         "weights": weights(),
         "left_out": left_out(),
         "sixth": sixth(),
         **whole_way(),
         "recipe_probe": margins_without_bank(recipe),
-        "bank_probe": margins(recipe),
+        "last_probe": margins_without_bank(last),
+        "last_bank_probe": margins(last),
         "cells3_probe": margins_without_bank(cells3),
         "recalls": with_epochs(rows),
         "probe": table(
