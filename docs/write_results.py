@@ -339,6 +339,7 @@ def photos() -> dict[str, Any]:
         "sixth": sixth(),
         **whole_way(),
         "recipe_probe": margins_without_bank(recipe),
+        "recipe_bank_probe": margins(recipe),
         "last_probe": margins_without_bank(last),
         "last_bank_probe": margins(last),
         "cells3_probe": margins_without_bank(cells3),
