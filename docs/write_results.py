@@ -154,7 +154,7 @@ def ladder(
         ("+ all pairs of five objects", cells3["SGM, no false captions"], None),
         ("+ 5 x 5 cells", last["SGM, no false captions"], last["OOM, no false captions"]),
         ("+ false captions", last["SGM"], last["OOM"]),
-        ("+ classes, all layers of MiniLM: the recipe", recipe["SGM"], recipe.get("OOM")),
+        ("+ classes, all layers of MiniLM: the recipe", recipe["SGM"], recipe["OOM"]),
     )
 
     def cells(runs: list[dict[str, Any]] | None) -> list[str]:

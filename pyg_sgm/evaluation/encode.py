@@ -74,11 +74,10 @@ def with_class_features(model: Matcher, images: GraphCollection) -> GraphCollect
     if not model.sizes.classes or not len(images):
         return images
     with evaluating(model) as model:
-        blocks = torch.arange(len(images)).split(IMAGES_PER_BLOCK)
-        parts = [model.class_features(images.batch(index)) for index in blocks]
+        parts = list(map(model.class_features, _batches(model, images, IMAGES_PER_BLOCK)))
     fields = dict(images.fields)
     for node in parts[0]:
-        rows = torch.cat([part[node].half() for part in parts])
+        rows = torch.cat([part[node].half().cpu() for part in parts])
         fields[node, "class_x"] = Ragged(rows, Spans.packed(images.num_nodes[node]))
     return GraphCollection(images.ids, images.num_nodes, fields, images.sizes)
 
@@ -97,16 +96,20 @@ def _encode(
 ) -> Encoding:
     if len(graphs) == 0:
         raise ValueError("there is no graph to encode")
+    parts = list(map(encode, _batches(model, graphs, block)))
+    return type(parts[0]).cat(parts)
+
+
+def _batches(model: Matcher, graphs: GraphCollection, block: int) -> Iterator[HeteroData]:
+    """Graphs block by block, as the model takes them."""
     like = next(model.parameters())
 
     def move(value: Tensor) -> Tensor:
         dtype = like.dtype if value.is_floating_point() else value.dtype
         return value.to(like.device, dtype, non_blocking=True)
 
-    parts = [
-        encode(graphs.batch(index).apply(move)) for index in torch.arange(len(graphs)).split(block)
-    ]
-    return type(parts[0]).cat(parts)
+    for index in torch.arange(len(graphs)).split(block):
+        yield graphs.batch(index).apply(move)
 
 
 @contextmanager
