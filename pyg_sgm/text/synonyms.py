@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pyg_sgm.data.records import phrase_words
-from pyg_sgm.text.word_lists import NUMBERS, pairs, words
+from pyg_sgm.text.word_lists import FEMALE, MALE, NUMBERS, PEOPLE, pairs, words
 from pyg_sgm.text.words import noun_lemma, verb_lemma
 
 DETERMINERS = words("a an the another some one this that these those each") | NUMBERS.keys()
@@ -78,7 +78,16 @@ SAME_NOUN = pairs(
     "blouse:shirt jersey:shirt jacket:coat cap:hat helmet:hat sunglasses:glass eyeglasses:glass "
     "trousers:pants jeans:pants football:ball basketball:ball baseball:ball"
 )
+PERSON = "person"
+# Nearly everything that a photo shows has these, said or not.
+EVERYWHERE = words("hand head face hair eye arm leg foot air ground background view")
 COLORS = frozenset[str]().union(*EXCLUSIVE[0])
+
+
+def meaning(noun: str) -> str:
+    """One name for nouns that stand for the same thing; all persons are one."""
+    name = SAME_NOUN.get(noun_lemma(noun), noun_lemma(noun))
+    return PERSON if name in PEOPLE or name in MALE or name in FEMALE else name
 
 
 def is_mutual(predicate: str) -> bool:

@@ -281,6 +281,48 @@ def test_counts() -> None:
     assert false[0].words[false[0].spans["attribute"][0][0]] in ("three", "four")
 
 
+def test_another_object_of_the_same_predicate() -> None:
+    texts, images = corpus(
+        "A man rides a brown horse on a beach.", "a man rides a bike", "a dog on a beach",
+        "a man rides a bicycle", "two men ride horses", "a woman rides her elephant",
+    )  # fmt: skip
+    seen = set()
+    for seed in range(8):
+        false = edit_texts(texts, images, "replaced_object", seed)
+        check_spans(false[0])
+        assert attributes(false[0]) <= {("bike", "brown"), ("bicycle", "brown"), ("horse", "brown")}
+        assert 2 not in false or "bicycle" not in false[2].caption  # another word for it
+        seen.add(false[0].caption)
+    # Not "horses", nor the elephant, which stands behind no article; persons are one kind.
+    assert seen == {
+        "A man rides a brown bike on a beach.",
+        "A man rides a brown bicycle on a beach.",
+        "A dog rides a brown horse on a beach.",
+    }
+    together = [0] * len(texts)
+    assert not edit_texts(texts, together, "replaced_object")
+
+
+def test_attributes_of_two_objects_exchanged() -> None:
+    texts, images = corpus(
+        "A red dog chases an orange cat.", "a brown dog bites a white dog",
+        "a black and white dog with a white ball", "a big dog with a red ball",
+        "a brown dog and a white dog", times=1,
+    )  # fmt: skip
+    false = edit_texts(texts, images, "swapped_attribute")
+    assert {i: text.caption for i, text in false.items()} == {
+        0: "An orange dog chases a red cat.",
+        1: "a white dog bites a brown dog",
+    }
+    assert attributes(false[0]) == {("dog", "orange"), ("cat", "red")}
+    assert triplets(false[0]) == triplets(texts[0])
+    for text in false.values():
+        check_spans(text)
+    # Another caption of the photo says it.
+    texts.append(parse("an orange dog").to_record("0"))
+    assert set(edit_texts(texts, [*images, 0], "swapped_attribute")) == {1}
+
+
 def test_half_truths() -> None:
     texts, images = corpus(
         "A woman in a red hat feeds a big horse near a barn.", "a woman wearing a scarf",

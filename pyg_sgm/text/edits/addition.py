@@ -10,14 +10,8 @@ from pyg_sgm.data import TextRecord
 from pyg_sgm.text.edits.located import Located, noun_phrase
 from pyg_sgm.text.edits.parts import Detail, details, short_text, with_detail
 from pyg_sgm.text.edits.replacement import FREQUENT
-from pyg_sgm.text.synonyms import SAME_NOUN
-from pyg_sgm.text.word_lists import FEMALE, MALE, PEOPLE
-from pyg_sgm.text.word_lists import words as word_set
+from pyg_sgm.text.synonyms import EVERYWHERE, meaning
 from pyg_sgm.text.words import noun_lemma
-
-PERSON = "person"
-# Nearly everything that a photo shows has these, said or not.
-EVERYWHERE = word_set("hand head face hair eye arm leg foot air ground background view")
 
 
 class Additions:
@@ -93,9 +87,3 @@ class Additions:
         """Whether no text of an image has a word for a thing."""
         meant = meaning(label.split()[-1])
         return meant not in self._said[image] and meant not in EVERYWHERE
-
-
-def meaning(noun: str) -> str:
-    """One name for nouns that stand for the same thing; all persons are one."""
-    name = SAME_NOUN.get(noun_lemma(noun), noun_lemma(noun))
-    return PERSON if name in PEOPLE or name in MALE or name in FEMALE else name

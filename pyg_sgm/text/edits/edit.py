@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from random import Random
 from typing import Literal, get_args
 
@@ -12,9 +13,10 @@ from pyg_sgm.data import TextRecord
 from pyg_sgm.text.edits.addition import Additions
 from pyg_sgm.text.edits.located import Located, locate
 from pyg_sgm.text.edits.paraphrase import paraphrase
-from pyg_sgm.text.edits.replacement import Replacements
-from pyg_sgm.text.edits.swap import is_reversible, swap
+from pyg_sgm.text.edits.replacement import Node, Replacements
+from pyg_sgm.text.edits.swap import is_reversible, swap, swap_attributes
 from pyg_sgm.text.synonyms import is_number
+from pyg_sgm.text.words import noun_lemma
 
 EditKind = Literal[
     "swapped_relation",
@@ -24,9 +26,17 @@ EditKind = Literal[
     "replaced_count",
     "half_truth",
     "added_object",
+    "replaced_object",
+    "swapped_attribute",
 ]
 EDITS: tuple[EditKind, ...] = get_args(EditKind)
 Wording = Literal["own", "paraphrase", "other"]
+REPLACED: dict[EditKind, Node] = {
+    "replaced_predicate": "relation",
+    "replaced_attribute": "attribute",
+    "replaced_count": "attribute",
+    "replaced_object": "object",
+}
 WORDINGS: tuple[Wording, ...] = get_args(Wording)
 _Made = tuple[TextRecord, TextRecord] | None  # true and false
 
@@ -74,6 +84,9 @@ def make_edits(
     - ``"half_truth"``: the text cut down to one relation is true, and the same with a detail of its
       subject that the texts give more than once to that noun, but not in this image, is false.
     - ``"added_object"``: a thing more, that other texts name together with one of these.
+    - ``"replaced_object"``: another thing that the texts name more than once as subject, or as
+      object, of the same predicate.
+    - ``"swapped_attribute"``: two attributes of one sort, of different objects, exchange places.
 
     What replaces or is added holds in no text of the image, and is no synonym of what does.
 
@@ -200,7 +213,14 @@ def _maker(
         if kind == "half_truth":
             return lambda it, image: additions.half_truth(it, image, random)
         return lambda it, image: _paired(it, additions.added_object(it, image, random))
-    edits = Replacements(located, "relation" if kind == "replaced_predicate" else "attribute")
+    if kind == "swapped_attribute":
+        told: dict[int, set[tuple[str, str]]] = defaultdict(set)  # of the nouns of an image
+        for image, it in zip(image_of_text, located, strict=True):
+            told[image] |= {
+                (noun_lemma(it.text.objects[owner]), label) for owner, label in it.text.attributes
+            }
+        return lambda it, image: _exchanged(it, told[image], random)
+    edits = Replacements(located, REPLACED[kind])
     said: dict[int, set[str]] = defaultdict(set)  # what the texts of an image say
     for image, it in zip(image_of_text, located, strict=True):
         said[image] |= edits.said(it)
@@ -225,6 +245,16 @@ def _swapped(it: Located, reversible: frozenset[tuple[str, str]] | None, random:
         for r in range(len(it.text.relations))
         if reversible is None or is_reversible(it, r, reversible)
         if (swapped := swap(it, r)) is not None
+    ]
+    return (it.text, random.choice(swaps)) if swaps else None
+
+
+def _exchanged(it: Located, told: set[tuple[str, str]], random: Random) -> _Made:
+    pairs = combinations(range(len(it.text.attributes)), 2)
+    swaps = [
+        swapped
+        for one, two in pairs
+        if (swapped := swap_attributes(it, one, two, told)) is not None
     ]
     return (it.text, random.choice(swaps)) if swaps else None
 

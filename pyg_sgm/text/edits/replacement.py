@@ -1,4 +1,4 @@
-"""Other predicates and attributes in place of those of a caption."""
+"""Other predicates, attributes and objects in place of those of a caption."""
 
 from __future__ import annotations
 
@@ -7,38 +7,45 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pyg_sgm.data import TextRecord
-from pyg_sgm.text.edits.located import Located, is_run, written
+from pyg_sgm.text.edits.located import Located, is_run, noun_phrase, written
 from pyg_sgm.text.parsed_caption import Span
 from pyg_sgm.text.synonyms import (
     DETERMINERS,
+    EVERYWHERE,
+    is_plural,
+    meaning,
     same_attribute,
     same_predicate,
     sorts,
     verb_form,
 )
 
-FREQUENT = 2  # times at least that the texts have a replacement with the noun that it gets
+FREQUENT = 2  # times at least that the texts have a replacement where it comes to stand
+Node = Literal["relation", "attribute", "object"]
 
 
 class Replacements:
-    """What may stand for the predicates or attributes of texts.
+    """What may stand for the predicates, attributes or objects of texts.
 
     Args:
         located (list of Located): All texts.
         node (str): What is replaced.
     """
 
-    def __init__(self, located: Sequence[Located], node: Literal["relation", "attribute"]) -> None:
+    def __init__(self, located: Sequence[Located], node: Node) -> None:
         self.node = node
-        # Noun -> (words, label) -> how often.
+        # Place -> (words, label) -> how often.
         self._seen: dict[str, Counter[tuple[tuple[str, ...], str]]] = defaultdict(Counter)
         for it in located:
             for i in self.nodes(it):
-                self._seen[self._noun(it, i)][self._words(it, i), self._label(it, i)] += 1
+                for place in self._places(it, i):
+                    self._seen[place][self._words(it, i), self._label(it, i)] += 1
 
     def nodes(self, it: Located) -> list[int]:
-        """Relations or attributes whose words can be replaced."""
+        """Relations, attributes or objects whose words can be replaced."""
         spans = self._spans(it)
+        if self.node == "object":
+            return [i for i in range(len(spans)) if noun_phrase(it, i) is not None]
         if self.node == "attribute":
             return [
                 i for i, span in enumerate(spans) if len(span) == 1 and sorts(self._label(it, i))
@@ -57,14 +64,19 @@ class Replacements:
         """What a text says, in all words that mean it."""
         if self.node == "attribute":
             return {label for _, label in it.text.attributes} | set(it.text.words)
+        if self.node == "object":
+            return {meaning(word) for word in it.text.words}
         return {label for _, label, _ in it.text.relations}
 
     def of(self, it: Located, node: int, said: set[str]) -> dict[tuple[tuple[str, ...], str], int]:
         """Frequent words and labels in place of a node's, none of which is said of the image."""
         label, old = self._label(it, node), self._words(it, node)
+        seen: Counter[tuple[tuple[str, ...], str]] = Counter()
+        for place in self._places(it, node):
+            seen.update(self._seen[place])
         return {
             (new, other): count
-            for (new, other), count in self._seen[self._noun(it, node)].items()
+            for (new, other), count in seen.items()
             if count >= FREQUENT
             and self._fits(old, label, new, other)
             and not self._holds(other, said)
@@ -91,6 +103,9 @@ class Replacements:
             attributes = list(text.attributes)
             attributes[node] = (attributes[node][0], label)
             return written(text, said, attributes=attributes, spans=spans)
+        if self.node == "object":
+            objects = [label if i == node else name for i, name in enumerate(text.objects)]
+            return written(text, said, objects=objects, spans=spans)
         relations = [
             (s, label if found == span else predicate, o)
             for (s, predicate, o), found in zip(text.relations, it.relations, strict=True)
@@ -98,27 +113,47 @@ class Replacements:
         return written(text, said, relations=relations, spans=spans)
 
     def _spans(self, it: Located) -> list[Span]:
-        return it.relations if self.node == "relation" else it.attributes
+        return {"relation": it.relations, "attribute": it.attributes, "object": it.objects}[
+            self.node
+        ]
 
     def _words(self, it: Located, node: int) -> tuple[str, ...]:
         return tuple(it.text.words[at] for at in self._spans(it)[node])
 
     def _label(self, it: Located, node: int) -> str:
+        if self.node == "object":
+            return it.text.objects[node]
         return (
             it.text.relations[node][1] if self.node == "relation" else it.text.attributes[node][1]
         )
 
-    def _noun(self, it: Located, node: int) -> str:
+    def _places(self, it: Located, node: int) -> list[str]:
+        """Where a node stands: a predicate before its object, an attribute before its owner, an
+        object before or behind its predicates, with a determiner or without."""
+        text = it.text
         if self.node == "relation":
-            return it.text.objects[it.text.relations[node][2]]
-        return it.text.objects[it.text.attributes[node][0]]
+            return [text.objects[text.relations[node][2]]]
+        if self.node == "attribute":
+            return [text.objects[text.attributes[node][0]]]
+        # "of" is a part of a name: "group of men".
+        relations = [(s, label, o) for s, label, o in text.relations if label != "of"]
+        before = [f"_ {label}" for s, label, _ in relations if s == node]
+        behind = [f"{label} _" for _, label, o in relations if o == node]
+        first, _ = noun_phrase(it, node) or (0, 0)
+        noun = "the" if text.words[first] in DETERMINERS else ""
+        return [place.replace("_", f"{noun} _") for place in before + behind]
 
     def _fits(self, old: tuple[str, ...], label: str, new: tuple[str, ...], other: str) -> bool:
         """Whether new words keep the sentence whole and mean something else."""
         if self.node == "attribute":
             return bool(sorts(label) & sorts(other)) and not same_attribute(label, other)
+        if self.node == "object":
+            return is_plural(old[-1]) == is_plural(new[-1])
         return verb_form(old[0]) == verb_form(new[0]) and not same_predicate(label, other)
 
     def _holds(self, label: str, said: set[str]) -> bool:
+        if self.node == "object":
+            meant = meaning(label.split()[-1])
+            return meant in said or meant in EVERYWHERE
         same = same_attribute if self.node == "attribute" else same_predicate
         return any(same(label, other) for other in said)

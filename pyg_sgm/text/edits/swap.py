@@ -1,4 +1,4 @@
-"""Captions with subject and object of a relation exchanged."""
+"""Captions with subject and object of a relation exchanged, or attributes of two objects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 from pyg_sgm.data import TextRecord
 from pyg_sgm.text.edits.located import Located, noun_phrase, written
-from pyg_sgm.text.synonyms import AGREEING, is_mutual, is_plural, verb_form
+from pyg_sgm.text.synonyms import (
+    AGREEING,
+    is_mutual,
+    is_number,
+    is_plural,
+    same_attribute,
+    sorts,
+    verb_form,
+)
 from pyg_sgm.text.words import noun_lemma
 
 
@@ -93,6 +101,49 @@ def swap(it: Located, relation: int) -> TextRecord | None:
         text, [text.words[at] for at in order], attributes=attributes, relations=relations,
         spans=spans,
     )  # fmt: skip
+
+
+def swap_attributes(
+    it: Located, one: int, two: int, said: set[tuple[str, str]]
+) -> TextRecord | None:
+    """The text with two attributes of one sort exchanged; none if that changes nothing, or what
+    it then says is said of the image, as pairs of noun and attribute."""
+    text = it.text
+    (s, first), (o, second) = text.attributes[one], text.attributes[two]
+    spans = it.attributes[one], it.attributes[two]
+    if s == o or any(len(span) != 1 or is_number(text.words[span[0]]) for span in spans):
+        return None
+    if not sorts(first) & sorts(second):
+        return None
+    own = {node: [label for owner, label in text.attributes if owner == node] for node in (s, o)}
+    if any(same_attribute(second, label) for label in own[s]) or any(
+        same_attribute(first, label) for label in own[o]
+    ):
+        return None
+    nouns = noun_lemma(text.objects[s]), noun_lemma(text.objects[o])
+    if nouns[0] == nouns[1]:
+        if _part(it, s) == _part(it, o):  # "a brown dog and a white dog"
+            return None
+    elif {(nouns[0], second), (nouns[1], first)} & said:
+        return None
+    (at,), (to,) = spans
+    words = list(text.words)
+    words[at], words[to] = words[to], words[at]
+    for place in (at, to):
+        if place and words[place - 1] in ("a", "an"):
+            words[place - 1] = "an" if words[place][0] in "aeiou" else "a"
+    attributes = list(text.attributes)
+    attributes[one], attributes[two] = (s, second), (o, first)
+    return written(text, words, attributes=attributes)
+
+
+def _part(it: Located, node: int) -> set[tuple[str, str, str]]:
+    """What an object does to others, or they to it, but what holds in both directions."""
+    said = it.text.objects
+    relations = [r for r in it.text.relations if not is_mutual(r[1])]
+    return {("", label, said[o]) for s, label, o in relations if s == node} | {
+        (said[s], label, "") for s, label, o in relations if o == node
+    }
 
 
 def _agrees(it: Located, s: int, o: int) -> bool:
