@@ -97,7 +97,7 @@ TextEncoderName = Annotated[
     str | None,
     Parameter(
         help="Language model that gives the vectors of words: minilm (extra minilm), or hf:NAME; "
-        "either with ,layers=all for its states after all layers in the place of the last. "
+        "either with ,layers=all for its states after all layers beside those after the last. "
         "[default: that of the run, if it is shipped; in training that of the recipe]"
     ),
 ]

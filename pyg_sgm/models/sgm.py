@@ -26,6 +26,8 @@ from pyg_sgm.nn import (
     PackedGRU,
     SceneNodes,
     TokenEmbedding,
+    WordFeatures,
+    check_read,
     read_labels,
     word_input,
 )
@@ -221,7 +223,9 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             :obj:`False`)
 
     Where words have features (``sizes.word_features``), these stand for the embeddings of words,
-    and a triplet is two layers on [subject, predicate, object], each the mean of its words.
+    and a triplet is two layers on [subject, predicate, object], each the mean of its words. Of
+    two vectors side by side (:class:`~pyg_sgm.text.TextEncoder` of all layers) the first is the
+    word, and the global level sees the mean of the second; likewise of what is read of images.
 
     Where labels have features (``sizes.label_features``, for ``fusion="sum"``), those of objects
     are added to the embeddings of the labels, and those of relations to their predicates
@@ -238,8 +242,8 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         - **output:** scores :math:`(|\mathcal{G}_{image}|, |\mathcal{G}_{text}|)`
 
     Raises:
-        ValueError: If the variant is unknown, ``embed`` is not the width of features of words or
-            labels, or image graphs have neither features nor boxes, or features of another width
+        ValueError: If the variant is unknown, features of words or labels are no vectors of width
+            ``embed``, or image graphs have neither features nor boxes, or features of another width
             than ``sizes.features``.
 
     Example:
@@ -293,11 +297,10 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             raise ValueError(
                 f"fusion 'sum' takes features of labels and classes, {fusion!r} does not"
             )
-        if sizes.label_features not in (0, embed):
-            raise ValueError(
-                f"embed must be the width of the label features, {sizes.label_features}: {embed}"
-            )
+        if sizes.label_features:
+            check_read(sizes.label_features, embed, "label")
         self.variant = variant
+        self.embed = embed
         self.normalize = normalize
         self.image_relations = variant in ("sgm", "oom-vrel")
         self.text_relations = variant in ("sgm", "oom-trel")
@@ -348,7 +351,9 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
             self.text_mean = nn.Linear(embed, global_dim)
         self.read_nodes = ("object", "relation") if self.image_relations else ("object",)
         self.lin_phrase = nn.Linear(embed, dim) if reads and self.image_relations else None
-        self.classes = ClassWords(look, sizes.classes, embed) if sizes.classes else None
+        self.classes = None
+        if sizes.classes:
+            self.classes = ClassWords(look, sizes.classes, sizes.word_features or embed, embed)
         self.null_temperature = null_temperature
         self.null = nn.Parameter(torch.zeros(())) if null_temperature else None
         self.dropout = nn.Dropout(dropout)
@@ -383,12 +388,14 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         look = self._looks(batch)
         read = self._read(batch)
         name = self._names(batch)
-        name = self.dropout(name + read["object"] if "object" in read else name)
+        if "object" in read:
+            name = name + read["object"][:, : self.embed]
+        name = self.dropout(name)
         predicate = self.dropout(self.predicate_embedding(batch["relation"].label))
         shift = 0.0 if self.shared is None else self.shared(name)
         mean: Tensor | None = None
         if self.nodes is not None:
-            told = self._told(read["relation"]) if "relation" in read else 0.0
+            told = self._told(read["relation"][:, : self.embed]) if "relation" in read else 0.0
             x, r, mean = self.nodes(
                 batch, look["object"], look["relation"], name, predicate, shift, told
             )
@@ -417,7 +424,7 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
 
     def _read(self, batch: HeteroData) -> dict[NodeType, Tensor]:
         """What a language model reads of nodes, in their labels and in the classes that they look
-        like, ``[num_nodes, embed]``; nothing, if it reads neither."""
+        like, ``[num_nodes, embed]`` or twice as wide; nothing, if it reads neither."""
         if "class_x" in batch["object"]:
             like = self.predicate_embedding.weight
             read = {node: batch[node].class_x.to(like.dtype) for node in self.read_nodes}
@@ -437,11 +444,11 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         return x if self.shared is None else x + self.shared(phrase)
 
     def _mean_read(self, batch: HeteroData, read: Mapping[NodeType, Tensor]) -> Tensor:
-        """What is read of each image: the means of its nodes of which anything is, added,
-        ``[num_graphs, embed]``."""
+        """What is read of each image, by the vectors that sentences have: the means of its nodes
+        of which anything is, added, ``[num_graphs, embed]``."""
         means = []
-        for node, x in read.items():
-            ptr = batch[node].ptr
+        for node, vectors in read.items():
+            x, ptr = vectors[:, -self.embed :], batch[node].ptr
             count = segment_sum((x != 0).any(dim=1).to(x.dtype), ptr)
             means.append(segment_sum(self.dropout(x), ptr) / count.clamp(min=1)[:, None])
         return torch.stack(means).sum(dim=0)
@@ -458,7 +465,11 @@ class SGM(Matcher[SGMEncoding, SGMEncoding]):
         paths = None
         if self.path_encoder is not None:
             paths = Packed(self._paths(batch, self.path_encoder), batch["relation"].ptr)
-        shift = 0.0 if self.text_mean is None else self.text_mean(segment_mean(embedded, ptr))
+        shift: Tensor | float = 0.0
+        if self.text_mean is not None:
+            if isinstance(self.word_embedding, WordFeatures) and self.word_embedding.is_double:
+                embedded = self.dropout(self.word_embedding.of_sentence(batch))
+            shift = self.text_mean(segment_mean(embedded, ptr))
         return self._encoding(Packed(words, ptr), paths, "text", shift)
 
     def _paths(self, batch: HeteroData, encoder: nn.Module) -> Tensor:

@@ -25,7 +25,9 @@ class ClassWords(nn.Module):
     Args:
         channels (int): Width of the region features.
         num_classes (int): Number of classes.
-        out_channels (int): Size of the vectors of the language model, :math:`d`.
+        out_channels (int): Size of what the language model makes of a name.
+        dim (int, optional): Size of its vectors, :math:`d`, of which there may be several side by
+            side; each is what the formula says. (default: ``out_channels``)
 
     Shapes:
         - **input:** region features ``[num_objects, channels]``
@@ -43,8 +45,11 @@ class ClassWords(nn.Module):
     vectors: Tensor
     mean: Tensor
 
-    def __init__(self, channels: int, num_classes: int, out_channels: int) -> None:
+    def __init__(
+        self, channels: int, num_classes: int, out_channels: int, dim: int | None = None
+    ) -> None:
         super().__init__()
+        self.dim = dim or out_channels
         self.register_buffer("weight", torch.zeros(num_classes, channels))
         self.register_buffer("bias", torch.zeros(num_classes))
         self.register_buffer("vectors", torch.zeros(num_classes, out_channels))
@@ -59,7 +64,7 @@ class ClassWords(nn.Module):
             vectors (Tensor): Of the names of the classes, ``[num_classes, out_channels]``.
             x (Tensor): Features of regions of the training, ``[num_objects, channels]``.
         """
-        known = {"weight": weight, "bias": bias, "vectors": l2_normalize(vectors)}
+        known = {"weight": weight, "bias": bias, "vectors": self._unit(vectors)}
         self.load_state_dict({**known, "mean": self.mean})
         with torch.no_grad():
             self.mean.copy_(torch.cat([self._read(part) for part in x.split(4096)]).mean(dim=0))
@@ -67,6 +72,9 @@ class ClassWords(nn.Module):
     def _read(self, x: Tensor) -> Tensor:
         return (x @ self.weight.t() + self.bias).softmax(dim=1) @ self.vectors
 
+    def _unit(self, vectors: Tensor) -> Tensor:
+        return l2_normalize(vectors.unflatten(-1, (-1, self.dim))).flatten(-2)
+
     def forward(self, x: Tensor) -> Tensor:
         with torch.no_grad():
-            return l2_normalize(self._read(x) - self.mean) * (math.sqrt(len(self.mean)) / 4)
+            return self._unit(self._read(x) - self.mean) * (math.sqrt(self.dim) / 4)

@@ -17,13 +17,29 @@ def word_input(num_words: int, embed: int, word_features: int) -> "TokenEmbeddin
         word_features (int): Width of the features of words; 0 if texts have none.
 
     Raises:
-        ValueError: If features are of another width than ``embed``.
+        ValueError: If features are not ``embed`` wide, nor two vectors of this width.
     """
     if not word_features:
         return TokenEmbedding(num_words, embed)
-    if word_features != embed:
-        raise ValueError(f"embed must be the width of the word features, {word_features}: {embed}")
-    return WordFeatures(word_features)
+    check_read(word_features, embed, "word")
+    return WordFeatures(word_features, embed)
+
+
+def check_read(features: int, embed: int, what: str) -> None:
+    """Checks that what a language model gives is a vector of width ``embed``, or two.
+
+    Args:
+        features (int): Width of the features.
+        embed (int): Size of the embeddings.
+        what (str): What they are of, for the message.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if features not in (embed, 2 * embed):
+        raise ValueError(
+            f"embed must be the width of the {what} features, {features}, or half of it: {embed}"
+        )
 
 
 class TokenEmbedding(nn.Embedding):
@@ -60,12 +76,16 @@ class WordFeatures(nn.Module):
     """Given vectors of words, and their mean over the words that a node spans; zero for a node
     that spans none.
 
+    Of words that have two vectors side by side, as a :class:`~pyg_sgm.text.TextEncoder` of all
+    layers gives them, it is the first; :meth:`of_sentence` gives the second.
+
     Args:
-        channels (int): Width of the vectors.
+        channels (int): Width of the features.
+        out_channels (int, optional): Width of a vector. (default: that of the features)
 
     Shapes:
         - **input:** text graphs whose words have ``x`` ``[num_words, channels]``, and a node type
-        - **output:** ``[num_nodes, channels]``
+        - **output:** ``[num_nodes, out_channels]``
 
     Raises:
         ValueError: If words have no features, or features of another width.
@@ -80,23 +100,38 @@ class WordFeatures(nn.Module):
                 [0.0000, 0.0000, 0.0000, 0.0000]])
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, out_channels: int | None = None) -> None:
         super().__init__()
         self.channels = channels
+        self.out_channels = out_channels or channels
+        self.is_double = self.channels == 2 * self.out_channels
 
     def forward(self, batch: HeteroData, node: str = "word") -> Tensor:
-        x: Tensor | None = batch["word"].get("x")
-        if x is None or x.size(1) != self.channels:
-            width = 0 if x is None else x.size(1)
-            raise ValueError(f"word.x: {width} features, the model has {self.channels}")
+        x = self._features(batch)[:, : self.out_channels]
         if node == "word":
             return x
         of_node, word = batch[node, "spans", "word"].edge_index
         mean: Tensor = scatter(x[word], of_node, dim_size=batch[node].num_nodes, reduce="mean")
         return mean
 
+    def of_sentence(self, batch: HeteroData) -> Tensor:
+        """What words say of their text, the second vector where they have two, ``[num_words,
+        out_channels]``.
+
+        Args:
+            batch (HeteroData): Text graphs.
+        """
+        return self._features(batch)[:, -self.out_channels :]
+
+    def _features(self, batch: HeteroData) -> Tensor:
+        x: Tensor | None = batch["word"].get("x")
+        if x is None or x.size(1) != self.channels:
+            width = 0 if x is None else x.size(1)
+            raise ValueError(f"word.x: {width} features, the model has {self.channels}")
+        return x
+
     def extra_repr(self) -> str:
-        return f"{self.channels}"
+        return f"{self.channels}, {self.out_channels}"
 
 
 def read_labels(nodes: NodeStorage, channels: int) -> Tensor:

@@ -196,8 +196,8 @@ class SceneGraphMatcher(Searcher):
                     )
             width = 0
             if encoder is not None:
-                vectors, width = encoder.labels(vocabularies), encoder.dim
-                chosen = chosen.with_model_options(embed=width)
+                vectors, width = encoder.labels(vocabularies), encoder.width
+                chosen = chosen.with_model_options(embed=encoder.dim)
             kept = None if run is None else run / VECTORS
             read_words = reader_of_words(encoder, kept)
             read_labels = reader_of_labels(encoder if chosen.read_labels else None, kept)

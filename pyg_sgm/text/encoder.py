@@ -33,8 +33,11 @@ class TextEncoder:
     r"""A frozen language model as the ears of a matcher.
 
     The vector of a word, in its context, is the mean of the states of its pieces after the last
-    layer; or after all layers, from the embeddings of pieces on, each divided by its norm. All
-    vectors have the norm :math:`\sqrt{dim} / 4`, a size from which layers learn well.
+    layer. With all layers a word has two vectors side by side: before that of the last layer the
+    mean of the states after all of them, from the embeddings of pieces on, each divided by its
+    norm. The one stays closer to the word alone, the other, in the mean over a text, to what the
+    language model was trained to say of sentences. All vectors have the norm
+    :math:`\sqrt{dim} / 4`, a size from which layers learn well.
 
     Args:
         name (str): What :func:`open_text_encoder` opens it by.
@@ -44,7 +47,11 @@ class TextEncoder:
         dim (int): Width of the states.
         max_pieces (int, optional): Pieces of a text that the model can take, with the marks around
             it. (default: :obj:`512`)
-        all_layers (bool, optional): The states after all layers count. (default: :obj:`False`)
+        all_layers (bool, optional): The states after all layers count too. (default:
+            :obj:`False`)
+
+    Attributes:
+        width (int): Columns of what it gives, ``dim`` or ``2 * dim``.
 
     Example:
         >>> encoder = open_text_encoder("minilm")  # doctest: +SKIP
@@ -68,6 +75,7 @@ class TextEncoder:
         self.tokenizer.enable_truncation(max_pieces)
         self.dim = dim
         self.all_layers = all_layers
+        self.width = 2 * dim if all_layers else dim
         self.fingerprint = _fingerprint(net, tokenizer, all_layers)
 
     @torch.no_grad()
@@ -81,7 +89,7 @@ class TextEncoder:
             texts (sequence of sequences of str): The words of each text.
 
         Returns:
-            Tensor: The words of all texts in order, ``[num_words, dim]``, on the CPU. A word that
+            Tensor: The words of all texts in order, ``[num_words, width]``, on the CPU. A word that
             has no pieces has zeros.
         """
         windows = [
@@ -91,15 +99,15 @@ class TextEncoder:
         ]
         coded = self.tokenizer.encode_batch(windows, is_pretokenized=True)
         start = [0, *accumulate(map(len, windows))]
-        vectors, count = torch.zeros(start[-1], self.dim), torch.zeros(start[-1])
+        vectors, count = torch.zeros(start[-1], self.width), torch.zeros(start[-1])
         device = next(self.net.parameters()).device
         for batch in _equal_lengths([len(code.ids) for code in coded]):
             ids = torch.tensor([coded[i].ids for i in batch], device=device)
             layers = self.net(ids)
+            states = layers[-1].float()
             if self.all_layers:
-                states = torch.stack([F.normalize(x.float(), dim=-1) for x in layers]).mean(dim=0)
-            else:
-                states = layers[-1].float()
+                mean = torch.stack([F.normalize(x.float(), dim=-1) for x in layers]).mean(dim=0)
+                states = torch.cat([mean, states], dim=-1)
             states = states.cpu()
             # Row of the word that each piece belongs to; the marks around a text belong to none.
             row = torch.tensor(
@@ -108,20 +116,29 @@ class TextEncoder:
             inside = row >= 0
             vectors.index_add_(0, row[inside], states[inside])
             count.index_add_(0, row[inside], torch.ones(int(inside.sum())))
-        return scaled(vectors / count.clamp(min=1)[:, None])
+        return self.scaled(vectors / count.clamp(min=1)[:, None])
 
     def phrases(self, phrases: Sequence[str]) -> Tensor:
-        """Vectors of labels, each read by itself: the mean of its words, ``[num_phrases, dim]``.
+        """Vectors of labels, each read by itself: the mean of its words, ``[num_phrases, width]``.
 
         Args:
             phrases (list of str): The labels.
         """
         words = [phrase.split() for phrase in phrases]
         length = torch.tensor([len(phrase) for phrase in words], dtype=torch.long)
-        return scaled(segment(self(words), F.pad(length.cumsum(0), (1, 0)), reduce="mean"))
+        return self.scaled(segment(self(words), F.pad(length.cumsum(0), (1, 0)), reduce="mean"))
+
+    def scaled(self, vectors: Tensor) -> Tensor:
+        """Vectors of the norm that words have; zeros stay zero.
+
+        Args:
+            vectors (Tensor): ``[..., width]``.
+        """
+        parts = F.normalize(vectors.unflatten(-1, (-1, self.dim)), dim=-1)
+        return parts.flatten(-2) * (math.sqrt(self.dim) / 4)
 
     def labels(self, vocabularies: Vocabularies) -> dict[str, tuple[Tensor, Tensor]]:
-        """Vectors of the labels of image graphs, in the form that
+        """Vectors of the labels of image graphs, ``[num_labels, dim]``, in the form that
         :meth:`pyg_sgm.models.Matcher.init_embeddings` takes; the unknown label has zeros.
 
         Args:
@@ -130,7 +147,8 @@ class TextEncoder:
         found = {}
         for name in ("objects", "predicates", "attributes"):
             labels = getattr(vocabularies, name).words
-            vectors = torch.cat([torch.zeros(1, self.dim), self.phrases(labels[1:])])
+            vectors = torch.cat([torch.zeros(1, self.width), self.phrases(labels[1:])])
+            vectors = vectors[:, : self.dim]
             found[name] = vectors, torch.ones(len(labels), dtype=torch.bool)
         return found
 
@@ -142,7 +160,7 @@ def open_text_encoder(name: str) -> TextEncoder:
         name (str): ``"minilm"``, all-MiniLM-L6-v2, whose weights come with the package of the extra
             ``minilm``; or ``"hf:NAME"``, an encoder of transformers by the name of a folder or of a
             repository, with a fast tokenizer and weights in safetensors. Either with
-            ``",layers=all"`` for the states after all layers in the place of the last.
+            ``",layers=all"`` for the states after all layers beside those after the last.
 
     Raises:
         ValueError: If the name is not one of these, or there is no such encoder.
@@ -194,15 +212,6 @@ def check_text_encoder(description: Mapping[str, Any], encoder: TextEncoder, whe
             f"{where} was trained on the vectors of {description.get('name')!r} with other weights "
             f"than {encoder.name!r} has here"
         )
-
-
-def scaled(vectors: Tensor) -> Tensor:
-    """Vectors of the norm that a :class:`TextEncoder` gives; zeros stay zero.
-
-    Args:
-        vectors (Tensor): ``[num_vectors, dim]``.
-    """
-    return F.normalize(vectors, dim=-1) * (math.sqrt(vectors.size(-1)) / 4)
 
 
 def _minilm(name: str) -> TextEncoder:
@@ -351,5 +360,5 @@ def _equal_lengths(lengths: Sequence[int]) -> Iterator[list[int]]:
 def _fingerprint(net: nn.Module, tokenizer: Tokenizer, all_layers: bool) -> str:
     """Tells language models apart by their weights and their pieces, and by what is read."""
     pieces = json.dumps(sorted(tokenizer.get_vocab().items()))
-    read = ["all layers"] if all_layers else []
+    read = ["all layers + last"] if all_layers else []
     return digest([pieces, *chain.from_iterable(net.state_dict().items()), *read])

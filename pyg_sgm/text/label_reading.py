@@ -9,7 +9,7 @@ import torch
 
 from pyg_sgm.data import ImageRecord, Ragged, SharedRows, Spans, text_record
 from pyg_sgm.data.vocabulary import UNKNOWN
-from pyg_sgm.text.encoder import TextEncoder, scaled
+from pyg_sgm.text.encoder import TextEncoder
 from pyg_sgm.text.vector_cache import word_features
 from pyg_sgm.text.words import noun_lemma
 
@@ -29,9 +29,10 @@ def label_features(
         \qquad
         \mathbf{l}_r = \frac{\sqrt{d}}{4} \, \frac{\bar{\mathbf{t}}_r}{\|\bar{\mathbf{t}}_r\|}
 
-    where :math:`\bar{\mathbf{t}}_o` is the mean over the words of the object's label in the
-    sentence that lists all labels of its image once ("a man , a horse , trees"), and
-    :math:`\bar{\mathbf{t}}_r` that over a sentence of the relation alone ("a man riding a horse").
+    (either of the two vectors of an encoder of all layers), where :math:`\bar{\mathbf{t}}_o` is
+    the mean over the words of the object's label in the sentence that lists all labels of its
+    image once ("a man , a horse , trees"), and :math:`\bar{\mathbf{t}}_r` that over a sentence of
+    the relation alone ("a man riding a horse").
     What has no label, as cells of a grid, has zeros; parts of a relation that have none are left
     out of its sentence.
 
@@ -41,7 +42,7 @@ def label_features(
         folder (path, optional): As of :func:`word_features`. (default: :obj:`None`, held in memory)
 
     Returns:
-        dict: Of ``"object"`` and ``"relation"``, rows ``[num_nodes, dim]``, one span per image.
+        dict: Of ``"object"`` and ``"relation"``, rows ``[num_nodes, width]``, one span per image.
 
     Example:
         >>> from pyg_sgm.data import image_record
@@ -80,16 +81,16 @@ def label_features(
 def _read(
     mentions: Sequence[Mention], encoder: TextEncoder, folder: str | os.PathLike[str] | None
 ) -> SharedRows:
-    """What the encoder makes of each mention, ``[num_mentions, dim]``."""
+    """What the encoder makes of each mention, ``[num_mentions, width]``."""
     distinct = {mention: row for row, mention in enumerate(dict.fromkeys(mentions))}
     sentences = [text_record(words) for words, _, _ in distinct]
     features = word_features(sentences, encoder, folder)
-    table = torch.zeros(len(distinct), encoder.dim, dtype=torch.half)
+    table = torch.zeros(len(distinct), encoder.width, dtype=torch.half)
     for row, (_, start, end) in enumerate(distinct):
         if start < end:
             first = int(features.spans.start[row])
             words = features.rows[torch.arange(first + start, first + end)]
-            table[row] = scaled(words.mean(dim=0)).half()
+            table[row] = encoder.scaled(words.mean(dim=0)).half()
     row_of = torch.tensor([distinct[mention] for mention in mentions], dtype=torch.long)
     return SharedRows(table, row_of)
 

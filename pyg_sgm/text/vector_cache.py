@@ -38,7 +38,7 @@ def word_features(
             (default: :obj:`None`)
 
     Returns:
-        Ragged: Rows ``[num_words, dim]``, float32 when read, one span per text.
+        Ragged: Rows ``[num_words, width]``, float32 when read, one span per text.
 
     Raises:
         ValueError: Naming the file, if one of the folder is cut short or not of it.
@@ -61,7 +61,7 @@ Places = dict[Words, tuple[int, int]]  # first row and number of rows of a text
 def _in_memory(
     texts: Sequence[Words], encoder: TextEncoder, progress: Callable[[int, int], None] | None
 ) -> tuple[Tensor, Places]:
-    parts = [torch.zeros(0, encoder.dim)]
+    parts = [torch.zeros(0, encoder.width)]
     places: Places = {}
     start = 0
     for first in range(0, len(texts), TEXTS_PER_SHARD):
@@ -94,7 +94,7 @@ def _in_folder(
         known = _read_texts(listed)
         rows = listed.with_suffix(".npy")
         end = _place(known, ptr[-1], places)
-        if open_npy(rows).shape != (end - ptr[-1], encoder.dim):
+        if open_npy(rows).shape != (end - ptr[-1], encoder.width):
             raise ValueError(f"{rows}: not the vectors of the texts in {listed.name}")
         shards.append(rows)
         ptr.append(end)
@@ -111,7 +111,7 @@ def _in_folder(
         shards.append(rows)
         if progress is not None:
             progress(first + len(shard), len(missing))
-    return FolderRows(shards, torch.tensor(ptr), encoder.dim), places
+    return FolderRows(shards, torch.tensor(ptr), encoder.width), places
 
 
 def _place(texts: Sequence[Words], start: int, places: Places) -> int:

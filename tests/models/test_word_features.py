@@ -140,7 +140,9 @@ def test_mistakes() -> None:
     batch["word"].x = batch["word"].x[:, :5]
     with pytest.raises(ValueError, match=r"word\.x: 5 features, the model has 12"):
         model.encode_text(batch)
-    with pytest.raises(ValueError, match="embed must be the width of the word features, 12: 8"):
+    with pytest.raises(
+        ValueError, match="embed must be the width of the word features, 12, or half of it: 8"
+    ):
         find_model("sgm")(GraphSizes(5, 5, 5, 5, word_features=12), dim=4, hidden=4, embed=8)  # type: ignore[call-arg]
 
 
@@ -220,8 +222,38 @@ def test_the_global_level_hears_what_labels_tell(variant: str) -> None:
         torch.testing.assert_close(mean, model.image_mean(x))
 
 
+def test_of_two_vectors_the_second_is_of_the_sentence() -> None:
+    """Alike they are as one; a difference of the second is heard by the global level alone."""
+    image, model = read_and_model()
+    world = SceneWorld("dev", num_images=4)
+    text = as_double(world.encode(world.vocabularies(), word_vectors).texts.batch())
+    sizes = replace(model.sizes, word_features=2 * WIDTH, label_features=2 * WIDTH)
+    double = build_model("sgm", sizes, model.config).double().eval()
+    double.load_state_dict(model.state_dict())
+    sides = (
+        (model.encode_image, double.encode_image, image, ("object", "relation"), "label_x"),
+        (model.encode_text, double.encode_text, text, ("word",), "x"),
+    )
+    for encode, encode_double, batch, nodes, name in sides:
+        expected = encode(batch)
+        for node in nodes:
+            batch[node][name] = batch[node][name].repeat(1, 2)
+        found = encode_double(batch)
+        torch.testing.assert_close(found.objects.x, expected.objects.x)
+        torch.testing.assert_close(found.relations.x, expected.relations.x)
+        torch.testing.assert_close(found.summary, expected.summary)
+        for node in nodes:
+            batch[node][name][:, WIDTH:] += 1
+        changed = encode_double(batch)
+        assert torch.equal(changed.objects.x, found.objects.x)
+        assert torch.equal(changed.relations.x, found.relations.x)
+        assert not torch.allclose(changed.summary, found.summary)
+
+
 def test_labels_that_were_not_read() -> None:
-    with pytest.raises(ValueError, match="embed must be the width of the label features, 12: 8"):
+    with pytest.raises(
+        ValueError, match="embed must be the width of the label features, 12, or half of it: 8"
+    ):
         build_model("sgm", GraphSizes(5, 5, 5, 5, label_features=12), {"embed": 8, "fusion": "sum"})
     with pytest.raises(
         ValueError, match="fusion 'sum' takes features of labels and classes, 'tanh'"

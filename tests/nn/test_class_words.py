@@ -28,3 +28,7 @@ def test_class_words() -> None:
     again.load_state_dict(words.state_dict())
     assert torch.equal(again(x), words(x))
     assert not list(words.parameters())
+    double = ClassWords(5, 7, 8, dim=4).double()
+    double.set(weight, bias, torch.cat([vectors, 3 * vectors.flip(0)], dim=1), seen)
+    words.set(weight, bias, vectors.flip(0), seen)
+    torch.testing.assert_close(double(x), torch.cat([again(x), words(x)], dim=1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_sgm.data import text_record
+from pyg_sgm.data import Vocabularies, Vocabulary, text_record
 from pyg_sgm.text import vector_cache
 from pyg_sgm.text.encoder import (
     _Bert,
@@ -80,16 +80,19 @@ def test_a_word_is_the_mean_of_its_pieces() -> None:
     encoder = tiny_encoder()
     weights = {k: v.float().double().numpy() for k, v in bert_weights().items()}
     states = reference_states([1, 9, 7, 8, 2], weights)  # [CLS] man ski ##ing [SEP]
-    expected = np.stack([states[-1][1], states[-1][2:4].mean(axis=0)])
-    expected *= math.sqrt(8) / 4 / np.linalg.norm(expected, axis=1, keepdims=True)
+    last = np.stack([states[-1][1], states[-1][2:4].mean(axis=0)])
+    last *= math.sqrt(8) / 4 / np.linalg.norm(last, axis=1, keepdims=True)
     found = encoder([("man", "skiing")])
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.numpy(), last, rtol=1e-4, atol=1e-4)
     encoder = tiny_encoder(all_layers=True)
     pieces = sum(state / np.linalg.norm(state, axis=1, keepdims=True) for state in states)
     expected = np.stack([pieces[1], pieces[2:4].mean(axis=0)])
     expected *= math.sqrt(8) / 4 / np.linalg.norm(expected, axis=1, keepdims=True)
     found = encoder([("man", "skiing")])
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.numpy(), np.hstack([expected, last]), rtol=1e-4, atol=1e-4)
+    assert encoder.phrases(["man", "skiing"]).shape == (2, encoder.width) == (2, 16)
+    labels, _ = encoder.labels(Vocabularies(*(Vocabulary(["man"]) for _ in range(4))))["objects"]
+    torch.testing.assert_close(labels[1:], encoder.phrases(["man"])[:, :8])
     assert encoder.fingerprint != tiny_encoder().fingerprint
 
 
@@ -150,15 +153,16 @@ def test_encoders_of_transformers(tmp_path, kind: str) -> None:
     ids = torch.tensor([[1, 9, 7, 8, 2]])  # [CLS] man ski ##ing [SEP]
     with torch.no_grad():
         states = net.float().eval()(input_ids=ids)[0][0]
-    expected = torch.stack([states[1], states[2:4].mean(dim=0)])
-    expected = torch.nn.functional.normalize(expected) * math.sqrt(8) / 4
-    torch.testing.assert_close(encoder([("man", "skiing")]), expected)
+    last = torch.stack([states[1], states[2:4].mean(dim=0)])
+    last = torch.nn.functional.normalize(last) * math.sqrt(8) / 4
+    torch.testing.assert_close(encoder([("man", "skiing")]), last)
     encoder = open_text_encoder(f"hf:{tmp_path},layers=all")
     with torch.no_grad():
         layers = net(input_ids=ids, output_hidden_states=True).hidden_states
     states = sum(torch.nn.functional.normalize(layer[0], dim=1) for layer in layers)
     expected = torch.stack([states[1], states[2:4].mean(dim=0)])
     expected = torch.nn.functional.normalize(expected) * math.sqrt(8) / 4
+    expected = torch.cat([expected, last], dim=1)
     torch.testing.assert_close(encoder([("man", "skiing")]), expected)
 
 
