@@ -326,12 +326,16 @@ def photos() -> dict[str, Any]:
         return margins({name: without_bank(runs) for name, runs in rows.items()})
 
     recipe, last = seeds_of("photos"), seeds_of("photos_last_layer")
+    mean_of_layers = seeds_of("photos_mean")
     cells3 = seeds_of("photos_cells3")
     return {
         "recipe_recalls": with_bank_or_not(recipe),
         "last_recalls": with_bank_or_not(last),
         "cells3_recalls": with_bank_or_not(cells3),
         "words": with_bank_or_not(seeds_of("photos_words")),
+        "ears": with_bank_or_not(seeds_of("photos_ears")),
+        "mean_recalls": with_bank_or_not(mean_of_layers),
+        "mean_probe": margins_without_bank(mean_of_layers),
         "ladder": ladder(recipe, last, cells3, rows),
         "grids": with_bank_or_not(seeds_of("photos_grids")),
         "weights": weights(),

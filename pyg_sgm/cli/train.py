@@ -125,7 +125,8 @@ def train(
     edit_weight
         Weight of the loss on false texts that differ from true ones in one thing; 0 for none.
     edit_kinds
-        Kinds of false texts, such as swapped_relation; may be given several times. [default: all]
+        Kinds of false texts, such as swapped_relation; may be given several times. [default: all
+        but replaced_object]
     seed
         Initial weights, order of the batches, dropout.
     devices

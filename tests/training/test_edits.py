@@ -12,7 +12,7 @@ from pyg_sgm.data import EditedTexts, pack_texts
 from pyg_sgm.datasets import SceneWorld
 from pyg_sgm.losses import edit_loss
 from pyg_sgm.models import GraphSizes, build_model
-from pyg_sgm.text import EDITS, make_edits
+from pyg_sgm.text import EDITS, EditKind, make_edits
 from pyg_sgm.training import Recipe
 from pyg_sgm.training.edits import edited_batch, training_edits, with_edits
 from pyg_sgm.training.module import MatcherTraining
@@ -32,17 +32,21 @@ def test_two_edits_of_a_text_and_the_rare_kinds_first() -> None:
         for kind in EDITS
         if kind != "swapped_reversible"
     }
+    assert {kind for kind, _ in chosen} == {
+        kind for kind in available if available[kind] and kind != "replaced_object"
+    }
     rarest = min((kind for kind in available if available[kind]), key=lambda k: len(available[k]))
     assert {edit.index for kind, edit in chosen if kind == rarest} == available[rarest]
     assert any(edit.true.caption != data.texts[edit.index].caption for _, edit in chosen)
     assert all(edit.true.caption != edit.false.caption for _, edit in chosen)
 
 
-def test_named_kinds_alone() -> None:
+@pytest.mark.parametrize("kind", ["swapped_relation", "replaced_object"])
+def test_named_kinds_alone(kind: EditKind) -> None:
     data = world()
     of_text = data.image_of_text.tolist()
-    chosen = training_edits(data.texts, of_text, ["swapped_relation"])
-    assert {kind for kind, _ in chosen} == {"swapped_relation"}
+    chosen = training_edits(data.texts, of_text, [kind])
+    assert {found for found, _ in chosen} == {kind}
     with pytest.raises(ValueError, match="kind: expected one of"):
         training_edits(data.texts, of_text, ["turned"])
 
