@@ -97,7 +97,7 @@ class SceneNodes(nn.Module):
         if self.training and self.channel_dropout:
             kept = torch.rand(len(objects.ptr) - 1, looks.size(1), device=looks.device)
             scale = (kept >= self.channel_dropout).to(looks.dtype) / (1 - self.channel_dropout)
-            looks = looks * scale[of_image]
+            looks *= scale[of_image]  # in place: nothing in a step is larger
         mean = segment_mean(looks[: len(look)], objects.ptr)
         seen, seen_relation = self.lin_feature(looks).split([len(look), len(look_relation)])
         x = seen + self.lin_geometry(box_geometry(objects.box)) + self.lin_label(name) + shift
