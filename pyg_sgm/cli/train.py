@@ -126,7 +126,7 @@ def train(
         Weight of the loss on false texts that differ from true ones in one thing; 0 for none.
     edit_kinds
         Kinds of false texts, such as swapped_relation; may be given several times. [default: all
-        but replaced_object]
+        but replaced_object and swapped_attribute]
     seed
         Initial weights, order of the batches, dropout.
     devices

@@ -112,8 +112,8 @@ class Recipe:
         edit_weight (float, optional): Weight of the loss on false texts that differ from true ones
             in one thing (:func:`~pyg_sgm.losses.edit_loss`); 0 for none. (default: :obj:`0.0`)
         edit_kinds (tuple of str, optional): Kinds of :func:`pyg_sgm.text.make_edits` that are
-            trained with; if none are named, all but ``"replaced_object"``, which the other images
-            of a batch teach. (default: :obj:`()`)
+            trained with; if none are named, all but ``"replaced_object"`` and
+            ``"swapped_attribute"``, from which nothing more is learned. (default: :obj:`()`)
         edits_per_batch (int, optional): Edits of the texts of a batch that are trained with.
             (default: :obj:`64`)
         options (dict, optional): Arguments of the model.
