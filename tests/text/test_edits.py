@@ -307,7 +307,7 @@ def test_attributes_of_two_objects_exchanged() -> None:
     texts, images = corpus(
         "A red dog chases an orange cat.", "a brown dog bites a white dog",
         "a black and white dog with a white ball", "a big dog with a red ball",
-        "a brown dog and a white dog", times=1,
+        "a brown dog and a white dog", "two dogs and three cats", times=1,
     )  # fmt: skip
     false = edit_texts(texts, images, "swapped_attribute")
     assert {i: text.caption for i, text in false.items()} == {
@@ -318,6 +318,14 @@ def test_attributes_of_two_objects_exchanged() -> None:
     assert triplets(false[0]) == triplets(texts[0])
     for text in false.values():
         check_spans(text)
+    # A word of two objects stays: "white" would leave the woman, too.
+    shared = text_record(
+        "a white man and woman feed a black dog",
+        ["man", "woman", "dog"],
+        [(0, "white"), (1, "white"), (2, "black")],
+        spans={"object": [[2], [4], [8]], "attribute": [[1], [1], [7]], "relation": []},
+    )
+    assert not edit_texts([shared], [0], "swapped_attribute")
     # Another caption of the photo says it.
     texts.append(parse("an orange dog").to_record("0"))
     assert set(edit_texts(texts, [*images, 0], "swapped_attribute")) == {1}

@@ -137,11 +137,11 @@ class Replacements:
             return [text.objects[text.attributes[node][0]]]
         # "of" is a part of a name: "group of men".
         relations = [(s, label, o) for s, label, o in text.relations if label != "of"]
-        before = [f"_ {label}" for s, label, _ in relations if s == node]
-        behind = [f"{label} _" for _, label, o in relations if o == node]
-        first, _ = noun_phrase(it, node) or (0, 0)
-        noun = "the" if text.words[first] in DETERMINERS else ""
-        return [place.replace("_", f"{noun} _") for place in before + behind]
+        phrase = noun_phrase(it, node)
+        assert phrase is not None  # of nodes()
+        here = "the _" if text.words[phrase[0]] in DETERMINERS else "_"
+        before = [f"{here} {label}" for s, label, _ in relations if s == node]
+        return before + [f"{label} {here}" for _, label, o in relations if o == node]
 
     def _fits(self, old: tuple[str, ...], label: str, new: tuple[str, ...], other: str) -> bool:
         """Whether new words keep the sentence whole and mean something else."""

@@ -111,9 +111,9 @@ def swap_attributes(
     text = it.text
     (s, first), (o, second) = text.attributes[one], text.attributes[two]
     spans = it.attributes[one], it.attributes[two]
-    if s == o or any(len(span) != 1 or is_number(text.words[span[0]]) for span in spans):
+    if s == o or any(len(span) != 1 or it.attributes.count(span) > 1 for span in spans):
         return None
-    if not sorts(first) & sorts(second):
+    if is_number(first) or is_number(second) or not sorts(first) & sorts(second):
         return None
     own = {node: [label for owner, label in text.attributes if owner == node] for node in (s, o)}
     if any(same_attribute(second, label) for label in own[s]) or any(
