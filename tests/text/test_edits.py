@@ -189,6 +189,17 @@ def test_another_attribute_of_the_same_sort() -> None:
     assert {texts[i].caption for i in false} == {"a red car", "an orange car"}
 
 
+def test_an_attribute_of_two_objects_is_replaced_in_both() -> None:
+    text = text_record(
+        "red cars and vans", ["car", "van"], [(0, "red"), (1, "red")],
+        spans={"object": [[1], [3]], "attribute": [[0], [0]], "relation": []},
+    )  # fmt: skip
+    texts, images = corpus("orange cars", "orange vans")
+    false = edit_texts([text, *texts], [9, *images], "replaced_attribute")[0]
+    assert false.caption == "orange cars and vans"
+    assert attributes(false) == {("car", "orange"), ("van", "orange")}
+
+
 def test_attributes_that_hold_are_no_replacement() -> None:
     texts, _ = corpus("a red car", "an orange car")
     assert not edit_texts(texts, [0] * len(texts), "replaced_attribute")

@@ -100,8 +100,10 @@ class Replacements:
             for kind, rows in text.spans.items()
         }
         if self.node == "attribute":
-            attributes = list(text.attributes)
-            attributes[node] = (attributes[node][0], label)
+            attributes = [
+                (owner, label if found == span else name)
+                for (owner, name), found in zip(text.attributes, it.attributes, strict=True)
+            ]
             return written(text, said, attributes=attributes, spans=spans)
         if self.node == "object":
             objects = [label if i == node else name for i, name in enumerate(text.objects)]
