@@ -27,7 +27,6 @@ from pyg_sgm.nn import (
     SceneNodes,
     TokenEmbedding,
     WordFeatures,
-    check_read,
     read_labels,
     word_input,
 )
@@ -35,6 +34,7 @@ from pyg_sgm.nn.conv import MGCNConv
 from pyg_sgm.nn.geometry import GEOMETRY_CHANNELS, box_geometry, union_box
 from pyg_sgm.nn.paths import triplet_paths
 from pyg_sgm.nn.regions import region_look
+from pyg_sgm.nn.words import check_read
 from pyg_sgm.ops import (
     Packed,
     l2_normalize,

@@ -16,7 +16,7 @@ from pyg_sgm.nn.similarity import (
     SimilarityReasoning,
     SimilarityVector,
 )
-from pyg_sgm.nn.words import TokenEmbedding, WordFeatures, check_read, read_labels, word_input
+from pyg_sgm.nn.words import TokenEmbedding, WordFeatures, read_labels, word_input
 
 __all__ = [
     "AttentionPooling",
@@ -41,7 +41,6 @@ __all__ = [
     "TokenEmbedding",
     "WordFeatures",
     "WordNeighbors",
-    "check_read",
     "read_labels",
     "word_input",
 ]

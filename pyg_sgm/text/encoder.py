@@ -147,8 +147,8 @@ class TextEncoder:
         found = {}
         for name in ("objects", "predicates", "attributes"):
             labels = getattr(vocabularies, name).words
-            vectors = torch.cat([torch.zeros(1, self.width), self.phrases(labels[1:])])
-            vectors = vectors[:, : self.dim]
+            vectors = self.phrases(labels[1:])[:, : self.dim]
+            vectors = torch.cat([torch.zeros(1, self.dim), vectors])
             found[name] = vectors, torch.ones(len(labels), dtype=torch.bool)
         return found
 

@@ -90,6 +90,13 @@ def meaning(noun: str) -> str:
     return PERSON if name in PEOPLE or name in MALE or name in FEMALE else name
 
 
+def is_absent(thing: str, said: set[str]) -> bool:
+    """Whether a thing is none of the meanings that are said of an image, nor what nearly every
+    photo shows."""
+    meant = meaning(thing.split()[-1])
+    return meant not in said and meant not in EVERYWHERE
+
+
 def is_mutual(predicate: str) -> bool:
     return predicate in MUTUAL or predicate.endswith(MUTUAL_ENDS)
 

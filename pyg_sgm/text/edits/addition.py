@@ -10,7 +10,7 @@ from pyg_sgm.data import TextRecord
 from pyg_sgm.text.edits.located import Located, noun_phrase
 from pyg_sgm.text.edits.parts import Detail, details, short_text, with_detail
 from pyg_sgm.text.edits.replacement import FREQUENT
-from pyg_sgm.text.synonyms import EVERYWHERE, meaning
+from pyg_sgm.text.synonyms import is_absent, meaning
 from pyg_sgm.text.words import noun_lemma
 
 
@@ -54,7 +54,7 @@ class Additions:
             counts = {
                 detail: count
                 for detail, count in self._details[noun_lemma(short.objects[subject])].items()
-                if count >= FREQUENT and self._is_absent(detail.target, image)
+                if count >= FREQUENT and is_absent(detail.target, self._said[image])
             }
             if counts:
                 (detail,) = random.choices(list(counts), list(counts.values()))
@@ -72,7 +72,7 @@ class Additions:
         absent = {
             label: count
             for label, count in counts.items()
-            if count >= FREQUENT and self._phrases[label] and self._is_absent(label, image)
+            if count >= FREQUENT and self._phrases[label] and is_absent(label, self._said[image])
         }
         if not absent:
             return None
@@ -82,8 +82,3 @@ class Additions:
         head = tuple(range(size - len(label.split()) + 1, size + 1))
         detail = Detail(("with", *phrase, "nearby"), "with", label, head, (0,))
         return with_detail(it.text, 0, len(it.text.words), detail)
-
-    def _is_absent(self, label: str, image: int) -> bool:
-        """Whether no text of an image has a word for a thing."""
-        meant = meaning(label.split()[-1])
-        return meant not in self._said[image] and meant not in EVERYWHERE

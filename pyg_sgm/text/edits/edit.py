@@ -13,7 +13,7 @@ from pyg_sgm.data import TextRecord
 from pyg_sgm.text.edits.addition import Additions
 from pyg_sgm.text.edits.located import Located, locate
 from pyg_sgm.text.edits.paraphrase import paraphrase
-from pyg_sgm.text.edits.replacement import Node, Replacements
+from pyg_sgm.text.edits.replacement import Attributes, Objects, Predicates, Replacements
 from pyg_sgm.text.edits.swap import is_reversible, swap, swap_attributes
 from pyg_sgm.text.synonyms import is_number
 from pyg_sgm.text.words import noun_lemma
@@ -31,13 +31,13 @@ EditKind = Literal[
 ]
 EDITS: tuple[EditKind, ...] = get_args(EditKind)
 Wording = Literal["own", "paraphrase", "other"]
-REPLACED: dict[EditKind, Node] = {
-    "replaced_predicate": "relation",
-    "replaced_attribute": "attribute",
-    "replaced_count": "attribute",
-    "replaced_object": "object",
-}
 WORDINGS: tuple[Wording, ...] = get_args(Wording)
+REPLACEMENTS: dict[EditKind, type[Replacements]] = {
+    "replaced_predicate": Predicates,
+    "replaced_attribute": Attributes,
+    "replaced_count": Attributes,
+    "replaced_object": Objects,
+}
 _Made = tuple[TextRecord, TextRecord] | None  # true and false
 
 
@@ -220,7 +220,7 @@ def _maker(
                 (noun_lemma(it.text.objects[owner]), label) for owner, label in it.text.attributes
             }
         return lambda it, image: _exchanged(it, told[image], random)
-    edits = Replacements(located, REPLACED[kind])
+    edits = REPLACEMENTS[kind](located)
     said: dict[int, set[str]] = defaultdict(set)  # what the texts of an image say
     for image, it in zip(image_of_text, located, strict=True):
         said[image] |= edits.said(it)

@@ -61,6 +61,12 @@ def written(text: TextRecord, said: Sequence[str], **changes: object) -> TextRec
     return replace(text, caption=caption, words=list(said), **changes)  # type: ignore[arg-type]
 
 
+def fit_article(said: list[str], at: int) -> None:
+    """Makes an article before a position the one of the word that is there now."""
+    if at and said[at - 1] in ("a", "an"):
+        said[at - 1] = "an" if said[at][0] in "aeiou" else "a"
+
+
 def noun_phrase(it: Located, node: int) -> tuple[int, int] | None:
     """First position of an object with its determiner and adjectives, and the one after it; none
     if it is not in one piece, or belongs to someone ("his horse")."""

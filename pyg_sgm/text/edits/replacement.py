@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Literal
 
 from pyg_sgm.data import TextRecord
-from pyg_sgm.text.edits.located import Located, is_run, noun_phrase, written
+from pyg_sgm.text.edits.located import Located, fit_article, is_run, noun_phrase, written
 from pyg_sgm.text.parsed_caption import Span
 from pyg_sgm.text.synonyms import (
     DETERMINERS,
-    EVERYWHERE,
+    is_absent,
     is_plural,
     meaning,
     same_attribute,
@@ -21,19 +21,16 @@ from pyg_sgm.text.synonyms import (
 )
 
 FREQUENT = 2  # times at least that the texts have a replacement where it comes to stand
-Node = Literal["relation", "attribute", "object"]
 
 
-class Replacements:
-    """What may stand for the predicates, attributes or objects of texts.
+class Replacements(ABC):
+    """What may stand for nodes of texts.
 
     Args:
         located (list of Located): All texts.
-        node (str): What is replaced.
     """
 
-    def __init__(self, located: Sequence[Located], node: Node) -> None:
-        self.node = node
+    def __init__(self, located: Sequence[Located]) -> None:
         # Place -> (words, label) -> how often.
         self._seen: dict[str, Counter[tuple[tuple[str, ...], str]]] = defaultdict(Counter)
         for it in located:
@@ -41,32 +38,13 @@ class Replacements:
                 for place in self._places(it, i):
                     self._seen[place][self._words(it, i), self._label(it, i)] += 1
 
+    @abstractmethod
     def nodes(self, it: Located) -> list[int]:
-        """Relations, attributes or objects whose words can be replaced."""
-        spans = self._spans(it)
-        if self.node == "object":
-            return [i for i in range(len(spans)) if noun_phrase(it, i) is not None]
-        if self.node == "attribute":
-            return [
-                i for i, span in enumerate(spans) if len(span) == 1 and sorts(self._label(it, i))
-            ]
-        return [
-            i
-            for i, span in enumerate(spans)
-            # Relations may share words, if all of them: "people and dogs sit on grass".
-            if is_run(span)
-            and self._label(it, i) != "of"  # part of a name: "group of men"
-            and all(r == span or not set(r) & set(span) for r in spans)
-            and not DETERMINERS & set(it.text.words[span[0] - 1 : span[0]])  # "to the left of"
-        ]
+        """Nodes whose words can be replaced."""
 
+    @abstractmethod
     def said(self, it: Located) -> set[str]:
         """What a text says, in all words that mean it."""
-        if self.node == "attribute":
-            return {label for _, label in it.text.attributes} | set(it.text.words)
-        if self.node == "object":
-            return {meaning(word) for word in it.text.words}
-        return {label for _, label, _ in it.text.relations}
 
     def of(self, it: Located, node: int, said: set[str]) -> dict[tuple[tuple[str, ...], str], int]:
         """Frequent words and labels in place of a node's, none of which is said of the image."""
@@ -88,8 +66,7 @@ class Replacements:
         first, longer = span[0], len(new) - len(span)
         last = first + len(new) - 1
         said = [*text.words[:first], *new, *text.words[span[-1] + 1 :]]
-        if first and said[first - 1] in ("a", "an"):
-            said[first - 1] = "an" if new[0][0] in "aeiou" else "a"
+        fit_article(said, first)
         spans = text.spans and {
             kind: [
                 range(first, first + len(new))
@@ -99,63 +76,150 @@ class Replacements:
             ]
             for kind, rows in text.spans.items()
         }
-        if self.node == "attribute":
-            attributes = [
-                (owner, label if found == span else name)
-                for (owner, name), found in zip(text.attributes, it.attributes, strict=True)
-            ]
-            return written(text, said, attributes=attributes, spans=spans)
-        if self.node == "object":
-            objects = [label if i == node else name for i, name in enumerate(text.objects)]
-            return written(text, said, objects=objects, spans=spans)
-        relations = [
-            (s, label if found == span else predicate, o)
-            for (s, predicate, o), found in zip(text.relations, it.relations, strict=True)
-        ]
-        return written(text, said, relations=relations, spans=spans)
-
-    def _spans(self, it: Located) -> list[Span]:
-        return {"relation": it.relations, "attribute": it.attributes, "object": it.objects}[
-            self.node
-        ]
+        return self._written(it, node, label, said, spans=spans)
 
     def _words(self, it: Located, node: int) -> tuple[str, ...]:
         return tuple(it.text.words[at] for at in self._spans(it)[node])
 
+    @abstractmethod
+    def _spans(self, it: Located) -> list[Span]: ...
+
+    @abstractmethod
+    def _label(self, it: Located, node: int) -> str: ...
+
+    @abstractmethod
+    def _places(self, it: Located, node: int) -> list[str]:
+        """Where a node stands, in words."""
+
+    @abstractmethod
+    def _fits(self, old: tuple[str, ...], label: str, new: tuple[str, ...], other: str) -> bool:
+        """Whether new words keep the sentence whole and mean something else."""
+
+    @abstractmethod
+    def _holds(self, label: str, said: set[str]) -> bool:
+        """Whether a label is said of an image."""
+
+    @abstractmethod
+    def _written(
+        self, it: Located, node: int, label: str, said: Sequence[str], **changes: object
+    ) -> TextRecord:
+        """The text in other words, with another label for a node."""
+
+
+class Predicates(Replacements):
+    """Other predicates of the same object."""
+
+    def nodes(self, it: Located) -> list[int]:
+        spans = it.relations
+        return [
+            i
+            for i, span in enumerate(spans)
+            # Relations may share words, if all of them: "people and dogs sit on grass".
+            if is_run(span)
+            and self._label(it, i) != "of"  # part of a name: "group of men"
+            and all(r == span or not set(r) & set(span) for r in spans)
+            and not DETERMINERS & set(it.text.words[span[0] - 1 : span[0]])  # "to the left of"
+        ]
+
+    def said(self, it: Located) -> set[str]:
+        return {label for _, label, _ in it.text.relations}
+
+    def _spans(self, it: Located) -> list[Span]:
+        return it.relations
+
     def _label(self, it: Located, node: int) -> str:
-        if self.node == "object":
-            return it.text.objects[node]
-        return (
-            it.text.relations[node][1] if self.node == "relation" else it.text.attributes[node][1]
-        )
+        return it.text.relations[node][1]
 
     def _places(self, it: Located, node: int) -> list[str]:
-        """Where a node stands: a predicate before its object, an attribute before its owner, an
-        object before or behind its predicates, with a determiner or without."""
-        text = it.text
-        if self.node == "relation":
-            return [text.objects[text.relations[node][2]]]
-        if self.node == "attribute":
-            return [text.objects[text.attributes[node][0]]]
+        return [it.text.objects[it.text.relations[node][2]]]
+
+    def _fits(self, old: tuple[str, ...], label: str, new: tuple[str, ...], other: str) -> bool:
+        return verb_form(old[0]) == verb_form(new[0]) and not same_predicate(label, other)
+
+    def _holds(self, label: str, said: set[str]) -> bool:
+        return any(same_predicate(label, other) for other in said)
+
+    def _written(
+        self, it: Located, node: int, label: str, said: Sequence[str], **changes: object
+    ) -> TextRecord:
+        relations = [
+            (s, label if found == it.relations[node] else predicate, o)
+            for (s, predicate, o), found in zip(it.text.relations, it.relations, strict=True)
+        ]
+        return written(it.text, said, relations=relations, **changes)
+
+
+class Attributes(Replacements):
+    """Other attributes of one sort, of the same noun."""
+
+    def nodes(self, it: Located) -> list[int]:
+        return [
+            i
+            for i, span in enumerate(it.attributes)
+            if len(span) == 1 and sorts(self._label(it, i))
+        ]
+
+    def said(self, it: Located) -> set[str]:
+        return {label for _, label in it.text.attributes} | set(it.text.words)
+
+    def _spans(self, it: Located) -> list[Span]:
+        return it.attributes
+
+    def _label(self, it: Located, node: int) -> str:
+        return it.text.attributes[node][1]
+
+    def _places(self, it: Located, node: int) -> list[str]:
+        return [it.text.objects[it.text.attributes[node][0]]]
+
+    def _fits(self, old: tuple[str, ...], label: str, new: tuple[str, ...], other: str) -> bool:
+        return bool(sorts(label) & sorts(other)) and not same_attribute(label, other)
+
+    def _holds(self, label: str, said: set[str]) -> bool:
+        return any(same_attribute(label, other) for other in said)
+
+    def _written(
+        self, it: Located, node: int, label: str, said: Sequence[str], **changes: object
+    ) -> TextRecord:
+        attributes = [
+            (owner, label if found == it.attributes[node] else name)
+            for (owner, name), found in zip(it.text.attributes, it.attributes, strict=True)
+        ]
+        return written(it.text, said, attributes=attributes, **changes)
+
+
+class Objects(Replacements):
+    """Other objects before or behind the same predicates, with a determiner as the old one or
+    without."""
+
+    def nodes(self, it: Located) -> list[int]:
+        return [i for i in range(len(it.objects)) if noun_phrase(it, i) is not None]
+
+    def said(self, it: Located) -> set[str]:
+        return {meaning(word) for word in it.text.words}
+
+    def _spans(self, it: Located) -> list[Span]:
+        return it.objects
+
+    def _label(self, it: Located, node: int) -> str:
+        return it.text.objects[node]
+
+    def _places(self, it: Located, node: int) -> list[str]:
         # "of" is a part of a name: "group of men".
-        relations = [(s, label, o) for s, label, o in text.relations if label != "of"]
+        relations = [(s, label, o) for s, label, o in it.text.relations if label != "of"]
         phrase = noun_phrase(it, node)
         assert phrase is not None  # of nodes()
-        here = "the _" if text.words[phrase[0]] in DETERMINERS else "_"
+        here = "the _" if it.text.words[phrase[0]] in DETERMINERS else "_"
         before = [f"{here} {label}" for s, label, _ in relations if s == node]
         return before + [f"{label} {here}" for _, label, o in relations if o == node]
 
     def _fits(self, old: tuple[str, ...], label: str, new: tuple[str, ...], other: str) -> bool:
-        """Whether new words keep the sentence whole and mean something else."""
-        if self.node == "attribute":
-            return bool(sorts(label) & sorts(other)) and not same_attribute(label, other)
-        if self.node == "object":
-            return is_plural(old[-1]) == is_plural(new[-1])
-        return verb_form(old[0]) == verb_form(new[0]) and not same_predicate(label, other)
+        return is_plural(old[-1]) == is_plural(new[-1])
 
     def _holds(self, label: str, said: set[str]) -> bool:
-        if self.node == "object":
-            meant = meaning(label.split()[-1])
-            return meant in said or meant in EVERYWHERE
-        same = same_attribute if self.node == "attribute" else same_predicate
-        return any(same(label, other) for other in said)
+        return not is_absent(label, said)
+
+    def _written(
+        self, it: Located, node: int, label: str, said: Sequence[str], **changes: object
+    ) -> TextRecord:
+        objects = [label if i == node else name for i, name in enumerate(it.text.objects)]
+        return written(it.text, said, objects=objects, **changes)

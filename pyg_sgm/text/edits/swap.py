@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pyg_sgm.data import TextRecord
-from pyg_sgm.text.edits.located import Located, noun_phrase, written
+from pyg_sgm.text.edits.located import Located, fit_article, noun_phrase, written
 from pyg_sgm.text.synonyms import (
     AGREEING,
     is_mutual,
@@ -130,8 +130,7 @@ def swap_attributes(
     words = list(text.words)
     words[at], words[to] = words[to], words[at]
     for place in (at, to):
-        if place and words[place - 1] in ("a", "an"):
-            words[place - 1] = "an" if words[place][0] in "aeiou" else "a"
+        fit_article(words, place)
     attributes = list(text.attributes)
     attributes[one], attributes[two] = (s, second), (o, first)
     return written(text, words, attributes=attributes)
